@@ -1,0 +1,78 @@
+"""The live configuration: one validated document that may change while the product runs.
+
+Its defaults stand in `config/routing.yaml`; the value in force is the newest row of `configuration_versions`
+(`shared.database.configuration`). What is fixed for a process is in `shared/settings.py` instead.
+"""
+
+from functools import cache
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.settings import PROJECT_DIR
+
+DEFAULTS_FILE = PROJECT_DIR / "config" / "routing.yaml"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PredictionConfiguration(_Section):
+    """How neighbours become candidates."""
+
+    neighbours: int = Field(ge=1, le=500, description="items with a routing that are looked at")
+    minimum_similarity: Share = Field(
+        description="below this nothing counts as near, and the answer abstains"
+    )
+    high_probability: Share = Field(description="from here a candidate is tier high")
+    medium_probability: Share = Field(description="from here a candidate is tier medium")
+    trim_share: float = Field(ge=0, lt=0.5, description="share of work results left out at each end")
+    recency_half_life_days: float = Field(gt=0, description="a work result this old counts half")
+    feature_weights: dict[str, Annotated[float, Field(ge=0, le=4)]] = Field(
+        description="attribute to weight; overrides the profile's weight when the next model is fitted"
+    )
+
+
+class QualityConfiguration(_Section):
+    """How the product checks itself, and when the figures are bad."""
+
+    sample_size: int = Field(ge=10, le=10_000)
+    strategy: str = Field(pattern="^(random|stratified|recent)$")
+    seed: int = Field(ge=0)
+    trim_share: float = Field(ge=0, lt=0.5)
+    minimum_samples: int = Field(ge=3, description="orders an operation needs before its actuals count")
+    maximum_mae_minutes: float = Field(ge=0.1, le=100, description="per order and operation")
+    maximum_cv: float = Field(ge=0.01, le=1)
+    minimum_process_match: Share
+    keep_cycles: int = Field(ge=1, le=10_000)
+
+
+class TrainingConfiguration(_Section):
+    """When and how new models are made."""
+
+    queue_limit: int = Field(ge=1, le=20, description="jobs waiting at once")
+    cooldown_minutes: float = Field(ge=0, description="rest between two jobs started by an alarm")
+    refit_margin: Share = Field(description="how much worse a refit may be and still be registered")
+    challenger_gain: Share = Field(description="how much better a challenger must be")
+    evaluation_items: int = Field(
+        ge=20, le=10_000, description="withheld items on which two models are compared"
+    )
+    seed: int = Field(ge=0)
+
+
+class Configuration(_Section):
+    """The whole document."""
+
+    prediction: PredictionConfiguration
+    quality: QualityConfiguration
+    training: TrainingConfiguration
+
+
+@cache
+def default_configuration() -> Configuration:
+    """Return the shipped defaults."""
+    return Configuration.model_validate(yaml.safe_load(DEFAULTS_FILE.read_text(encoding="utf-8")))

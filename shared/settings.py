@@ -1,0 +1,122 @@
+"""Typed settings: what is fixed for a process, read once from the environment (`ROUTING_*`).
+
+What may change while the product runs is configuration, not settings: see `shared/configuration.py`.
+"""
+
+import ipaddress
+from functools import cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+DEFAULT_DATA_DIR = PROJECT_DIR / "data"
+
+
+class Settings(BaseSettings):
+    """Every setting of one process, with its unit in its name and its default beside it."""
+
+    model_config = SettingsConfigDict(env_prefix="ROUTING_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(DEFAULT_DATA_DIR, description="Everything this instance writes lies below it.")
+    models_dir: Path | None = Field(
+        None, description="Installed versions; models/ for the default data directory."
+    )
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below the data directory.")
+    storage_connection: SecretStr = Field(
+        SecretStr("UseDevelopmentStorage=true"),
+        validation_alias=AliasChoices("ROUTING_STORAGE_CONNECTION", "AzureWebJobsStorage"),
+        description="Connection string of blob and queue storage; the host's own unless set apart.",
+    )
+    storage_api_version: str = Field("", description="Storage API version to ask for; empty: the SDK's own.")
+
+    profile: str = Field(
+        "demo", description="Mapping profile: a name in config/profiles or a path to a YAML file."
+    )
+    source: str = Field("", description="Folder that the profile reads; empty: <data-dir>/sources/<profile>.")
+
+    extract_schedule: str = Field("0 0 1 * * *", description="NCRONTAB schedule of the extract.")
+    quality_schedule: str = Field("0 0 2 * * *", description="NCRONTAB schedule of the quality cycle.")
+    training_schedule: str = Field("0 0 3 * * 0", description="NCRONTAB schedule of the refit.")
+    sweep_schedule: str = Field("*/20 * * * * *", description="NCRONTAB schedule of the sweep.")
+
+    bind_address: str = Field("127.0.0.1", description="Address that the host listens on.")
+    open_reads: bool | None = Field(
+        None, description="Reads and predictions without a key; unset: on loopback only."
+    )
+    allow_unsigned: bool = Field(
+        False, description="Accept unsigned packages; every health answer then says so."
+    )
+
+    lease_seconds: float = Field(30.0, gt=0, description="How long a claim holds without a heartbeat.")
+    heartbeat_seconds: float = Field(10.0, gt=0, description="How often a worker renews its claim.")
+    training_budget_seconds: float = Field(
+        6000.0, gt=0, description="A job's limit, below host.json functionTimeout."
+    )
+    package_deadline_hours: float = Field(
+        24.0, gt=0, description="How long an incomplete package is waited for."
+    )
+    active_poll_seconds: float = Field(
+        1.0, gt=0, description="How often serving looks for another active version."
+    )
+    log_level: str = Field("INFO", description="Least severe level that is logged.")
+
+    @model_validator(mode="after")
+    def _heartbeat_below_lease(self) -> "Settings":
+        if self.heartbeat_seconds * 2 > self.lease_seconds:
+            raise ValueError("ROUTING_HEARTBEAT_SECONDS must be at most half of ROUTING_LEASE_SECONDS")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The database's URL, SQLite below the data directory unless set."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'routing.db').as_posix()}"
+
+    @property
+    def models(self) -> Path:
+        """The folder of installed model versions; never shared by two data directories."""
+        if self.models_dir is not None:
+            return self.models_dir
+        return PROJECT_DIR / "models" if self.data_dir == DEFAULT_DATA_DIR else self.data_dir / "models"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of extracted snapshots."""
+        return self.data_dir / "snapshots"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of signing keys, trusted keys and the administrator key (0700)."""
+        return self.data_dir / "keys"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of log files."""
+        return self.data_dir / "logs"
+
+    @property
+    def quarantine(self) -> Path:
+        """The folder where packages lie before every check has passed."""
+        return self.data_dir / "quarantine"
+
+    @property
+    def source_folder(self) -> Path:
+        """The folder that the profile's files are read from."""
+        return Path(self.source) if self.source else self.data_dir / "sources" / Path(self.profile).stem
+
+    @property
+    def reads_are_open(self) -> bool:
+        """Whether reads, predictions and summaries are answered without a key."""
+        if self.open_reads is not None:
+            return self.open_reads
+        try:
+            return ipaddress.ip_address(self.bind_address).is_loopback
+        except ValueError:
+            return self.bind_address == "localhost"
+
+
+@cache
+def current_settings() -> Settings:
+    """Return the process's settings, read from the environment on the first call."""
+    return Settings()
