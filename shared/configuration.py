@@ -25,9 +25,7 @@ class PredictionConfiguration(_Section):
     """How neighbours become candidates."""
 
     neighbours: int = Field(ge=1, le=500, description="items with a routing that are looked at")
-    minimum_similarity: Share = Field(
-        description="below this nothing counts as near, and the answer abstains"
-    )
+    minimum_similarity: Share = Field(description="below this nothing counts as near, and the answer abstains")
     high_probability: Share = Field(description="from here a candidate is tier high")
     medium_probability: Share = Field(description="from here a candidate is tier medium")
     trim_share: float = Field(ge=0, lt=0.5, description="share of work results left out at each end")
@@ -58,9 +56,7 @@ class TrainingConfiguration(_Section):
     cooldown_minutes: float = Field(ge=0, description="rest between two jobs started by an alarm")
     refit_margin: Share = Field(description="how much worse a refit may be and still be registered")
     challenger_gain: Share = Field(description="how much better a challenger must be")
-    evaluation_items: int = Field(
-        ge=20, le=10_000, description="withheld items on which two models are compared"
-    )
+    evaluation_items: int = Field(ge=20, le=10_000, description="withheld items on which two models are compared")
     seed: int = Field(ge=0)
 
 

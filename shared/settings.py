@@ -45,18 +45,14 @@ class Settings(BaseSettings):
     open_reads: bool | None = Field(
         None, description="Reads and predictions without a key; unset: on loopback only."
     )
-    allow_unsigned: bool = Field(
-        False, description="Accept unsigned packages; every health answer then says so."
-    )
+    allow_unsigned: bool = Field(False, description="Accept unsigned packages; every health answer then says so.")
 
     lease_seconds: float = Field(30.0, gt=0, description="How long a claim holds without a heartbeat.")
     heartbeat_seconds: float = Field(10.0, gt=0, description="How often a worker renews its claim.")
     training_budget_seconds: float = Field(
         6000.0, gt=0, description="A job's limit, below host.json functionTimeout."
     )
-    package_deadline_hours: float = Field(
-        24.0, gt=0, description="How long an incomplete package is waited for."
-    )
+    package_deadline_hours: float = Field(24.0, gt=0, description="How long an incomplete package is waited for.")
     active_poll_seconds: float = Field(
         1.0, gt=0, description="How often serving looks for another active version."
     )

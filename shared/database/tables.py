@@ -81,9 +81,7 @@ class WorkColumns(SQLModel):
 
     id: str = Field(primary_key=True, max_length=64)
     state: str = Field(default=WorkState.QUEUED, max_length=16, index=True)
-    reason: str = Field(
-        default="", max_length=400, description="why the work exists, or was skipped or refused"
-    )
+    reason: str = Field(default="", max_length=400, description="why the work exists, or was skipped or refused")
     attempt: int = Field(default=0, description="how many claims were made")
     lease_token: int = Field(default=0, description="fencing token: raised by every claim")
     lease_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -92,12 +90,8 @@ class WorkColumns(SQLModel):
     progress: float = Field(default=0.0, description="percent, 0 to 100")
     step: str = Field(default="", max_length=200)
     error: str | None = Field(default=None)
-    rung_at: datetime | None = Field(
-        default=None, sa_type=UtcDateTime, description="when a message was last sent"
-    )
-    not_before: datetime | None = Field(
-        default=None, sa_type=UtcDateTime, description="no claim before this time"
-    )
+    rung_at: datetime | None = Field(default=None, sa_type=UtcDateTime, description="when a message was last sent")
+    not_before: datetime | None = Field(default=None, sa_type=UtcDateTime, description="no claim before this time")
     created_at: datetime = Field(sa_type=UtcDateTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     ended_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -145,9 +139,7 @@ class TrainingJob(WorkColumns, table=True):
     dry_run: bool = Field(default=False)
     label: str | None = Field(default=None, max_length=64)
     model_version: str | None = Field(default=None, max_length=64)
-    result: dict[str, Any] | None = Field(
-        default=None, sa_type=JSON, description="comparison, figures, decision"
-    )
+    result: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="comparison, figures, decision")
 
 
 class Registration(WorkColumns, table=True):
