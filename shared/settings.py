@@ -20,9 +20,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ROUTING_", frozen=True, extra="ignore")
 
     data_dir: Path = Field(DEFAULT_DATA_DIR, description="Everything this instance writes lies below it.")
-    models_dir: Path | None = Field(
-        None, description="Installed versions; models/ for the default data directory."
-    )
+    models_dir: Path | None = Field(None, description="Installed versions; models/ for the default data directory.")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below the data directory.")
     storage_connection: SecretStr = Field(
         SecretStr("UseDevelopmentStorage=true"),
@@ -31,9 +29,7 @@ class Settings(BaseSettings):
     )
     storage_api_version: str = Field("", description="Storage API version to ask for; empty: the SDK's own.")
 
-    profile: str = Field(
-        "demo", description="Mapping profile: a name in config/profiles or a path to a YAML file."
-    )
+    profile: str = Field("demo", description="Mapping profile: a name in config/profiles or a path to a YAML file.")
     source: str = Field("", description="Folder that the profile reads; empty: <data-dir>/sources/<profile>.")
 
     extract_schedule: str = Field("0 0 1 * * *", description="NCRONTAB schedule of the extract.")
@@ -42,20 +38,14 @@ class Settings(BaseSettings):
     sweep_schedule: str = Field("*/20 * * * * *", description="NCRONTAB schedule of the sweep.")
 
     bind_address: str = Field("127.0.0.1", description="Address that the host listens on.")
-    open_reads: bool | None = Field(
-        None, description="Reads and predictions without a key; unset: on loopback only."
-    )
+    open_reads: bool | None = Field(None, description="Reads and predictions without a key; unset: on loopback only.")
     allow_unsigned: bool = Field(False, description="Accept unsigned packages; every health answer then says so.")
 
     lease_seconds: float = Field(30.0, gt=0, description="How long a claim holds without a heartbeat.")
     heartbeat_seconds: float = Field(10.0, gt=0, description="How often a worker renews its claim.")
-    training_budget_seconds: float = Field(
-        6000.0, gt=0, description="A job's limit, below host.json functionTimeout."
-    )
+    training_budget_seconds: float = Field(6000.0, gt=0, description="A job's limit, below host.json functionTimeout.")
     package_deadline_hours: float = Field(24.0, gt=0, description="How long an incomplete package is waited for.")
-    active_poll_seconds: float = Field(
-        1.0, gt=0, description="How often serving looks for another active version."
-    )
+    active_poll_seconds: float = Field(1.0, gt=0, description="How often serving looks for another active version.")
     log_level: str = Field("INFO", description="Least severe level that is logged.")
 
     @model_validator(mode="after")

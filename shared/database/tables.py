@@ -152,9 +152,7 @@ class Registration(WorkColumns, table=True):
     HELD: ClassVar[str] = RegistrationState.VERIFYING
     FINAL: ClassVar[frozenset[str]] = frozenset({RegistrationState.INSTALLED, RegistrationState.REJECTED})
 
-    version: str = Field(
-        max_length=200, index=True, description="as the drop names it, so possibly not a valid name"
-    )
+    version: str = Field(max_length=200, index=True, description="as the drop names it, so possibly not a valid name")
     manifest_sha256: str = Field(max_length=64)
     deadline: datetime = Field(sa_type=UtcDateTime, description="missing files are not waited for after this")
 
