@@ -1,0 +1,125 @@
+"""What every test of the suite stands on: a real Azurite, a clean environment, loopback only, and honest skips."""
+
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.azurite import Azurite, StorageAccount, missing_for_azurite, start_azurite, wait_until_ready
+from shared.platform import free_ports
+
+OWN_VARIABLES = ("ROUTING_", "AzureWebJobs", "AzureFunctions", "FUNCHOST_", "FUNCTIONS_", "AZURITE_")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require", choices=["all"], help="all: a test that would be skipped fails instead")
+
+
+# ------------------------------------------------------------------------------------------------------- fixtures
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """A real Azurite on free ports with an account of its own; it ends with the test process, however that ends."""
+    missing = missing_for_azurite()
+    if missing is not None:
+        pytest.skip(f"needs Azurite: {missing}")
+    running = start_azurite(tmp_path_factory.mktemp("azurite"), StorageAccount.random(), free_ports(3))
+    wait_until_ready(running)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the settings of the shell it was started from, nor those of another test."""
+    for name in list(os.environ):
+        if name.startswith(OWN_VARIABLES):
+            monkeypatch.delenv(name)
+    _forget_settings()
+    yield
+    _forget_settings()
+
+
+def _forget_settings() -> None:
+    settings = sys.modules.get("shared.settings")
+    if settings is not None:
+        settings.current_settings.cache_clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loopback_only() -> Iterator[None]:
+    """A test that reaches for the network fails and says where it wanted to go."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+        patch.setattr(socket, "getaddrinfo", _guarded_lookup(socket.getaddrinfo))
+        yield
+
+
+def _guarded(connect: Any) -> Any:
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            _refuse_unless_loopback(address[0])
+        return connect(self, address)
+
+    return guarded
+
+
+def _guarded_lookup(lookup: Any) -> Any:
+    def guarded(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host:  # no host means a server's own address
+            _refuse_unless_loopback(host.decode() if isinstance(host, bytes) else host)
+        return lookup(host, *args, **kwargs)
+
+    return guarded
+
+
+def _refuse_unless_loopback(host: str) -> None:
+    if host == "localhost":
+        return
+    try:
+        allowed = ipaddress.ip_address(host).is_loopback or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        allowed = False
+    if not allowed:
+        raise RuntimeError(f"Tests speak to loopback only; this one wanted {host}.")
+
+
+# ---------------------------------------------------------------------------------------------------------- skips
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    return _failed_instead(item.config, report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Any:
+    report = yield
+    return _failed_instead(collector.config, report)
+
+
+def _failed_instead(config: pytest.Config, report: Any) -> Any:
+    """Under `--require all` turn a skip into a failure with the skip's reason; an expected failure stays one."""
+    if config.getoption("--require") == "all" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"Skipped although everything is required: {_reason(report)}"
+    return report
+
+
+def _reason(report: Any) -> str:
+    return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if not hasattr(report, "wasxfail")]
+    terminalreporter.section("skipped tests", sep="-")
+    for report in skipped:
+        terminalreporter.write_line(f"{report.nodeid}: {_reason(report).removeprefix('Skipped: ')}")
+    terminalreporter.write_line(f"{len(skipped)} skipped")
