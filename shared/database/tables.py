@@ -69,12 +69,24 @@ class AlertState(StrEnum):
     CLOSED = "closed"
 
 
+def _unique_where(name: str, *columns: str, condition: str) -> Index:
+    """Return a unique index over the rows that meet `condition`: the same on SQLite, PostgreSQL and SQL Server."""
+    where = text(condition)
+    return Index(name, *columns, unique=True, sqlite_where=where, postgresql_where=where, mssql_where=where)
+
+
+def _unique_slot(table: str) -> Index:
+    """Return the index that lets a schedule's slot be used once; SQL Server counts two missing slots as equal."""
+    return _unique_where(f"uq_{table}_slot", "slot", condition="slot IS NOT NULL")
+
+
 class WorkColumns(SQLModel):
     """The columns every work row shares; see `shared.database.work` for how they are used."""
 
     QUEUE: ClassVar[str]
     CLAIMABLE: ClassVar[frozenset[str]] = frozenset({WorkState.QUEUED})
     HELD: ClassVar[str] = WorkState.RUNNING
+    RELEASED: ClassVar[str] = WorkState.QUEUED
     FINAL: ClassVar[frozenset[str]] = frozenset(
         {WorkState.SUCCEEDED, WorkState.FAILED, WorkState.CANCELLED, WorkState.SKIPPED}
     )
@@ -101,9 +113,10 @@ class Extract(WorkColumns, table=True):
     """One reading of the ERP."""
 
     __tablename__ = "extracts"
+    __table_args__ = (_unique_slot("extracts"),)
     QUEUE: ClassVar[str] = "extracts"
 
-    slot: str | None = Field(default=None, unique=True, max_length=40)
+    slot: str | None = Field(default=None, max_length=40, description="the scheduled time it serves; used once")
     profile: str = Field(max_length=200)
     source: str = Field(max_length=1000)
     snapshot_id: str | None = Field(default=None, max_length=64)
@@ -114,9 +127,10 @@ class QualityCycle(WorkColumns, table=True):
     """One self-check: sample, predict as if unknown, compare with actuals."""
 
     __tablename__ = "quality_cycles"
+    __table_args__ = (_unique_slot("quality_cycles"),)
     QUEUE: ClassVar[str] = "quality-cycles"
 
-    slot: str | None = Field(default=None, unique=True, max_length=40)
+    slot: str | None = Field(default=None, max_length=40, description="the scheduled time it serves; used once")
     model_version: str | None = Field(default=None, max_length=64)
     strategy: str = Field(default="stratified", max_length=32)
     seed: int = Field(default=0)
@@ -131,9 +145,10 @@ class TrainingJob(WorkColumns, table=True):
     """One request for a new model version."""
 
     __tablename__ = "training_jobs"
+    __table_args__ = (_unique_slot("training_jobs"),)
     QUEUE: ClassVar[str] = "retraining"
 
-    slot: str | None = Field(default=None, unique=True, max_length=40)
+    slot: str | None = Field(default=None, max_length=40, description="the scheduled time it serves; used once")
     kind: str = Field(default="refit", max_length=16)
     priority: int = Field(default=0)
     dry_run: bool = Field(default=False)
@@ -150,8 +165,10 @@ class Registration(WorkColumns, table=True):
     QUEUE: ClassVar[str] = "model-registrations"
     CLAIMABLE: ClassVar[frozenset[str]] = frozenset({RegistrationState.RECEIVED, RegistrationState.WAITING})
     HELD: ClassVar[str] = RegistrationState.VERIFYING
+    RELEASED: ClassVar[str] = RegistrationState.WAITING
     FINAL: ClassVar[frozenset[str]] = frozenset({RegistrationState.INSTALLED, RegistrationState.REJECTED})
 
+    state: str = Field(default=RegistrationState.RECEIVED, max_length=16, index=True)
     version: str = Field(max_length=200, index=True, description="as the drop names it, so possibly not a valid name")
     manifest_sha256: str = Field(max_length=64)
     deadline: datetime = Field(sa_type=UtcDateTime, description="missing files are not waited for after this")
@@ -161,16 +178,7 @@ class ModelVersion(SQLModel, table=True):
     """One installed model version."""
 
     __tablename__ = "model_versions"
-    __table_args__ = (
-        Index(
-            "uq_model_versions_one_active",
-            "state",
-            unique=True,
-            sqlite_where=text("state = 'active'"),
-            postgresql_where=text("state = 'active'"),
-            mssql_where=text("state = 'active'"),
-        ),
-    )
+    __table_args__ = (_unique_where("uq_model_versions_one_active", "state", condition="state = 'active'"),)
 
     version: str = Field(primary_key=True, max_length=64)
     state: str = Field(default=VersionState.PENDING, max_length=16, index=True)
@@ -218,9 +226,10 @@ class SnapshotRow(SQLModel, table=True):
 
 
 class Alert(SQLModel, table=True):
-    """Something a person should know; one open alert per `kind` and `subject`."""
+    """Something a person should know; one alert that is not closed per `kind` and `subject`."""
 
     __tablename__ = "alerts"
+    __table_args__ = (_unique_where("uq_alerts_open", "kind", "subject", condition="state <> 'closed'"),)
 
     id: str = Field(primary_key=True, max_length=64)
     kind: str = Field(max_length=64, index=True)
@@ -229,7 +238,7 @@ class Alert(SQLModel, table=True):
     state: str = Field(default=AlertState.OPEN, max_length=16, index=True)
     message: str
     details: dict[str, Any] | None = Field(default=None, sa_type=JSON)
-    count: int = Field(default=1, description="how often it was raised while open")
+    count: int = Field(default=1, description="how often it was raised before somebody closed it")
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
     acknowledged_by: str | None = Field(default=None, max_length=128)

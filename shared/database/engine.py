@@ -1,0 +1,159 @@
+"""The one way to the registry database: engine, migrations, and the two kinds of transaction.
+
+SQLite is set up for several processes: write-ahead log, full syncing, and write transactions that take the write lock
+at their first statement (`BEGIN IMMEDIATE`), so that a compare-and-set waits for its turn and never meets
+"database is locked" half-way. On other databases the same code runs with their ordinary transactions.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import Session
+
+from shared.errors import SetupError
+
+BUSY_TIMEOUT_SECONDS = 10.0
+MIGRATIONS_DIR = Path(__file__).resolve().parent / "migrations"
+_WRITES = "routing_writes"
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for `url`; a SQLite file's folder is made when missing.
+
+    Raises:
+        SetupError: the URL cannot be read or the folder cannot be made.
+    """
+    try:
+        parsed = make_url(url)
+        is_sqlite = parsed.get_backend_name() == "sqlite"
+        if is_sqlite and parsed.database and parsed.database != ":memory:":
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            parsed, json_serializer=_to_json, json_deserializer=orjson.loads, pool_size=8, max_overflow=40
+        )
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        raise SetupError(
+            f"The database cannot be used: {_first_line(error)}.",
+            remedy="Check ROUTING_DATABASE_URL and ROUTING_DATA_DIR.",
+        ) from error
+    if is_sqlite:
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Yield a session that sees one consistent state; objects read through it stay usable afterwards."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """Yield a session whose transaction holds SQLite's write lock from the start; commits unless an error leaves it."""
+    with Session(engine.execution_options(**{_WRITES: True}), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def ping(engine: Engine) -> float:
+    """Ask the database a trivial question and return the seconds that its answer took.
+
+    Raises:
+        SetupError: it did not answer.
+    """
+    started = time.perf_counter()
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        raise SetupError(
+            f"The database does not answer: {_first_line(error)}.",
+            remedy="Check ROUTING_DATABASE_URL, and that the file or server can be reached and written.",
+        ) from error
+    return time.perf_counter() - started
+
+
+def migrate(url: str) -> None:
+    """Bring the schema at `url` to the newest revision; safe to call from several processes at once.
+
+    Raises:
+        SetupError: the database cannot be opened, or was made by a newer release.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    engine = make_engine(url)
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS_DIR.as_posix().replace("%", "%%"))
+    try:
+        # One transaction around everything: the second process waits for SQLite's write lock, then finds nothing to do.
+        with engine.execution_options(**{_WRITES: True}).begin() as connection:
+            _take_migration_lock(connection)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise SetupError(
+            f"The database's schema is unknown to this release: {error}.",
+            remedy="Run the release that made it, or a newer one, or start with another ROUTING_DATA_DIR.",
+        ) from error
+    except SQLAlchemyError as error:
+        raise SetupError(
+            f"The database could not be brought up to date: {_first_line(error)}.",
+            remedy="Check that the file and its folder can be written and that no other program holds it.",
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _take_migration_lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(702617)"))
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions are begun by `_begin_sqlite` alone
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+        _switch_to_write_ahead_log(cursor)
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+    finally:
+        cursor.close()
+
+
+def _switch_to_write_ahead_log(cursor: DBAPICursor) -> None:
+    """Turn the log on; SQLite answers "locked" at once here, without its busy time-out, while another process does."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _to_json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

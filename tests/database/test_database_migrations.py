@@ -1,0 +1,128 @@
+"""The migrated schema is the one that the tables describe, however many processes migrate at once."""
+
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlmodel import SQLModel
+
+from shared.database import tables
+from shared.database.engine import make_engine, migrate, ping, reading, writing
+from shared.errors import SetupError
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{(folder / 'inner' / 'routing.db').as_posix()}"
+
+
+def test_migrated_schema_equals_the_tables(tmp_path: Path) -> None:
+    """Nothing is left for Alembic to generate after the migrations."""
+    migrate(url_of(tmp_path))
+    engine = make_engine(url_of(tmp_path))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+        assert context.get_current_revision() is not None
+    engine.dispose()
+
+
+def test_partial_unique_indexes_keep_their_conditions(tmp_path: Path) -> None:
+    """The conditions that Alembic does not compare stand in the migrated database word for word."""
+    migrate(url_of(tmp_path))
+    engine = make_engine(url_of(tmp_path))
+    expected = {
+        index.name: str(index.dialect_options["sqlite"]["where"])
+        for table in SQLModel.metadata.tables.values()
+        for index in table.indexes
+        if index.dialect_options["sqlite"]["where"] is not None
+    }
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql LIKE '%WHERE%'")).all()
+    engine.dispose()
+    assert {name: sql.split(" WHERE ")[1] for name, sql in rows} == expected
+    assert "uq_model_versions_one_active" in expected
+
+
+def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:
+    """A second start finds the schema current and keeps the rows."""
+    migrate(url_of(tmp_path))
+    engine = make_engine(url_of(tmp_path))
+    with writing(engine) as session:
+        session.add(tables.Prediction(**a_prediction()))
+    migrate(url_of(tmp_path))
+    with reading(engine) as session:
+        assert session.get(tables.Prediction, 1) is not None
+    engine.dispose()
+
+
+def a_prediction() -> dict[str, object]:
+    from shared.clock import utc_now
+
+    return {
+        "prediction_id": "p1",
+        "item_code": "A",
+        "model_version": "v1",
+        "status": "ok",
+        "quantity": 1.0,
+        "as_if_unknown": False,
+        "answer": {"candidates": []},
+        "created_at": utc_now(),
+    }
+
+
+def test_processes_that_migrate_at_once_all_succeed(tmp_path: Path) -> None:
+    """Several first starts at the same moment leave one complete schema."""
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=migrate, args=(url_of(tmp_path),)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    with sqlite3.connect(tmp_path / "inner" / "routing.db") as connection:
+        assert connection.execute("SELECT COUNT(*) FROM alembic_version").fetchone() == (1,)
+    connection.close()
+
+
+def test_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    """An unknown revision is named, with what to do."""
+    migrate(url_of(tmp_path))
+    with sqlite3.connect(tmp_path / "inner" / "routing.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'r9999'")
+    connection.close()
+    with pytest.raises(SetupError, match=r"r9999.*newer"):
+        migrate(url_of(tmp_path))
+
+
+def test_connections_are_durable_and_shareable(tmp_path: Path) -> None:
+    """Every connection uses the write-ahead log, full syncing, foreign keys and a busy time-out."""
+    engine = make_engine(url_of(tmp_path))
+    with engine.connect() as connection:
+        pragmas = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    engine.dispose()
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+
+
+def test_ping_says_how_long_an_answer_took_and_names_a_broken_database(tmp_path: Path) -> None:
+    """A database that cannot be opened is a set-up error with a remedy, not a driver's exception."""
+    engine = make_engine(url_of(tmp_path))
+    assert ping(engine) > 0
+    engine.dispose()
+    (tmp_path / "folder.db").mkdir()
+    broken = make_engine(f"sqlite:///{(tmp_path / 'folder.db').as_posix()}")
+    with pytest.raises(SetupError, match="ROUTING_DATABASE_URL"):
+        ping(broken)
+    broken.dispose()
+
+
+def test_url_that_cannot_be_read_is_a_setup_error() -> None:
+    """The message names the setting."""
+    with pytest.raises(SetupError, match="ROUTING_DATABASE_URL"):
+        make_engine("not a url")
