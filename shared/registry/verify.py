@@ -1,0 +1,220 @@
+"""Decides whether a package may be used: every check in its order, nothing decoded before the one in front passed.
+
+manifest -> signature -> files -> runtime -> load -> golden. A failure is a PackageRejected whose `check` names the
+step; what stands after it was not looked at.
+"""
+
+import hashlib
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from shared.errors import PackageRejected, RoutingError
+from shared.registry.manifest import (
+    MANIFEST_NAME,
+    Artifact,
+    Manifest,
+    Runtime,
+    parse_manifest,
+    read_manifest_file,
+    sha256_hex,
+)
+from shared.registry.signing import Keys, TrustedKey
+
+if TYPE_CHECKING:
+    from shared.prediction.model import RoutingModel
+
+CHECKS = ("manifest", "signature", "files", "runtime", "load", "golden")
+GOLDEN_NAME = "golden.json"
+
+_LIBRARIES = {"numpy": "numpy", "scikit_learn": "scikit-learn", "joblib": "joblib", "hnswlib": "hnswlib"}
+_SAME_MAJOR = ("python", "numpy", "joblib")  # what the files' own formats depend on
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedPackage:
+    """A package whose bytes are what a trusted key signed; nothing of it has been decoded."""
+
+    folder: Path
+    manifest: Manifest
+    manifest_sha256: str
+    signed_by: TrustedKey | None
+    warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifiedPackage(CheckedPackage):
+    """A checked package, loaded, that answers its golden questions as it did when it was made."""
+
+    model: "RoutingModel"
+
+
+def current_runtime() -> Runtime:
+    """Return the versions of this process, without importing the libraries."""
+    versions = {name: _version_of(distribution) for name, distribution in _LIBRARIES.items()}
+    return Runtime.model_validate({"python": python_version(), **versions})
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def check_package(
+    folder: Path, keys: Keys, *, allow_unsigned: bool = False, version: str | None = None
+) -> CheckedPackage:
+    """Run every check that decodes nothing: manifest, signature, files, runtime.
+
+    `version` is the name that the manifest must bear; the folder's own unless given. Raises PackageRejected.
+    """
+    data = read_manifest_file(folder)
+    manifest = parse_manifest(data)
+    expected = version or folder.name
+    if manifest.version != expected:
+        _refuse("manifest", f"The manifest is of {manifest.version} and lies in the place of {expected:.100}.")
+    signed_by = check_signature(manifest, keys, allow_unsigned=allow_unsigned)
+    check_files(folder, manifest)
+    return CheckedPackage(
+        folder=folder,
+        manifest=manifest,
+        manifest_sha256=sha256_hex(data),
+        signed_by=signed_by,
+        warnings=tuple(check_runtime(manifest.runtime, current_runtime())),
+    )
+
+
+def verify_folder(
+    folder: Path, keys: Keys, *, allow_unsigned: bool = False, version: str | None = None
+) -> VerifiedPackage:
+    """Return the package of `folder` with its model, after every check; PackageRejected names the one it fails."""
+    checked = check_package(folder, keys, allow_unsigned=allow_unsigned, version=version)
+    model = load_checked(checked)
+    return VerifiedPackage(
+        folder=checked.folder,
+        manifest=checked.manifest,
+        manifest_sha256=checked.manifest_sha256,
+        signed_by=checked.signed_by,
+        warnings=checked.warnings,
+        model=model,
+    )
+
+
+def check_signature(manifest: Manifest, keys: Keys, *, allow_unsigned: bool) -> TrustedKey | None:
+    """Return the trusted key that signed, or None for a package without signature where that is allowed."""
+    if manifest.signature is None and allow_unsigned:
+        return None
+    return keys.verify(manifest)
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Refuse a folder that holds anything but the manifest's files, each with its size and SHA-256."""
+    if folder.is_symlink():
+        _refuse("files", f"{folder.name} is a link, not a folder.")
+    expected = {artifact.path: artifact for artifact in manifest.artifacts}
+    folders = {path[:at] for path in expected for at, sign in enumerate(path) if sign == "/"}
+    found = set(_files_of(folder, folder, folders))
+    for path in sorted(found - expected.keys() - {MANIFEST_NAME}):
+        _refuse("files", f"The file {path!r:.200} is in the package and not in its manifest.", file=path)
+    for path, artifact in expected.items():
+        if path not in found:
+            _refuse("files", f"The file {path!r:.200} is missing.", file=path)
+        _check_file(folder / path, artifact)
+
+
+def _files_of(folder: Path, top: Path, folders: Collection[str]) -> Iterator[str]:
+    for entry in sorted(folder.iterdir()):
+        path = entry.relative_to(top).as_posix()
+        status = entry.lstat()
+        is_reparse_point = getattr(status, "st_reparse_tag", 0) != 0  # a junction on Windows
+        if stat.S_ISDIR(status.st_mode) and not is_reparse_point:
+            if path not in folders:
+                _refuse("files", f"The folder {path!r:.200} is in the package and not in its manifest.", file=path)
+            yield from _files_of(entry, top, folders)
+        elif stat.S_ISREG(status.st_mode) and not is_reparse_point:
+            yield path
+        else:
+            _refuse("files", f"{path!r:.200} is a link or a device, not a file.", file=path)
+
+
+def _check_file(path: Path, artifact: Artifact) -> None:
+    if (size := path.stat().st_size) != artifact.bytes:
+        _refuse("files", f"{artifact.path} has {size} bytes, the manifest says {artifact.bytes}.", file=artifact.path)
+    if hash_file(path) != artifact.sha256:
+        _refuse("files", f"{artifact.path} is not the file that was signed (its SHA-256 differs).", file=artifact.path)
+
+
+def hash_file(path: Path) -> str:
+    """Return a file's SHA-256 as lower-case hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_runtime(made_with: Runtime, here: Runtime) -> list[str]:
+    """Return what differs harmlessly between two runtimes; refuse what makes the files unreadable.
+
+    The files hold plain data, so only another major version of Python, numpy or joblib can change their format.
+    """
+    warnings = []
+    for name in Runtime.model_fields:
+        then, now = getattr(made_with, name), getattr(here, name)
+        if then == now:
+            continue
+        if name in _SAME_MAJOR and _major(then) != _major(now):
+            _refuse("runtime", f"The package was made with {name} {then} and {name} {now} runs here.")
+        if name == "hnswlib" and now is None:
+            warnings.append(f"made with hnswlib {then}, which is not installed here: exact search serves")
+        elif _minor(then) != _minor(now):
+            warnings.append(f"made with {name} {then or 'absent'}, {now or 'absent'} runs here")
+    return warnings
+
+
+def _major(version: str | None) -> str:
+    return (version or "").split(".")[0]
+
+
+def _minor(version: str | None) -> list[str]:
+    return (version or "").split(".")[:2]
+
+
+def load_checked(package: CheckedPackage) -> "RoutingModel":
+    """Return the model of a package that passed `check_package`, its golden questions answered as when it was made."""
+    from shared.prediction.golden import replay_golden
+    from shared.prediction.package import load_model
+    from shared.registry.safe_loading import PackageReader
+
+    reader = PackageReader.of(package.folder, package.manifest)
+    try:
+        model = load_model(reader)
+    except PackageRejected:
+        raise
+    except (RoutingError, OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as fault:
+        _refuse("load", f"The model cannot be put together from its files: {type(fault).__name__}: {fault}.", fault)
+    differences = _replay(model, reader.json(GOLDEN_NAME), replay_golden)
+    if differences:
+        shown = "; ".join(differences[:3])
+        _refuse("golden", f"{len(differences)} golden answers differ from those it was made with: {shown:.600}.")
+    return model
+
+
+def _replay(model: "RoutingModel", golden: Any, replay: Any) -> list[str]:
+    try:
+        return list(replay(model, golden))
+    except (RoutingError, OSError, ValueError, TypeError, LookupError, AttributeError) as fault:
+        _refuse("golden", f"The golden questions cannot be asked: {type(fault).__name__}: {fault}.", fault)
+
+
+def _refuse(check: str, detail: str, cause: Exception | None = None, **facts: Any) -> NoReturn:
+    remedy = {
+        "manifest": "Keep the package's files and its folder's name as they were made.",
+        "files": "Copy the package again, unchanged, with its manifest last.",
+        "runtime": "Install the product's pinned requirements, or train the model again here.",
+        "load": "Make the package again with this product.",
+        "golden": "Train the model again here; its answers on this machine are not those it was released with.",
+    }[check]
+    raise PackageRejected(detail, remedy=remedy, check=check, **facts) from cause
