@@ -1,0 +1,291 @@
+"""Mapping profiles: the YAML document that says how one factory's tables become the canonical ones.
+
+Switching factories is switching a profile, never code. `docs/PROFILES.md` explains every field with examples.
+"""
+
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from shared.erp.canonical import ROUTING_SCHEMA, Attribute, AttributeKind
+from shared.erp.profile_errors import explain, nearest, read_document
+from shared.erp.units import TimeUnit, known_units
+from shared.errors import ProfileError
+from shared.settings import PROJECT_DIR
+
+PROFILES_DIR = PROJECT_DIR / "config" / "profiles"
+DEFAULT_NULL_TOKENS = ("", "-", "--", "nan", "null", "none", "n/a", "#n/a")
+DEFAULT_DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+# One source column, or several names of which the first that the source has is read.
+Column = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FolderSource(_Part):
+    """A folder of files; a table's name is its file's name without the ending."""
+
+    kind: Literal["folder"] = "folder"
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    null_tokens: tuple[str, ...] = DEFAULT_NULL_TOKENS  # compared trimmed and without case
+    date_formats: tuple[str, ...] = DEFAULT_DATE_FORMATS  # of the day; a time of day behind it is cut off
+    decimal_comma: bool = False
+    item_code_case: Literal["keep", "upper", "lower"] = "keep"
+
+
+class Filter(_Part):
+    """One condition that a source row must meet; the rows it leaves out are counted."""
+
+    column: Column
+    one_of: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] | None = None
+    not_one_of: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] | None = None
+    at_least: float | date | Literal["today"] | None = None
+    at_most: float | date | Literal["today"] | None = None
+    keep_empty: bool = True
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> "Filter":
+        given = [self.one_of, self.not_one_of, self.at_least, self.at_most]
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("give exactly one of one_of, not_one_of, at_least, at_most")
+        return self
+
+
+class SourceTable(_Part):
+    """Where a table's rows come from: a file of the folder or a query over its files, and which rows count."""
+
+    table: str | None = None
+    sql: str | None = None
+    filters: tuple[Filter, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "SourceTable":
+        if (self.table is None) == (self.sql is None):
+            raise ValueError("give either table (a file of the folder) or sql (a query over them), not both")
+        return self
+
+
+class AttributeMapping(_Part):
+    """One attribute of an item: where it comes from and how it is understood."""
+
+    column: Column | None = None  # the attribute's own name when left out
+    kind: AttributeKind
+    weight: float = Field(1.0, ge=0)
+    unit: str | None = None
+    unit_column: Column | None = None
+    source_unit: str | None = None  # the unit where the source has no unit column or leaves its cell empty
+    unit_spellings: dict[str, str] = {}
+    zero_is_unknown: bool = False
+    minimum: float | None = None  # outside these, in the canonical unit, a value is impossible: counted and unknown
+    maximum: float | None = None
+    null_tokens: tuple[str, ...] = ()
+    values: dict[str, str] = {}  # spelling (any case) to the value meant
+    case: Literal["keep", "upper", "lower"] = "keep"
+    family: bool = False
+    drawing: bool = False
+
+    @model_validator(mode="after")
+    def _fields_fit_the_kind(self) -> "AttributeMapping":
+        measured = self.unit or self.unit_column or self.source_unit or self.unit_spellings
+        bounded = self.zero_is_unknown or self.minimum is not None or self.maximum is not None
+        if self.kind is not AttributeKind.NUMERIC and (measured or bounded):
+            raise ValueError("unit, unit_column, zero_is_unknown, minimum and maximum belong to kind numeric")
+        if self.kind in (AttributeKind.NUMERIC, AttributeKind.DATE) and (self.values or self.family or self.drawing):
+            raise ValueError("values, family and drawing belong to kinds categorical, code and text")
+        if measured and self.unit is None:
+            raise ValueError("name the unit to convert to, such as unit: mm")
+        for name in filter(None, (self.unit, self.source_unit, *self.unit_spellings.values())):
+            if name not in known_units():
+                raise ValueError(f"unknown unit {name!r}{nearest(name, known_units())}")
+        return self
+
+
+class ItemColumns(_Part):
+    """Where the item's key stands."""
+
+    item_code: Column
+
+
+class ItemsTable(SourceTable):
+    """The items and their attributes."""
+
+    columns: ItemColumns
+    attributes: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], AttributeMapping] = Field(
+        min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> "ItemsTable":
+        if "item_code" in self.attributes:
+            raise ValueError("item_code is the key; an attribute needs another name")
+        if sum(mapping.drawing for mapping in self.attributes.values()) > 1:
+            raise ValueError("only one attribute can be the drawing")
+        return self
+
+
+class RoutingColumns(_Part):
+    """Source columns of the planned steps; times are in the table's time unit."""
+
+    item_code: Column
+    sequence: Column
+    operation_code: Column
+    routing_no: Column | None = None
+    operation_name: Column | None = None
+    resource_code: Column | None = None
+    resource_name: Column | None = None
+    inside: Column | None = None
+    setup_minutes: Column | None = None
+    run_minutes_per_unit: Column | None = None
+    wait_minutes: Column | None = None
+    move_minutes: Column | None = None
+    queue_minutes: Column | None = None
+    valid_from: Column | None = None
+    valid_to: Column | None = None
+    created_at: Column | None = None
+
+
+class RoutingsTable(SourceTable):
+    """The planned steps, one row each."""
+
+    columns: RoutingColumns
+    time_unit: TimeUnit
+    time_unit_column: Column | None = None  # a column that states the unit row by row; an empty cell is `time_unit`
+    run_time: Literal["per_unit", "per_lot"] = "per_unit"
+    lot_quantity: Column | None = None  # how many pieces one run time covers
+    inside_values: tuple[str, ...] = ("사내", "Y", "1", "TRUE")
+    outside_values: tuple[str, ...] = ("외주", "N", "0", "FALSE")
+    carry: tuple[str, ...] = ()  # source columns taken along as text under their own names
+
+    @model_validator(mode="after")
+    def _lots_have_a_quantity(self) -> "RoutingsTable":
+        if (self.run_time == "per_lot") != (self.lot_quantity is not None):
+            raise ValueError("run_time: per_lot and lot_quantity belong together")
+        taken = set(self.carry) & set(ROUTING_SCHEMA)
+        if taken:
+            raise ValueError(f"carry: {', '.join(sorted(taken))} is already a column of the routings")
+        return self
+
+
+class WorkResultColumns(_Part):
+    """Source columns of the reported work; times are in the table's time unit."""
+
+    item_code: Column
+    operation_code: Column
+    reported_at: Column
+    quantity: Column
+    run_minutes: Column
+    setup_minutes: Column | None = None
+    routing_no: Column | None = None
+    sequence: Column | None = None
+    resource_code: Column | None = None
+    order_no: Column | None = None
+    bad_quantity: Column | None = None
+
+
+class Believable(_Part):
+    """Which reported work is evidence; the rest is counted and left out. Minutes and days."""
+
+    minimum_minutes: float = Field(0.0, ge=0)  # setup and run together must exceed this
+    maximum_minutes: Positive | None = None  # setup and run together
+    maximum_run_minutes_per_unit: Positive | None = None
+    maximum_age_days: Positive | None = None
+    not_in_the_future: bool = True
+
+
+class WorkResultsTable(SourceTable):
+    """The reported work, one row an operation and order."""
+
+    columns: WorkResultColumns
+    time_unit: TimeUnit
+    time_unit_column: Column | None = None
+    run_time: Literal["per_order", "per_unit"] = "per_order"
+    undivided_time: bool = False  # one time holds setup and run; it is kept as run, and setup stays unknown
+    believable: Believable = Believable()
+
+    @model_validator(mode="after")
+    def _undivided_has_no_setup(self) -> "WorkResultsTable":
+        if self.undivided_time and self.columns.setup_minutes is not None:
+            raise ValueError("undivided_time: true says that setup is not reported apart; leave setup_minutes out")
+        return self
+
+
+class Profile(_Part):
+    """One factory's mapping to the canonical tables."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    description: str = ""
+    source: FolderSource = FolderSource()
+    items: ItemsTable
+    routings: RoutingsTable
+    work_results: WorkResultsTable
+
+    @cached_property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """The declared attributes in the profile's order."""
+        return tuple(
+            Attribute(
+                name=name,
+                kind=mapping.kind,
+                weight=mapping.weight,
+                unit=mapping.unit,
+                zero_is_unknown=mapping.zero_is_unknown,
+                family=mapping.family,
+                drawing=mapping.drawing,
+            )
+            for name, mapping in self.items.attributes.items()
+        )
+
+
+def known_profiles() -> tuple[str, ...]:
+    """Return the names of the shipped profiles."""
+    return tuple(sorted(path.stem for path in PROFILES_DIR.glob("*.yaml")))
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Read and validate a profile.
+
+    Args:
+        name_or_path: the name of a shipped profile, or the path of a YAML file.
+
+    Raises:
+        ProfileError: the file is missing, is not YAML, or a field is wrong; the message names file, line and field.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = PROFILES_DIR / f"{name_or_path}.yaml"
+        if str(name_or_path) not in known_profiles():
+            raise ProfileError(
+                f"There is no mapping profile {str(name_or_path)!r}{nearest(str(name_or_path), known_profiles())}.",
+                remedy=f"Shipped are: {', '.join(known_profiles())}; or give the path of a .yaml file.",
+            )
+    document, lines = read_document(path)
+    return parse_profile(document, source=str(path), lines=lines)
+
+
+def parse_profile(document: Any, *, source: str, lines: dict[tuple[str | int, ...], int] | None = None) -> Profile:
+    """Validate a profile's document, such as the one that a snapshot keeps.
+
+    Args:
+        document: what the YAML file says.
+        source: the name to blame in messages.
+        lines: the line of each field, where known.
+
+    Raises:
+        ProfileError: a field is unknown, missing or wrong.
+    """
+    try:
+        return Profile.model_validate(document)
+    except ValidationError as error:
+        raise explain(error, Profile, source=source, lines=lines or {}) from error

@@ -1,0 +1,160 @@
+"""The rows of one source table on their way to a canonical one: read by column, judged, counted, and kept or left out."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import polars as pl
+
+from shared.erp import parsing
+from shared.erp.issues import IssueLog
+from shared.erp.parsing import Case
+from shared.erp.profiles import Filter, FolderSource
+from shared.erp.source import find_column
+from shared.erp.units import MINUTES_PER, TimeUnit, minutes_factor
+
+
+class TableRows:
+    """One source table; rows that are rejected stay in place until `keep` so that every mask fits every column.
+
+    A row is counted under the first reason that rejects it; a cell that cannot be read is counted and becomes null.
+    """
+
+    def __init__(self, frame: pl.DataFrame, *, table: str, origin: str, source: FolderSource, issues: IssueLog) -> None:
+        self.frame = frame
+        self.table = table
+        self.origin = origin
+        self.source = source
+        self.issues = issues
+        self._alive = pl.repeat(True, frame.height, eager=True)
+        self._key = pl.repeat(None, frame.height, dtype=pl.String, eager=True)
+
+    def cells(self, field: str, names: Sequence[str]) -> pl.Series:
+        """Return a source column by its names; SourceError when the table has none of them."""
+        return self.frame[find_column(self.frame, names, table=self.origin, field=f"{self.table}.{field}")]
+
+    def empty(self, dtype: pl.DataType) -> pl.Series:
+        """Return a column of nulls, for a canonical column that the profile does not map."""
+        return pl.repeat(None, self.frame.height, dtype=dtype, eager=True)
+
+    def item_codes(self, names: Sequence[str]) -> pl.Series:
+        """Return the item codes as text and reject rows without one."""
+        codes = self.text("item_code", names, case=self.source.item_code_case)
+        self.reject(codes.is_null(), "item_code is empty")
+        self._key = codes
+        return codes
+
+    def text(
+        self, field: str, names: Sequence[str] | None, *, case: Case = "keep", tokens: Sequence[str] = ()
+    ) -> pl.Series:
+        """Return a column as trimmed text, null where empty or a null token; all null when it is not mapped."""
+        if names is None:
+            return self.empty(pl.String())
+        return parsing.text(self.cells(field, names), null_tokens=(*self.source.null_tokens, *tokens), case=case)
+
+    def number(self, field: str, names: Sequence[str] | None, *, tokens: Sequence[str] = ()) -> pl.Series:
+        """Return a column as finite numbers; what is no number is counted and null."""
+        if names is None:
+            return self.empty(pl.Float64())
+        cells = self.cells(field, names)
+        values, bad = parsing.number(
+            cells, null_tokens=(*self.source.null_tokens, *tokens), decimal_comma=self.source.decimal_comma
+        )
+        self.note(bad, f"{field} is not a number", cells)
+        return values
+
+    def day(self, field: str, names: Sequence[str] | None, *, tokens: Sequence[str] = ()) -> pl.Series:
+        """Return a column as days; what fits no date format is counted and null."""
+        if names is None:
+            return self.empty(pl.Date())
+        cells = self.cells(field, names)
+        days, bad = parsing.day(
+            cells, null_tokens=(*self.source.null_tokens, *tokens), formats=self.source.date_formats
+        )
+        self.note(bad, f"{field} is not a date", cells)
+        return days
+
+    def flag(self, field: str, names: Sequence[str] | None, *, yes: Sequence[str], no: Sequence[str]) -> pl.Series:
+        """Return a column as true or false; what is neither is counted and null."""
+        if names is None:
+            return self.empty(pl.Boolean())
+        cells = self.cells(field, names)
+        flags, bad = parsing.flag(cells, null_tokens=self.source.null_tokens, true_values=yes, false_values=no)
+        self.note(bad, f"{field} is neither {'/'.join(yes)} nor {'/'.join(no)}", cells)
+        return flags
+
+    def minutes_factor(self, unit: TimeUnit, names: Sequence[str] | None) -> pl.Series:
+        """Return what each row's times are multiplied with to be minutes; null, and counted, where that is unknown."""
+        fixed = pl.repeat(MINUTES_PER[unit], self.frame.height, eager=True)
+        if names is None:
+            return fixed
+        spelled = self.text("time_unit", names)
+        distinct = {value: minutes_factor(value) for value in spelled.drop_nulls().unique()}
+        stated = _looked_up(spelled, distinct)
+        self.note(spelled.is_not_null() & stated.is_null(), "the time unit is unknown, so the times are", spelled)
+        return fixed.zip_with(spelled.is_null(), stated)
+
+    def time(self, field: str, names: Sequence[str] | None, factor: pl.Series) -> pl.Series:
+        """Return a column of times in minutes; null, and counted, where it is negative or no number."""
+        values = self.number(field, names) * factor
+        negative = (values < 0).fill_null(value=False)
+        self.note(negative, f"{field} is negative", values)
+        return values.set(negative, None)
+
+    def note(self, bad: pl.Series, reason: str, values: pl.Series | None = None) -> None:
+        """Count the rows still alive where `bad` is true; they stay."""
+        self.issues.add_rows(self.table, reason, bad.fill_null(value=False) & self._alive, self._key, values)
+
+    def reject(self, bad: pl.Series, reason: str, values: pl.Series | None = None) -> None:
+        """Count the rows still alive where `bad` is true, and leave them out."""
+        self.note(bad, reason, values)
+        self._alive = self._alive & ~bad.fill_null(value=False)
+
+    def filter(self, filters: Sequence[Filter], *, now: datetime) -> None:
+        """Reject the rows that do not meet the profile's conditions; each condition is counted by its column."""
+        for condition in filters:
+            cells = self.cells("filters", condition.column)
+            said = parsing.text(cells, null_tokens=self.source.null_tokens)
+            kept = self._meets(condition, cells, said, now.date())
+            kept = kept.fill_null(value=False) | (said.is_null() & condition.keep_empty)
+            self.reject(~kept, f"left out by the filter on {condition.column[0]}", said)
+
+    def _meets(self, condition: Filter, cells: pl.Series, said: pl.Series, today: date) -> pl.Series:
+        if condition.one_of is not None:
+            return said.is_in(list(condition.one_of))
+        if condition.not_one_of is not None:
+            return ~said.is_in(list(condition.not_one_of))
+        lower = condition.at_least is not None
+        bound = condition.at_least if lower else condition.at_most
+        bound = today if bound == "today" else bound
+        if isinstance(bound, date):
+            values, _ = parsing.day(cells, null_tokens=self.source.null_tokens, formats=self.source.date_formats)
+        else:
+            values, _ = parsing.number(
+                cells, null_tokens=self.source.null_tokens, decimal_comma=self.source.decimal_comma
+            )
+        return values >= bound if lower else values <= bound
+
+    def keep(self, columns: dict[str, pl.Series], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+        """Return the rows still alive as the canonical table."""
+        frame = pl.DataFrame({name: columns[name].alias(name).cast(dtype) for name, dtype in schema.items()})
+        return frame.filter(self._alive)
+
+
+def _looked_up(spelled: pl.Series, factors: dict[str, float | None]) -> pl.Series:
+    known = {spelling: factor for spelling, factor in factors.items() if factor is not None}
+    return spelled.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Float64)
+
+
+def drop_duplicates(
+    frame: pl.DataFrame, key: Sequence[str], *, table: str, reason: str, issues: IssueLog
+) -> pl.DataFrame:
+    """Keep one row a key, the same one whatever the source's order: the most complete, then the first when sorted."""
+    filled = pl.sum_horizontal(pl.all().is_not_null().cast(pl.Int32))
+    ordered = frame.with_columns(filled.alias("__filled")).sort(
+        [*key, "__filled", *[name for name in frame.columns if name not in key]],
+        descending=[*[False] * len(key), True, *[False] * (frame.width - len(key))],
+        nulls_last=True,
+    )
+    repeated = ~ordered.select(pl.struct(key).is_first_distinct()).to_series()
+    issues.add_rows(table, reason, repeated, ordered[key[0]])
+    return ordered.filter(~repeated).drop("__filled")

@@ -1,0 +1,221 @@
+"""The three mappings: source rows of items, routings and work results to their canonical tables."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from shared.erp import rows
+from shared.erp.canonical import ROUTING_SCHEMA, WORK_RESULT_SCHEMA, AttributeKind, item_schema
+from shared.erp.issues import IssueLog
+from shared.erp.profiles import AttributeMapping, Profile, RoutingsTable, SourceTable, WorkResultsTable
+from shared.erp.rows import TableRows
+from shared.erp.source import Folder
+from shared.erp.units import factor
+
+ONLY_ROUTING = "1"  # the routing number of a source that keeps one routing an item
+
+
+def _open(folder: Folder, profile: Profile, table: str, issues: IssueLog, now: datetime) -> TableRows:
+    mapping: SourceTable = getattr(profile, table)
+    frame = folder.query(mapping.sql) if mapping.sql is not None else folder.table(mapping.table or "")
+    origin = mapping.table or f"the query of {table}"
+    opened = TableRows(frame, table=table, origin=origin, source=profile.source, issues=issues)
+    opened.filter(mapping.filters, now=now)
+    return opened
+
+
+def read_items(folder: Folder, profile: Profile, issues: IssueLog, now: datetime) -> pl.DataFrame:
+    """Return the canonical items sorted by code: one row a code, sizes in their canonical units.
+
+    Raises:
+        SourceError: the table or a column that the profile names is missing.
+    """
+    source = _open(folder, profile, "items", issues, now)
+    columns = {"item_code": source.item_codes(profile.items.columns.item_code)}
+    for name, mapping in profile.items.attributes.items():
+        columns[name] = _attribute(source, name, mapping)
+    items = source.keep(columns, item_schema(profile.attributes))
+    return rows.drop_duplicates(items, ["item_code"], table="items", reason="item_code is repeated", issues=issues)
+
+
+def _attribute(source: TableRows, name: str, mapping: AttributeMapping) -> pl.Series:
+    names = mapping.column or (name,)
+    if mapping.kind is AttributeKind.NUMERIC:
+        return _measure(source, name, mapping)
+    if mapping.kind is AttributeKind.DATE:
+        return source.day(name, names, tokens=mapping.null_tokens)
+    said = source.text(name, names, case=mapping.case, tokens=mapping.null_tokens)
+    if mapping.values:
+        meant = {spelling.strip().lower(): value for spelling, value in mapping.values.items()}
+        replaced = said.str.to_lowercase().replace_strict(
+            list(meant), list(meant.values()), default=None, return_dtype=pl.String
+        )
+        said = replaced.fill_null(said)
+    return said
+
+
+def _measure(source: TableRows, name: str, mapping: AttributeMapping) -> pl.Series:
+    values = source.number(name, mapping.column or (name,), tokens=mapping.null_tokens)
+    if mapping.zero_is_unknown:
+        values = values.set((values == 0).fill_null(value=False), None)
+    if mapping.unit is not None:
+        values = values * _unit_factors(source, name, mapping, values)
+    low, high = mapping.minimum, mapping.maximum
+    impossible = pl.repeat(False, values.len(), eager=True)
+    if low is not None:
+        impossible = impossible | (values < low)
+    if high is not None:
+        impossible = impossible | (values > high)
+    impossible = impossible.fill_null(value=False)
+    source.note(impossible, f"{name} is impossible", values)
+    return values.set(impossible, None)
+
+
+def _unit_factors(source: TableRows, name: str, mapping: AttributeMapping, values: pl.Series) -> pl.Series:
+    """Return each row's factor to the canonical unit; null, and counted where there is a value, when unknown."""
+    unit = mapping.unit or ""
+    default = factor(mapping.source_unit, unit) if mapping.source_unit else None
+    if mapping.unit_column is None:
+        return pl.repeat(1.0 if default is None else default, values.len(), eager=True)
+    spelled = source.text(f"{name} unit", mapping.unit_column)
+    known = {value: factor(value, unit, mapping.unit_spellings) for value in spelled.drop_nulls().unique()}
+    known = {value: found for value, found in known.items() if found is not None}
+    factors = spelled.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Float64)
+    if default is not None:
+        factors = factors.set(spelled.is_null(), default)
+    unknown = values.is_not_null() & factors.is_null()
+    source.note(unknown & spelled.is_not_null(), f"the unit of {name} is unknown", spelled)
+    source.note(unknown & spelled.is_null(), f"the unit of {name} is empty", values)
+    return factors
+
+
+def read_routings(
+    folder: Folder, profile: Profile, issues: IssueLog, now: datetime, known_items: pl.Series
+) -> pl.DataFrame:
+    """Return the canonical routings sorted by item, routing and sequence; times in minutes, run time a piece."""
+    source = _open(folder, profile, "routings", issues, now)
+    mapping = profile.routings
+    at = mapping.columns
+    codes = source.item_codes(at.item_code)
+    source.reject(~codes.is_in(known_items.implode()), "item_code is unknown")
+    sequence = _sequence(source, at.sequence)
+    source.reject(sequence.is_null(), "sequence is missing")
+    operation = source.text("operation_code", at.operation_code)
+    source.reject(operation.is_null(), "operation_code is empty")
+    factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
+    columns = {
+        "item_code": codes,
+        "routing_no": source.text("routing_no", at.routing_no).fill_null(ONLY_ROUTING),
+        "sequence": sequence,
+        "operation_code": operation,
+        "operation_name": source.text("operation_name", at.operation_name),
+        "resource_code": source.text("resource_code", at.resource_code),
+        "resource_name": source.text("resource_name", at.resource_name),
+        "inside": source.flag("inside", at.inside, yes=mapping.inside_values, no=mapping.outside_values),
+        "setup_minutes": source.time("setup_minutes", at.setup_minutes, factors),
+        "run_minutes_per_unit": _run_per_unit(source, mapping, factors),
+        "wait_minutes": source.time("wait_minutes", at.wait_minutes, factors),
+        "move_minutes": source.time("move_minutes", at.move_minutes, factors),
+        "queue_minutes": source.time("queue_minutes", at.queue_minutes, factors),
+        "valid_from": source.day("valid_from", at.valid_from),
+        "valid_to": source.day("valid_to", at.valid_to),
+        "created_at": source.day("created_at", at.created_at),
+        **{name: source.text(name, (name,)) for name in mapping.carry},
+    }
+    schema = {**ROUTING_SCHEMA, **{name: pl.String() for name in mapping.carry}}
+    key = ["item_code", "routing_no", "sequence"]
+    routings = source.keep(columns, schema)
+    return rows.drop_duplicates(routings, key, table="routings", reason="the step is repeated", issues=issues)
+
+
+def _sequence(source: TableRows, names: tuple[str, ...] | None) -> pl.Series:
+    values = source.number("sequence", names)
+    odd = ((values != values.round(0)) | (values < 0) | (values > 2**31 - 1)).fill_null(value=False)
+    source.note(odd, "sequence is not a whole number", values)
+    return values.set(odd, None).cast(pl.Int32)
+
+
+def _run_per_unit(source: TableRows, mapping: RoutingsTable, factors: pl.Series) -> pl.Series:
+    run = source.time("run_minutes_per_unit", mapping.columns.run_minutes_per_unit, factors)
+    if mapping.lot_quantity is None:
+        return run
+    pieces = source.number("lot_quantity", mapping.lot_quantity)
+    usable = (pieces > 0).fill_null(value=False)
+    source.note(run.is_not_null() & ~usable, "lot_quantity is missing or not positive, so the run time is", pieces)
+    return (run / pieces).set(~usable, None)
+
+
+def read_work_results(
+    folder: Folder, profile: Profile, issues: IssueLog, now: datetime, known_items: pl.Series
+) -> pl.DataFrame:
+    """Return the canonical work results sorted by every column; times in minutes, run time of the whole quantity."""
+    source = _open(folder, profile, "work_results", issues, now)
+    mapping = profile.work_results
+    at = mapping.columns
+    codes = source.item_codes(at.item_code)
+    source.reject(~codes.is_in(known_items.implode()), "item_code is unknown")
+    operation = source.text("operation_code", at.operation_code)
+    source.reject(operation.is_null(), "operation_code is empty")
+    reported = source.day("reported_at", at.reported_at)
+    source.reject(reported.is_null(), "reported_at is missing")
+    quantity = source.number("quantity", at.quantity)
+    source.reject(quantity.is_null(), "quantity is missing")
+    source.reject(quantity <= 0, "quantity is not positive", quantity)
+    bad_quantity = source.number("bad_quantity", at.bad_quantity)
+    source.note(bad_quantity < 0, "bad_quantity is negative", bad_quantity)
+    setup, run = _work_times(source, mapping, quantity)
+    _leave_out_unbelievable(source, mapping, reported, quantity, setup, run, now)
+    columns = {
+        "item_code": codes,
+        "routing_no": source.text("routing_no", at.routing_no),
+        "sequence": source.empty(pl.Int32()) if at.sequence is None else _sequence(source, at.sequence),
+        "operation_code": operation,
+        "resource_code": source.text("resource_code", at.resource_code),
+        "order_no": source.text("order_no", at.order_no),
+        "reported_at": reported,
+        "quantity": quantity,
+        "bad_quantity": bad_quantity.set((bad_quantity < 0).fill_null(value=False), None),
+        "setup_minutes": setup,
+        "run_minutes": run,
+    }
+    results = source.keep(columns, WORK_RESULT_SCHEMA)
+    return results.sort(results.columns, nulls_last=True)
+
+
+def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return setup and total run minutes; a row whose run time is missing or negative is rejected."""
+    at = mapping.columns
+    factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
+    setup = source.number("setup_minutes", at.setup_minutes) * factors
+    run = source.number("run_minutes", at.run_minutes) * factors
+    if mapping.run_time == "per_unit":
+        run = run * quantity
+    source.reject(run.is_null(), "run_minutes is missing")
+    source.reject(run < 0, "run_minutes is negative", run)
+    source.reject(setup < 0, "setup_minutes is negative", setup)
+    return setup, run
+
+
+def _leave_out_unbelievable(
+    source: TableRows,
+    mapping: WorkResultsTable,
+    reported: pl.Series,
+    quantity: pl.Series,
+    setup: pl.Series,
+    run: pl.Series,
+    now: datetime,
+) -> None:
+    rule = mapping.believable
+    total = run + setup.fill_null(0.0)
+    today = now.date()
+    source.reject(total <= rule.minimum_minutes, f"not believable: at most {rule.minimum_minutes:g} minutes", total)
+    if rule.maximum_minutes is not None:
+        source.reject(total > rule.maximum_minutes, f"not believable: over {rule.maximum_minutes:g} minutes", total)
+    if rule.maximum_run_minutes_per_unit is not None:
+        each, limit = run / quantity, rule.maximum_run_minutes_per_unit
+        source.reject(each > limit, f"not believable: run over {limit:g} minutes a piece", each)
+    if rule.not_in_the_future:
+        source.reject(reported > today, "not believable: reported in the future", reported)
+    if rule.maximum_age_days is not None:
+        oldest = today - timedelta(days=rule.maximum_age_days)
+        source.reject(reported < oldest, f"left out: older than {rule.maximum_age_days:g} days", reported)
