@@ -1,0 +1,132 @@
+"""`models`: installed versions and which of them serves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
+from shared.bootstrap import current_services
+from shared.database.tables import ModelVersion
+
+app = typer.Typer(help="Model versions.", no_args_is_help=True)
+
+Version = Annotated[str, typer.Argument(help="The version's name, as `models list` shows it.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the event.")]
+ACTOR = "command line"
+
+
+@app.command("list")
+@reports_errors
+def list_versions(as_json: JsonFlag = False) -> None:
+    """List installed versions, newest first.
+
+    Example: manage.py models list
+    """
+    rows, total = current_services().model_versions.list(limit=500, offset=0)
+    if as_json:
+        emit_json({"items": [row.model_dump(mode="json") for row in rows], "total": total})
+        return
+    show_table(
+        f"{total} model version(s)",
+        ("version", "state", "profile", "data as of", "kind", "parent"),
+        [(row.version, row.state, row.profile, row.data_as_of, row.model_kind, row.parent) for row in rows],
+    )
+
+
+@app.command("show")
+@reports_errors
+def show(version: Version, as_json: JsonFlag = False) -> None:
+    """Show one version: its figures, where it comes from and what happened to it.
+
+    Example: manage.py models show version_20261121_020000
+    """
+    lineage = current_services().lifecycle.lineage(version)
+    if as_json:
+        emit_json(lineage)
+        return
+    for name, value in lineage.items():
+        say(f"[bold]{name}[/]: {value}")
+
+
+@app.command("activate")
+@reports_errors
+def activate(
+    version: Version,
+    reason: Reason = "",
+    expected_active: Annotated[str | None, typer.Option(help="Refuse unless this version is active now.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Verify a version once more and let it serve; running hosts follow within seconds.
+
+    Example: manage.py models activate version_20261121_020000 --reason "better on valves"
+    """
+    row = current_services().lifecycle.activate(version, actor=ACTOR, reason=reason, expected_active=expected_active)
+    _report(row, as_json)
+
+
+@app.command("rollback")
+@reports_errors
+def rollback(reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Go back to the version that served before.
+
+    Example: manage.py models rollback --reason "times off on sleeves"
+    """
+    _report(current_services().lifecycle.rollback(actor=ACTOR, reason=reason), as_json)
+
+
+@app.command("reject")
+@reports_errors
+def reject(version: Version, reason: Reason = "", as_json: JsonFlag = False) -> None:
+    """Refuse a pending version.
+
+    Example: manage.py models reject version_20261121_020000 --reason "trained on a test snapshot"
+    """
+    _report(current_services().lifecycle.reject(version, actor=ACTOR, reason=reason), as_json)
+
+
+@app.command("verify")
+@reports_errors
+def verify(version: Version, as_json: JsonFlag = False) -> None:
+    """Run every check that activation would run and change nothing; exit code 10 where one fails.
+
+    Example: manage.py models verify version_20261121_020000
+    """
+    report = current_services().lifecycle.verify(version)
+    if as_json:
+        emit_json(report)
+    else:
+        checks = [
+            (check["check"], "ok" if check["ok"] else "FAILED", check.get("detail")) for check in report["checks"]
+        ]
+        show_table(f"Checks of {version}", ("check", "outcome", "detail"), checks)
+    if not report["ok"]:
+        raise typer.Exit(10)
+
+
+@app.command("push")
+@reports_errors
+def push(
+    folder: Annotated[Path, typer.Argument(help="A package, as `train --output` writes it.", exists=True)],
+    as_json: JsonFlag = False,
+) -> None:
+    """Upload a package to the `model-drop` container, its manifest last.
+
+    Example: manage.py train --output /tmp/package && manage.py models push /tmp/package
+    """
+    from shared.registry.manifest import parse_manifest
+    from shared.storage.packages import Packages
+
+    version = parse_manifest((folder / "manifest.json").read_bytes()).version
+    Packages(current_services().storage).upload_package(folder, version)
+    if as_json:
+        emit_json({"version": version, "container": "model-drop"})
+    else:
+        say(f"Uploaded {version}; `manage.py models list` shows it once it is verified.")
+
+
+def _report(row: ModelVersion, as_json: bool) -> None:
+    if as_json:
+        emit_json(row.model_dump(mode="json"))
+    else:
+        say(f"[bold]{row.version}[/] is now {row.state}.")

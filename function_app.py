@@ -1,0 +1,17 @@
+"""The function app: registers the blueprints of `functions/`, and does nothing else."""
+
+import azure.functions as func
+
+from functions import data, models, operations, predictions, quality, training
+from shared.logs import configure_logging
+from shared.settings import current_settings
+
+configure_logging(current_settings().log_level)
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app.register_functions(data.blueprint)
+app.register_functions(models.blueprint)
+app.register_functions(operations.blueprint)
+app.register_functions(predictions.blueprint)
+app.register_functions(quality.blueprint)
+app.register_functions(training.blueprint)

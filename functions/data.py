@@ -1,0 +1,132 @@
+"""Items, snapshots of the ERP and their quality; the timer and queue that keep the snapshot fresh."""
+
+import azure.functions as func
+from pydantic import BaseModel, Field
+
+from functions.access import Access
+from functions.http import Call, Reply, endpoint
+from functions.lists import Listing, Page, listing
+from functions.rows import extract_view, snapshot_view
+from functions.triggers import doorbell_function, due_slot, poison_function
+from shared.bootstrap import current_services
+from shared.database.tables import Extract
+from shared.errors import NotFound
+from shared.prediction.answers import ItemRecord, SimilarItem
+
+blueprint = func.Blueprint()
+
+
+class ItemSearch(Page):
+    """What to look for among the active model's items."""
+
+    query: str = Field("", max_length=200, description="part of a code or of a text attribute")
+
+
+class Neighbours(BaseModel):
+    """How many similar items to list."""
+
+    k: int = Field(10, ge=1, le=100)
+
+
+class SimilarItems(BaseModel):
+    """The items nearest to one item."""
+
+    item_code: str
+    model_version: str
+    items: list[SimilarItem]
+
+
+@endpoint(blueprint, "GET", "items", access=Access.READ, summary="Find items", query=ItemSearch, answer=Listing)
+def list_items(call: Call) -> Reply:
+    """Search the active model's items by code or text."""
+    asked = call.query
+    assert isinstance(asked, ItemSearch)
+    served = call.services.serving.active()
+    rows, total = served.model.search_items(asked.query, limit=asked.limit, offset=asked.offset)
+    return Reply(body=listing(rows, total, asked), model_version=served.version)
+
+
+@endpoint(
+    blueprint, "GET", "items/{item_code}", access=Access.READ, summary="One item with its routings", answer=ItemRecord
+)
+def get_item(call: Call) -> Reply:
+    """Show one item as the active model knows it."""
+    served = call.services.serving.active()
+    return Reply(body=served.model.item(call.params["item_code"]), model_version=served.version)
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "items/{item_code}/similar",
+    access=Access.READ,
+    summary="The items nearest to one item",
+    query=Neighbours,
+    answer=SimilarItems,
+)
+def get_similar_items(call: Call) -> Reply:
+    """List the nearest items and what made them near."""
+    asked = call.query
+    assert isinstance(asked, Neighbours)
+    served = call.services.serving.active()
+    code = call.params["item_code"]
+    similar = served.model.similar(code, asked.k)
+    answer = SimilarItems(item_code=code, model_version=served.version, items=similar)
+    return Reply(body=answer, model_version=served.version)
+
+
+@endpoint(
+    blueprint, "GET", "data/snapshots", access=Access.READ, summary="The ERP snapshots", query=Page, answer=Listing
+)
+def list_snapshots(call: Call) -> Reply:
+    """List snapshots, newest first."""
+    page = call.query
+    assert isinstance(page, Page)
+    rows, total = call.services.snapshot_rows.list(limit=page.limit, offset=page.offset)
+    return Reply(body=listing((snapshot_view(row) for row in rows), total, page))
+
+
+@endpoint(blueprint, "GET", "data/extracts", access=Access.READ, summary="The extracts", query=Page, answer=Listing)
+def list_extracts(call: Call) -> Reply:
+    """List extracts, newest first, with their outcome."""
+    page = call.query
+    assert isinstance(page, Page)
+    rows, total = call.services.work.list(Extract, limit=page.limit, offset=page.offset)
+    return Reply(body=listing((extract_view(row) for row in rows), total, page))
+
+
+@endpoint(blueprint, "GET", "data/extracts/{id}", access=Access.READ, summary="One extract")
+def get_extract(call: Call) -> Reply:
+    """Show one extract."""
+    return Reply(body=extract_view(call.services.work.get(Extract, call.params["id"])))
+
+
+@endpoint(blueprint, "POST", "data/snapshots", access=Access.CHANGE, summary="Read the ERP now", status=202)
+def request_snapshot(call: Call) -> Reply:
+    """Ask for an extract now; the answer names where its outcome will stand."""
+    row = call.services.snapshots.start(None, f"asked for by {call.actor}")
+    assert row is not None  # without a slot nothing can be a duplicate
+    return Reply(body=extract_view(row), status=202, headers={"location": f"/api/data/extracts/{row.id}"})
+
+
+@endpoint(blueprint, "GET", "data/quality", access=Access.READ, summary="How good the ERP data is")
+def get_data_quality(call: Call) -> Reply:
+    """Summarise completeness, duplicates, impossible values and unusable rows of the current snapshot."""
+    from shared.erp.quality import summarise
+
+    try:
+        snapshot = call.services.snapshots.current()
+    except NotFound:
+        raise NotFound("No snapshot exists yet.", remedy="POST /api/data/snapshots reads the ERP now.") from None
+    return Reply(body={"snapshot_id": snapshot.id, "data_as_of": snapshot.data_as_of.isoformat()} | summarise(snapshot))
+
+
+@blueprint.function_name("start_extract")
+@blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_EXTRACT_SCHEDULE%", use_monitor=True)
+def start_extract(timer: func.TimerRequest) -> None:
+    """Insert the slot's extract and ring its bell; a doubled firing inserts nothing."""
+    current_services().snapshots.start(due_slot(timer), "schedule")
+
+
+doorbell_function(blueprint, "run_extract", Extract.QUEUE, lambda services, id_: services.snapshots.run(id_))
+poison_function(blueprint, "bury_extract", Extract.QUEUE)

@@ -1,0 +1,110 @@
+"""Predictions, planners' decisions on them, and time summaries."""
+
+from typing import Any, Literal
+from uuid import uuid4
+
+import azure.functions as func
+from pydantic import BaseModel, ConfigDict, Field
+from shared.prediction.times import TimeSummaryRequest, TimeSummaryResponse
+from shared.prediction.times import summarise_times as summarise
+
+from functions.access import Access
+from functions.http import Call, Reply, endpoint
+from shared.prediction.answers import ItemCode, PredictionRequest, PredictionResponse
+
+blueprint = func.Blueprint()
+
+
+class DecisionRequest(BaseModel):
+    """A planner's word on one predicted item."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    item_code: ItemCode
+    outcome: Literal["accepted", "edited", "rejected"]
+    operations: list[dict[str, Any]] = Field([], max_length=200, description="the routing as the planner leaves it")
+    reason: str = Field("", max_length=2000)
+    model_version: str | None = Field(None, max_length=64, description="needed only where the prediction row was lost")
+
+
+class DecisionResponse(BaseModel):
+    """The stored decision."""
+
+    id: int
+    prediction_id: str
+    item_code: str
+    outcome: str
+    model_version: str | None
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "predictions",
+    access=Access.READ,
+    summary="Propose routings for items",
+    body=PredictionRequest,
+    answer=PredictionResponse,
+)
+def predict_routings(call: Call) -> Reply:
+    """Predict every asked item with the active model and record the answers."""
+    asked: PredictionRequest = call.body
+    served = call.services.serving.active()
+    predictions = served.model.predict(
+        asked.items, candidates=asked.candidates, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown
+    )
+    response = PredictionResponse(
+        prediction_id=f"pred_{uuid4().hex}",
+        model_version=served.version,
+        data_as_of=served.model.data_as_of,
+        request_id=call.request_id,
+        predictions=predictions,
+    )
+    call.services.prediction_log.record(response, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown)
+    return Reply(body=response, model_version=served.version)
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "predictions/{id}/decisions",
+    access=Access.CHANGE,
+    summary="Accept, edit or reject a prediction",
+    body=DecisionRequest,
+    answer=DecisionResponse,
+    status=201,
+)
+def decide_prediction(call: Call) -> Reply:
+    """Store the decision, also where the prediction's own row was lost."""
+    asked: DecisionRequest = call.body
+    row = call.services.decisions.insert(
+        prediction_id=call.params["id"][:64],
+        item_code=asked.item_code,
+        outcome=asked.outcome,
+        operations=asked.operations,
+        reason=asked.reason,
+        actor=call.actor,
+        model_version=asked.model_version,
+    )
+    answer = DecisionResponse(
+        id=row.id or 0,
+        prediction_id=row.prediction_id,
+        item_code=row.item_code,
+        outcome=row.outcome,
+        model_version=row.model_version,
+    )
+    return Reply(body=answer, status=201)
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "time-summaries",
+    access=Access.READ,
+    summary="Add up the times of operations",
+    body=TimeSummaryRequest,
+    answer=TimeSummaryResponse,
+)
+def summarise_times(call: Call) -> Reply:
+    """Total setup, run, wait, move and queue minutes and the lead time of one order."""
+    return Reply(body=summarise(call.body))

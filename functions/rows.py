@@ -1,0 +1,71 @@
+"""How database rows look in answers: JSON values only, no lease or fencing internals."""
+
+from typing import Any
+
+from shared.database.tables import (
+    Alert,
+    Extract,
+    ModelEvent,
+    ModelVersion,
+    PoisonMessage,
+    QualityCycle,
+    Registration,
+    SnapshotRow,
+    TrainingJob,
+    WorkColumns,
+)
+
+_WORK_INTERNALS = {"lease_token", "lease_until", "worker", "rung_at", "not_before"}
+
+
+def _work_view(row: WorkColumns, **renamed: Any) -> dict[str, Any]:
+    return row.model_dump(mode="json", exclude=_WORK_INTERNALS) | renamed
+
+
+def extract_view(row: Extract) -> dict[str, Any]:
+    """One extract; the source's location stays inside, because a path or server name is nobody's business."""
+    view = _work_view(row)
+    view.pop("source", None)
+    return view
+
+
+def cycle_view(row: QualityCycle) -> dict[str, Any]:
+    """One quality cycle without its per-item report, which has an address of its own."""
+    view = _work_view(row, cycle_id=row.id)
+    view.pop("report", None)
+    return view
+
+
+def job_view(row: TrainingJob) -> dict[str, Any]:
+    """One training job."""
+    return _work_view(row, job_id=row.id)
+
+
+def registration_view(row: Registration) -> dict[str, Any]:
+    """One dropped package and its outcome."""
+    return _work_view(row)
+
+
+def version_view(row: ModelVersion) -> dict[str, Any]:
+    """One installed model version."""
+    return row.model_dump(mode="json")
+
+
+def event_view(row: ModelEvent) -> dict[str, Any]:
+    """One transition of a version."""
+    return row.model_dump(mode="json", exclude={"id"})
+
+
+def snapshot_view(row: SnapshotRow) -> dict[str, Any]:
+    """One snapshot."""
+    return row.model_dump(mode="json", exclude={"folder"})
+
+
+def alert_view(row: Alert) -> dict[str, Any]:
+    """One alert."""
+    return row.model_dump(mode="json")
+
+
+def poison_view(row: PoisonMessage) -> dict[str, Any]:
+    """One buried message."""
+    return row.model_dump(mode="json")

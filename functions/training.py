@@ -1,0 +1,92 @@
+"""Training jobs: asking for them, following and cancelling them; the timer and queue that run them."""
+
+from typing import Literal
+
+import azure.functions as func
+from pydantic import BaseModel, ConfigDict, Field
+
+from functions.access import Access
+from functions.http import Call, Reply, endpoint
+from functions.lists import Listing, Page, listing
+from functions.rows import job_view
+from functions.triggers import doorbell_function, due_slot, poison_function
+from shared.bootstrap import current_services
+from shared.database.tables import TrainingJob
+from shared.errors import Conflict
+
+blueprint = func.Blueprint()
+
+
+class JobRequest(BaseModel):
+    """Which job to run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["refit", "challenger"] = "refit"
+    label: str | None = Field(None, max_length=64, description="the new version's name; by the clock unless given")
+    priority: int = Field(0, ge=-100, le=100)
+    dry_run: bool = Field(False, description="do everything but register a version")
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "training/jobs",
+    access=Access.CHANGE,
+    summary="Ask for a new model version",
+    body=JobRequest,
+    body_optional=True,
+    status=202,
+)
+def request_training(call: Call) -> Reply:
+    """Enqueue one job; a full queue or a duplicate is a 409 with the reason."""
+    asked: JobRequest = call.body
+    row = call.services.training_jobs.enqueue(
+        asked.kind,
+        reason=f"asked for by {call.actor}",
+        actor=call.actor,
+        label=asked.label,
+        priority=asked.priority,
+        dry_run=asked.dry_run,
+    )
+    return Reply(body=job_view(row), status=202, headers={"location": f"/api/training/jobs/{row.id}"})
+
+
+@endpoint(blueprint, "GET", "training/jobs", access=Access.READ, summary="Training jobs", query=Page, answer=Listing)
+def list_training_jobs(call: Call) -> Reply:
+    """List jobs, newest first."""
+    page = call.query
+    assert isinstance(page, Page)
+    rows, total = call.services.work.list(TrainingJob, limit=page.limit, offset=page.offset)
+    return Reply(body=listing((job_view(row) for row in rows), total, page))
+
+
+@endpoint(blueprint, "GET", "training/jobs/{id}", access=Access.READ, summary="One training job")
+def get_training_job(call: Call) -> Reply:
+    """Show one job with its progress and, at the end, its comparison."""
+    return Reply(body=job_view(call.services.work.get(TrainingJob, call.params["id"])))
+
+
+@endpoint(blueprint, "DELETE", "training/jobs/{id}", access=Access.CHANGE, summary="Cancel a training job", status=202)
+def cancel_training_job(call: Call) -> Reply:
+    """Cancel a waiting job at once and a running one at its next safe point."""
+    row = call.services.training_jobs.cancel(call.params["id"], call.actor)
+    return Reply(body=job_view(row), status=202)
+
+
+@blueprint.function_name("start_training")
+@blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_TRAINING_SCHEDULE%", use_monitor=True)
+def start_training(timer: func.TimerRequest) -> None:
+    """Ask for the slot's refit; a full queue or a job that already waits is no fault of the schedule."""
+    import structlog
+
+    slot = due_slot(timer)
+    reason = "schedule" if slot else "timer fired by hand"
+    try:
+        current_services().training_jobs.enqueue("refit", reason=reason, actor="schedule", slot=slot)
+    except Conflict as refusal:
+        structlog.get_logger().info("training.not_started", slot=slot, reason=refusal.detail)
+
+
+doorbell_function(blueprint, "retrain_model", TrainingJob.QUEUE, lambda services, id_: services.training_jobs.run(id_))
+poison_function(blueprint, "bury_retraining", TrainingJob.QUEUE)

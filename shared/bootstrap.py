@@ -1,0 +1,228 @@
+"""The one place where the parts are put together; each is made on first use and lives as long as the process.
+
+Nothing here is imported before it is needed: reading `function_app` stays fast and pulls in no learning library.
+"""
+
+import atexit
+import os
+import socket
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from shared.clock import Clock, utc_now
+from shared.settings import Settings, current_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from shared.database.alerts import Alerts
+    from shared.database.configuration import ConfigurationStore
+    from shared.database.models import ModelVersions
+    from shared.database.poison import PoisonMessages
+    from shared.database.predictions import Decisions, PredictionLog
+    from shared.database.snapshots import SnapshotRows
+    from shared.database.work import WorkRows
+    from shared.operations.burial import Burial
+    from shared.operations.health import Health
+    from shared.operations.sweep import Sweep
+    from shared.quality.cycle import QualityCycles
+    from shared.registry.lifecycle import Lifecycle
+    from shared.registry.registrations import Registrations
+    from shared.registry.serving import Serving
+    from shared.registry.signing import Keys
+    from shared.snapshots.service import Snapshots
+    from shared.storage.clients import Storage
+    from shared.storage.doorbells import Doorbells
+    from shared.training.jobs import TrainingJobs
+
+
+class Services:
+    """Every service of one process, made from its settings."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+
+    @cached_property
+    def engine(self) -> "Engine":
+        """The database."""
+        from shared.database.engine import make_engine
+
+        return make_engine(self.settings.database)
+
+    @cached_property
+    def work(self) -> "WorkRows":
+        """Claims on work rows."""
+        from shared.database.work import WorkRows
+
+        return WorkRows(self.engine, clock=self.clock)
+
+    @cached_property
+    def alerts(self) -> "Alerts":
+        """Alerts."""
+        from shared.database.alerts import Alerts
+
+        return Alerts(self.engine, clock=self.clock)
+
+    @cached_property
+    def poison_messages(self) -> "PoisonMessages":
+        """Buried messages."""
+        from shared.database.poison import PoisonMessages
+
+        return PoisonMessages(self.engine, clock=self.clock)
+
+    @cached_property
+    def model_versions(self) -> "ModelVersions":
+        """Installed versions and their transitions."""
+        from shared.database.models import ModelVersions
+
+        return ModelVersions(self.engine, clock=self.clock)
+
+    @cached_property
+    def snapshot_rows(self) -> "SnapshotRows":
+        """Snapshots' rows."""
+        from shared.database.snapshots import SnapshotRows
+
+        return SnapshotRows(self.engine, clock=self.clock)
+
+    @cached_property
+    def configuration_store(self) -> "ConfigurationStore":
+        """The live configuration."""
+        from shared.database.configuration import ConfigurationStore
+
+        return ConfigurationStore(self.engine, clock=self.clock)
+
+    @cached_property
+    def prediction_log(self) -> "PredictionLog":
+        """The background recorder of predictions; flushed when the process ends."""
+        from shared.database.predictions import PredictionLog
+
+        recorder = PredictionLog(self.engine, clock=self.clock)
+        atexit.register(recorder.close)
+        return recorder
+
+    @cached_property
+    def decisions(self) -> "Decisions":
+        """Planners' decisions."""
+        from shared.database.predictions import Decisions
+
+        return Decisions(self.engine, clock=self.clock)
+
+    @cached_property
+    def storage(self) -> "Storage":
+        """Blob and queue storage."""
+        from shared.storage.clients import Storage
+
+        return Storage(
+            self.settings.storage_connection.get_secret_value(), api_version=self.settings.storage_api_version
+        )
+
+    @cached_property
+    def doorbells(self) -> "Doorbells":
+        """Messages that say "look"."""
+        from shared.storage.doorbells import Doorbells
+
+        return Doorbells(self.storage)
+
+    @cached_property
+    def keys(self) -> "Keys":
+        """Signing and trusted keys."""
+        from shared.registry.signing import Keys
+
+        return Keys(self.settings.keys)
+
+    @cached_property
+    def snapshots(self) -> "Snapshots":
+        """Extracts and the current snapshot."""
+        from shared.snapshots.service import Snapshots
+
+        return Snapshots(self.settings, self.engine, self.work, self.doorbells, clock=self.clock)
+
+    @cached_property
+    def registrations(self) -> "Registrations":
+        """Dropped packages on their way to `pending`."""
+        from shared.registry.registrations import Registrations
+
+        return Registrations(
+            self.settings, self.engine, self.work, self.doorbells, self.storage, self.keys, clock=self.clock
+        )
+
+    @cached_property
+    def lifecycle(self) -> "Lifecycle":
+        """Activation, rollback and refusal."""
+        from shared.registry.lifecycle import Lifecycle
+
+        return Lifecycle(self.settings, self.model_versions, self.keys, clock=self.clock)
+
+    @cached_property
+    def serving(self) -> "Serving":
+        """The served model."""
+        from shared.registry.serving import Serving
+
+        return Serving(self.settings, self.model_versions, self.keys, self.alerts, clock=self.clock)
+
+    @cached_property
+    def training_jobs(self) -> "TrainingJobs":
+        """Training jobs."""
+        from shared.training.jobs import TrainingJobs
+
+        return TrainingJobs(self)
+
+    @cached_property
+    def quality_cycles(self) -> "QualityCycles":
+        """Quality cycles; an alarm asks for one retraining job."""
+        from shared.quality.cycle import QualityCycles
+
+        return QualityCycles(self)
+
+    @cached_property
+    def burial(self) -> "Burial":
+        """Poison messages."""
+        from shared.operations.burial import Burial
+
+        return Burial(
+            work=self.work,
+            poison=self.poison_messages,
+            alerts=self.alerts,
+            doorbells=self.doorbells,
+            registrations=self.registrations,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def sweep(self) -> "Sweep":
+        """The sweep."""
+        from shared.operations.sweep import Sweep
+
+        return Sweep(
+            settings=self.settings,
+            work=self.work,
+            doorbells=self.doorbells,
+            registrations=self.registrations,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def health(self) -> "Health":
+        """Health of every part."""
+        from shared.operations.burial import WORK_TABLES
+        from shared.operations.health import Health
+
+        return Health(
+            settings=self.settings,
+            engine=self.engine,
+            storage=self.storage,
+            doorbells=self.doorbells,
+            serving=self.serving,
+            alerts=self.alerts,
+            prediction_log=self.prediction_log,
+            queues=tuple(WORK_TABLES),
+            clock=self.clock,
+        )
+
+
+@cache
+def current_services() -> Services:
+    """Return the process's services, made from its environment on the first call."""
+    return Services(current_settings())

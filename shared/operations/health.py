@@ -1,0 +1,106 @@
+"""Health: every part is asked for real, within a short time, and says what is wrong and what to do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+
+from shared.clock import Clock, utc_now
+from shared.database.alerts import Alerts
+from shared.database.engine import ping
+from shared.database.predictions import PredictionLog
+from shared.errors import RoutingError
+from shared.registry.serving import Serving
+from shared.settings import Settings
+from shared.storage.clients import Storage
+from shared.storage.doorbells import Doorbells
+
+Check = Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """Asks every part how it is."""
+
+    settings: Settings
+    engine: Engine
+    storage: Storage
+    doorbells: Doorbells
+    serving: Serving
+    alerts: Alerts
+    prediction_log: PredictionLog
+    queues: tuple[str, ...]
+    clock: Clock = utc_now
+
+    def detail(self) -> dict[str, Any]:
+        """Return every part's condition; `status` is up, degraded or down (no prediction can be answered)."""
+        serving = self.serving.status()
+        checks: Mapping[str, Check] = {"registry": self._registry, "storage": self._storage}
+        parts: dict[str, dict[str, Any]] = {name: _ask(check) for name, check in checks.items()}
+        parts["model"] = self._model(serving)
+        storage_is_up = parts["storage"]["status"] == "up"
+        registry_is_up = parts["registry"]["status"] == "up"
+        return {
+            "status": _overall(parts),
+            "parts": parts,
+            "active_version": serving.get("active_version"),
+            "manifest_schema_version": serving.get("schema_version"),
+            "data_as_of": serving.get("data_as_of"),
+            "data_age_seconds": self._data_age(serving),
+            "similarity_backend": serving.get("similarity_backend"),
+            "queues": self._queue_depths() if storage_is_up else dict.fromkeys(self.queues),
+            "open_alerts": self.alerts.count_open() if registry_is_up else 0,
+            "prediction_log": {"waiting": self.prediction_log.waiting, "dropped": self.prediction_log.dropped},
+            "unsigned_packages_allowed": self.settings.allow_unsigned,
+            "profile": self.settings.profile,
+        }
+
+    def _registry(self) -> dict[str, Any]:
+        ping(self.engine)
+        return {"status": "up", "dialect": self.engine.dialect.name}
+
+    def _storage(self) -> dict[str, Any]:
+        self.storage.ping()
+        return {"status": "up"}
+
+    def _model(self, serving: dict[str, Any]) -> dict[str, Any]:
+        if serving.get("active_version") is None:
+            remedy = "Train and activate one: `manage.py train`, then `manage.py models activate VERSION`."
+            return {"status": "down", "detail": serving.get("last_error") or "No model is active.", "remedy": remedy}
+        if serving.get("last_error"):
+            return {"status": "degraded", "detail": serving["last_error"]}
+        return {"status": "up", "loaded_at": serving.get("loaded_at"), "manifest": serving.get("manifest_check")}
+
+    def _data_age(self, serving: dict[str, Any]) -> float | None:
+        from datetime import datetime
+
+        as_of = serving.get("data_as_of")
+        if as_of is None:
+            return None
+        return round((self.clock() - datetime.fromisoformat(as_of)).total_seconds(), 1)
+
+    def _queue_depths(self) -> dict[str, int | None]:
+        depths: dict[str, int | None] = {}
+        for queue in self.queues:
+            try:
+                depths[queue] = self.doorbells.depth(queue)
+            except RoutingError:
+                depths[queue] = None
+        return depths
+
+
+def _ask(check: Check) -> dict[str, Any]:
+    try:
+        return check()
+    except RoutingError as known:
+        return {"status": "down", "detail": known.detail, "remedy": known.remedy}
+    except Exception as unexpected:  # noqa: BLE001 - a part that fails in a new way is still a part that is down
+        return {"status": "down", "detail": f"{type(unexpected).__name__}: {str(unexpected)[:300]}"}
+
+
+def _overall(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Predictions need the model alone; a lost database or storage degrades the rest."""
+    if parts["model"]["status"] == "down":
+        return "down"
+    return "up" if all(part["status"] == "up" for part in parts.values()) else "degraded"

@@ -1,0 +1,55 @@
+"""Counters and gauges for Prometheus: what this process counted, and what the database and storage say right now."""
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+if TYPE_CHECKING:
+    from shared.operations.health import Health
+
+REGISTRY = CollectorRegistry()
+
+_REQUESTS = Counter("routing_ml_requests", "Answered HTTP requests", ["function", "status"], registry=REGISTRY)
+_LATENCY = Histogram(
+    "routing_ml_request_seconds",
+    "Time to answer an HTTP request",
+    ["function"],
+    buckets=(0.001, 0.002, 0.004, 0.008, 0.016, 0.06, 0.25, 1, 4),
+    registry=REGISTRY,
+)
+_PREDICTIONS = Counter("routing_ml_predictions", "Predicted items", ["status"], registry=REGISTRY)
+_PART_UP = Gauge("routing_ml_part_up", "1 where a part is up", ["part"], registry=REGISTRY)
+_ACTIVE = Gauge("routing_ml_active_model", "1 for the served version", ["version"], registry=REGISTRY)
+_QUEUE_DEPTH = Gauge("routing_ml_queue_messages", "Messages that wait in a queue", ["queue"], registry=REGISTRY)
+_OPEN_ALERTS = Gauge("routing_ml_open_alerts", "Alerts that nobody has closed", registry=REGISTRY)
+_DATA_AGE = Gauge("routing_ml_data_age_seconds", "Age of the served model's data", registry=REGISTRY)
+_RECORDS_DROPPED = Gauge("routing_ml_prediction_records_dropped", "Predictions not recorded", registry=REGISTRY)
+
+
+def observe_request(function: str, status: int, seconds: float) -> None:
+    """Count one answered request."""
+    _REQUESTS.labels(function, str(status)).inc()
+    _LATENCY.labels(function).observe(seconds)
+
+
+def observe_prediction(status: str) -> None:
+    """Count one predicted item."""
+    _PREDICTIONS.labels(status).inc()
+
+
+def exposition(health: "Health") -> tuple[str, str]:
+    """Return the metrics' text and its media type, with the gauges taken afresh from `health`."""
+    detail = health.detail()
+    for part, state in detail["parts"].items():
+        _PART_UP.labels(part).set(1 if state["status"] == "up" else 0)
+    _ACTIVE.clear()
+    if detail["active_version"]:
+        _ACTIVE.labels(detail["active_version"]).set(1)
+    for queue, depth in detail["queues"].items():
+        _QUEUE_DEPTH.labels(queue).set(-1 if depth is None else depth)
+    _OPEN_ALERTS.set(detail["open_alerts"])
+    _RECORDS_DROPPED.set(detail["prediction_log"]["dropped"])
+    if detail["data_age_seconds"] is not None:
+        _DATA_AGE.set(detail["data_age_seconds"])
+    return generate_latest(REGISTRY).decode(), CONTENT_TYPE_LATEST
