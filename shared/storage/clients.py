@@ -37,7 +37,7 @@ class Storage:
             "read_timeout": READ_SECONDS,
             "retry_total": RETRIES,
             "initial_backoff": 0.2,
-            "increment_base": 2,
+            "increment_base": 0.7,
             "random_jitter_range": 0.1,
         }
         if api_version:
