@@ -1,0 +1,140 @@
+"""Alerts: what a person should know, one row for each thing until somebody closes it."""
+
+import uuid
+from builtins import list as list_of
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, Engine, func
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from shared.clock import Clock, utc_now
+from shared.database.engine import reading, writing
+from shared.database.tables import Alert, AlertState
+from shared.errors import Conflict, NotFound
+
+log = structlog.get_logger()
+
+
+class Alerts:
+    """Raises, counts, acknowledges and closes alerts."""
+
+    def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
+        """Keep alerts in `engine`'s database."""
+        self._engine = engine
+        self._clock = clock
+
+    def raise_alert(
+        self,
+        kind: str,
+        subject: str,
+        message: str,
+        *,
+        severity: str = "warning",
+        details: dict[str, Any] | None = None,
+    ) -> Alert:
+        """Open an alert, or count up the one of this kind and subject that is not closed; return the row."""
+        kind, subject = kind[:64], subject[:200]
+        try:
+            alert = self._raise(kind, subject, message, severity, details)
+        except IntegrityError:  # another process opened it between our look and our insert
+            alert = self._raise(kind, subject, message, severity, details)
+        log.warning("alert.raised", kind=kind, subject=subject, count=alert.count, message=message)
+        return alert
+
+    def list(
+        self, *, limit: int = 50, offset: int = 0, state: str | None = None, kind: str | None = None
+    ) -> tuple[list_of[Alert], int]:
+        """Return alerts, the most recently raised first, and how many there are in all."""
+        wanted: list_of[ColumnElement[bool]] = [col(Alert.id).is_not(None)]
+        if state is not None:
+            wanted.append(col(Alert.state) == state)
+        if kind is not None:
+            wanted.append(col(Alert.kind) == kind)
+        with reading(self._engine) as session:
+            total = session.exec(select(func.count()).select_from(Alert).where(*wanted)).one()
+            order = (col(Alert.updated_at).desc(), col(Alert.id))
+            rows = session.exec(select(Alert).where(*wanted).order_by(*order).limit(limit).offset(offset)).all()
+        return list_of(rows), total
+
+    def get(self, id: str) -> Alert:  # noqa: A002 - the column's own name
+        """Return one alert.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with reading(self._engine) as session:
+            return _require(session.get(Alert, id), id)
+
+    def acknowledge(self, id: str, actor: str) -> Alert:  # noqa: A002
+        """Note that `actor` has seen it; a second acknowledgement keeps the first one's name.
+
+        Raises:
+            NotFound: there is none of that id.
+            Conflict: it is closed.
+        """
+        with writing(self._engine) as session:
+            alert = _locked(session, id)
+            if alert.state == AlertState.CLOSED:
+                raise Conflict(f"The alert {id} is closed.", state=alert.state)
+            if alert.state == AlertState.OPEN:
+                alert.state, alert.acknowledged_by = AlertState.ACKNOWLEDGED, actor[:128]
+                alert.updated_at = self._clock()
+                session.add(alert)
+        return alert
+
+    def close(self, id: str, actor: str) -> Alert:  # noqa: A002
+        """Close it; the next alert of its kind and subject is a new row. Closing twice keeps the first name.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with writing(self._engine) as session:
+            alert = _locked(session, id)
+            self._close(session, alert, actor)
+        return alert
+
+    def close_matching(self, kind: str, subject: str, actor: str) -> int:
+        """Close the alert of this kind and subject, because what it told of is over; return how many were closed."""
+        with writing(self._engine) as session:
+            alert = _not_closed(session, kind[:64], subject[:200])
+            if alert is None:
+                return 0
+            self._close(session, alert, actor)
+        return 1
+
+    def _raise(self, kind: str, subject: str, message: str, severity: str, details: dict[str, Any] | None) -> Alert:
+        now = self._clock()
+        with writing(self._engine) as session:
+            alert = _not_closed(session, kind, subject)
+            if alert is None:
+                alert = Alert(
+                    id=f"alert_{uuid.uuid4().hex}", kind=kind, subject=subject, message=message, created_at=now,
+                    updated_at=now,
+                )  # fmt: skip
+            else:
+                alert.count += 1
+            alert.message, alert.severity, alert.details, alert.updated_at = message, severity, details, now
+            session.add(alert)
+        return alert
+
+    def _close(self, session: Session, alert: Alert, actor: str) -> None:
+        if alert.state != AlertState.CLOSED:
+            alert.state, alert.closed_by, alert.updated_at = AlertState.CLOSED, actor[:128], self._clock()
+            session.add(alert)
+
+
+def _not_closed(session: Session, kind: str, subject: str) -> Alert | None:
+    same = (Alert.kind == kind, Alert.subject == subject, Alert.state != AlertState.CLOSED)
+    return session.exec(select(Alert).where(*same).with_for_update()).one_or_none()
+
+
+def _locked(session: Session, id: str) -> Alert:  # noqa: A002
+    return _require(session.exec(select(Alert).where(Alert.id == id).with_for_update()).one_or_none(), id)
+
+
+def _require(alert: Alert | None, id: str) -> Alert:  # noqa: A002
+    if alert is None:
+        raise NotFound(f"There is no alert {id!r}.", id=id)
+    return alert

@@ -1,0 +1,215 @@
+"""Model versions: which transitions there are, one active version at any time, and every change an event."""
+
+from builtins import list as list_of
+from datetime import datetime
+from typing import Any, cast
+
+import structlog
+from sqlalchemy import CursorResult, Engine, func, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, col, select
+
+from shared.clock import Clock, utc_now
+from shared.database.engine import reading, writing
+from shared.database.tables import ModelEvent, ModelVersion, Registration, TrainingJob, VersionState
+from shared.errors import Conflict, NotFound
+
+log = structlog.get_logger()
+
+# From each state, where a person's word may lead. `retired` is reached by another version's activation only.
+TRANSITIONS: dict[str, frozenset[str]] = {
+    VersionState.PENDING: frozenset({VersionState.ACTIVE, VersionState.REJECTED}),
+    VersionState.ACTIVE: frozenset(),
+    VersionState.RETIRED: frozenset({VersionState.ACTIVE}),
+    VersionState.REJECTED: frozenset(),
+}
+
+
+class ModelVersions:
+    """The table of installed versions and the log of what happened to them."""
+
+    def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
+        """Keep versions in `engine`'s database."""
+        self._engine = engine
+        self._clock = clock
+
+    def insert(self, row: ModelVersion, *, actor: str = "system", reason: str = "registered") -> None:
+        """Add a `pending` version with its first event.
+
+        Raises:
+            Conflict: a version of that name exists.
+            ValueError: the row is not `pending`.
+        """
+        if row.state != VersionState.PENDING:
+            raise ValueError("a version enters the registry as pending")
+        copy = ModelVersion(**row.model_dump())
+        try:
+            with writing(self._engine) as session:
+                if session.get(ModelVersion, row.version) is not None:
+                    raise _already_there(row.version)
+                session.add(copy)
+                session.add(first_event(row, actor=actor, reason=reason, at=self._event_time(session)))
+        except IntegrityError as error:
+            raise _already_there(row.version) from error
+
+    def get(self, version: str) -> ModelVersion:
+        """Return one version.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        with reading(self._engine) as session:
+            return _require(session.get(ModelVersion, version), version)
+
+    def find(self, version: str) -> ModelVersion | None:
+        """Return one version, or None when there is none of that name."""
+        with reading(self._engine) as session:
+            return session.get(ModelVersion, version)
+
+    def list(self, *, limit: int = 50, offset: int = 0, state: str | None = None) -> tuple[list_of[ModelVersion], int]:
+        """Return versions, newest first, and how many there are in all."""
+        wanted = col(ModelVersion.state) == state if state is not None else col(ModelVersion.version).is_not(None)
+        order = (col(ModelVersion.registered_at).desc(), col(ModelVersion.version).desc())
+        with reading(self._engine) as session:
+            total = session.exec(select(func.count()).select_from(ModelVersion).where(wanted)).one()
+            rows = session.exec(select(ModelVersion).where(wanted).order_by(*order).limit(limit).offset(offset)).all()
+        return list_of(rows), total
+
+    def active(self) -> ModelVersion | None:
+        """Return the version in service, or None while there is none."""
+        with reading(self._engine) as session:
+            return _active(session)
+
+    def previous(self) -> ModelVersion | None:
+        """Return the version that served before the active one, or None; rolling back activates it."""
+        retired = (ModelEvent.to_state == VersionState.RETIRED, ModelVersion.state == VersionState.RETIRED)
+        with reading(self._engine) as session:
+            query = select(ModelVersion).join(ModelEvent, col(ModelEvent.version) == col(ModelVersion.version))
+            return session.exec(query.where(*retired).order_by(col(ModelEvent.id).desc()).limit(1)).first()
+
+    def active_at(self, at: datetime) -> ModelVersion | None:
+        """Return the version that was in service at `at`, or None when there was none yet."""
+        activated = (col(ModelEvent.to_state) == VersionState.ACTIVE, col(ModelEvent.at) <= at)
+        with reading(self._engine) as session:
+            query = select(ModelVersion).join(ModelEvent, col(ModelEvent.version) == col(ModelVersion.version))
+            return session.exec(query.where(*activated).order_by(col(ModelEvent.id).desc()).limit(1)).first()
+
+    def events(self, version: str) -> list_of[ModelEvent]:
+        """Return what happened to a version, oldest first.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        with reading(self._engine) as session:
+            _require(session.get(ModelVersion, version), version)
+            mine = select(ModelEvent).where(ModelEvent.version == version).order_by(col(ModelEvent.id))
+            return list_of(session.exec(mine).all())
+
+    def transition(
+        self, version: str, to: str, *, actor: str, reason: str, expected_active: str | None = None
+    ) -> ModelVersion:
+        """Move a version to state `to` in one transaction; activating retires the version that was active.
+
+        `expected_active` is what the caller believes to be active (empty for "none"); None does not ask.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: `TRANSITIONS` forbids it, another version is active than expected, or another change came
+                between; `facts["state"]` holds the current state.
+        """
+        try:
+            with writing(self._engine) as session:
+                row = _require(session.get(ModelVersion, version), version)
+                active = _active(session)
+                _refuse_surprise(row, active, expected_active)
+                if to not in TRANSITIONS[row.state]:
+                    raise Conflict(
+                        f"The version {version} is {row.state} and cannot become {to}.",
+                        state=row.state,
+                        version=version,
+                    )
+                at = self._event_time(session)
+                if to == VersionState.ACTIVE and active is not None:
+                    _move(session, active, VersionState.RETIRED, actor=actor, reason=f"{version} activated", at=at)
+                _move(session, row, to, actor=actor, reason=reason, at=at)
+                session.refresh(row)
+        except IntegrityError as error:  # the partial unique index: another process activated a version just now
+            raise _came_between(version, self.get(version).state) from error
+        log.info("model.transition", model_version=version, to=to, actor=actor, reason=reason)
+        return row
+
+    def free_name(self, wanted: str) -> str:
+        """Return `wanted`, or `wanted_n` with the smallest n from 2 on that no version, job or drop has used."""
+        with reading(self._engine) as session:
+            taken: set[str | None] = set()
+            for column in (ModelVersion.version, Registration.version, TrainingJob.model_version):
+                taken |= set(session.exec(select(column).where(col(column).startswith(wanted, autoescape=True))).all())
+        lower = {name.lower() for name in taken if name is not None}
+        name, n = wanted, 1
+        while name.lower() in lower:
+            n += 1
+            name = f"{wanted}_{n}"
+        return name
+
+    def _event_time(self, session: Session) -> datetime:
+        """Return now, or the last event's time when this machine's clock is behind it: events never go back."""
+        last = session.exec(select(func.max(ModelEvent.at))).one()
+        now = self._clock()
+        return now if last is None else max(now, last)
+
+
+def first_event(row: ModelVersion, *, actor: str, reason: str, at: datetime) -> ModelEvent:
+    """Return the event of a version's registration, for callers that insert both in a transaction of their own."""
+    return ModelEvent(
+        version=row.version, from_state=None, to_state=row.state, actor=actor[:128], reason=reason[:2000], at=at
+    )
+
+
+def _active(session: Session) -> ModelVersion | None:
+    return session.exec(select(ModelVersion).where(ModelVersion.state == VersionState.ACTIVE)).one_or_none()
+
+
+def _refuse_surprise(row: ModelVersion, active: ModelVersion | None, expected: str | None) -> None:
+    name = "" if active is None else active.version
+    if expected is not None and expected != name:
+        raise Conflict(
+            f"The active version is {name or 'none'}, not {expected or 'none'} as expected.",
+            remedy="Look at what is active now, and ask again.",
+            state=row.state,
+            active=name or None,
+        )
+
+
+def _move(session: Session, row: ModelVersion, to: str, *, actor: str, reason: str, at: datetime) -> None:
+    """Change one row's state, provided that nobody changed it since it was read, and append the event."""
+    values: dict[str, Any] = {"state": to, "row_version": row.row_version + 1}
+    if to == VersionState.ACTIVE:
+        values["activated_at"] = at
+    unchanged = (col(ModelVersion.version) == row.version, col(ModelVersion.row_version) == row.row_version)
+    statement = update(ModelVersion).where(*unchanged).values(**values).execution_options(synchronize_session=False)
+    event = ModelEvent(
+        version=row.version, from_state=row.state, to_state=to, actor=actor[:128], reason=reason[:2000], at=at
+    )
+    if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:
+        raise _came_between(row.version, row.state)
+    session.add(event)
+    session.flush()
+
+
+def _came_between(version: str, state: str) -> Conflict:
+    return Conflict(
+        f"Another change came between while {version} was being changed.",
+        remedy="Look at the current state, and ask again.",
+        state=state,
+        version=version,
+    )
+
+
+def _already_there(version: str) -> Conflict:
+    return Conflict(f"The version {version} is registered already.", version=version)
+
+
+def _require(row: ModelVersion | None, version: str) -> ModelVersion:
+    if row is None:
+        raise NotFound(f"There is no model version {version!r}.", version=version)
+    return row

@@ -1,0 +1,78 @@
+"""Keeps a claim alive from a thread of its own while the real work runs, and tells the work when to stop."""
+
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.database.work import Claim, WorkRows
+from shared.errors import Cancelled, LeaseLost
+
+log = structlog.get_logger()
+
+
+class Pulse:
+    """Renews a claim every `every_seconds` inside a `with` block; the work calls `report` or `check` now and then.
+
+    Progress is written with the next heartbeat, so that reporting costs the work nothing.
+    """
+
+    def __init__(self, work: WorkRows, claim: Claim[Any], *, lease_seconds: float, every_seconds: float) -> None:
+        """Prepare to renew `claim`; the thread starts with the block."""
+        self._work = work
+        self._claim = claim
+        self._lease_seconds = lease_seconds
+        self._every_seconds = every_seconds
+        self._news: tuple[float | None, str | None] = (None, None)
+        self._ended = threading.Event()
+        self.lost = threading.Event()
+        self.cancel_requested = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"pulse-{claim.id}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def report(self, percent: float, step: str) -> None:
+        """Note progress, 0 to 100, and what is being done; it is written with the next heartbeat."""
+        self._news = (percent, step)
+
+    def must_stop(self) -> bool:
+        """Return whether the lease was lost or a person wants the work to end."""
+        return self.lost.is_set() or self.cancel_requested.is_set()
+
+    def check(self) -> None:
+        """Raise when the work must stop.
+
+        Raises:
+            LeaseLost: another worker owns the row now.
+            Cancelled: a person asked for it.
+        """
+        if self.lost.is_set():
+            raise LeaseLost(f"The work {self._claim.id} was taken over or ended while {self._claim.worker} held it.")
+        if self.cancel_requested.is_set():
+            raise Cancelled(f"The work {self._claim.id} was cancelled on request.")
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._every_seconds):
+            percent, step = self._news
+            try:
+                beat = self._work.heartbeat(self._claim, lease_seconds=self._lease_seconds, progress=percent, step=step)
+            except SQLAlchemyError as error:
+                # The lease may still hold: the next beat, or the fenced write at the end, will tell.
+                log.warning("work.heartbeat_failed", id=self._claim.id, error=str(error).splitlines()[0])
+                continue
+            if beat.cancel_requested:
+                self.cancel_requested.set()
+            if not beat.held:
+                log.warning("work.lease_lost", id=self._claim.id, worker=self._claim.worker)
+                self.lost.set()
+                return
