@@ -78,9 +78,8 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def _show(prediction: ItemPrediction, quantity: float) -> None:
-    say(
-        f"\n[bold]{prediction.item_code}[/]: {prediction.status}{f' - {prediction.message}' if prediction.message else ''}"
-    )
+    message = f" - {prediction.message}" if prediction.message else ""
+    say(f"\n[bold]{prediction.item_code}[/]: {prediction.status}{message}")
     for candidate in prediction.candidates:
         _show_candidate(candidate, quantity)
 

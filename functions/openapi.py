@@ -120,8 +120,8 @@ def documentation_page() -> str:
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Routing ML API</title>"
         f"<style>{_STYLE}</style><h1>Routing ML API {VERSION}</h1>"
-        f"<p>Machine-readable: <a href=openapi.json>openapi.json</a>. Send a key in the header <code>{KEY_HEADER}</code>"
-        f".</p>{sections}</html>"
+        "<p>Machine-readable: <a href=openapi.json>openapi.json</a>. "
+        f"Send a key in the header <code>{KEY_HEADER}</code>.</p>{sections}</html>"
     )
 
 

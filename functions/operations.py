@@ -57,7 +57,7 @@ def get_metrics(call: Call) -> Reply:
 
 
 @endpoint(blueprint, "GET", "openapi.json", access=Access.OPEN, summary="This API as an OpenAPI document")
-def get_openapi(call: Call) -> Reply:
+def get_openapi(_call: Call) -> Reply:
     """Write the OpenAPI document from the declared endpoints."""
     from functions.openapi import openapi_document
 
@@ -65,7 +65,7 @@ def get_openapi(call: Call) -> Reply:
 
 
 @endpoint(blueprint, "GET", "docs", access=Access.OPEN, summary="This API as a page", media_type="text/html")
-def get_docs(call: Call) -> Reply:
+def get_docs(_call: Call) -> Reply:
     """Write the documentation page; it loads nothing from anywhere else."""
     from functions.openapi import documentation_page
 

@@ -206,7 +206,7 @@ class Services:
     @cached_property
     def health(self) -> "Health":
         """Health of every part."""
-        from shared.operations.burial import WORK_TABLES
+        from shared.database.work import WORK_TABLES
         from shared.operations.health import Health
 
         return Health(

@@ -7,16 +7,15 @@ import structlog
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
 from shared.database.poison import PoisonMessages
-from shared.database.tables import Extract, PoisonMessage, QualityCycle, Registration, TrainingJob, WorkColumns
-from shared.database.work import WorkRows
+from shared.database.tables import PoisonMessage, Registration, RegistrationState, WorkState
+from shared.database.work import WORK_TABLES, WorkRows
 from shared.errors import InvalidInput, NotFound, RoutingError
 from shared.registry.registrations import Registrations
 from shared.storage.doorbells import Doorbells, parse_doorbell
 
 log = structlog.get_logger()
 
-WORK_TABLES: dict[str, type[WorkColumns]] = {t.QUEUE: t for t in (Extract, QualityCycle, TrainingJob, Registration)}
-_FAILED_STATE = {Registration.QUEUE: "rejected"}
+_FAILED_STATE = {Registration.QUEUE: RegistrationState.REJECTED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +64,8 @@ class Burial:
         except NotFound:
             return f"it names {work_id}, and there is no such row"
         reason = row.error or "the function failed at every try; the log holds why"
-        state = _FAILED_STATE.get(queue, "failed")
-        self.work.abandon(table, work_id, state=state, error=f"gave up after {row.attempt} attempts: {reason}")
+        state = _FAILED_STATE.get(queue, WorkState.FAILED)
+        self.work.give_up(table, work_id, f"gave up after {row.attempt} attempts: {reason}", state=state)
         return reason
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import structlog
 
 from shared.clock import Clock, utc_now
-from shared.database.work import WorkRows
+from shared.database.work import WORK_TABLES, WorkRows
 from shared.errors import RoutingError
-from shared.operations.burial import WORK_TABLES
 from shared.registry.registrations import Registrations
 from shared.settings import Settings
 from shared.storage.doorbells import Doorbells
