@@ -1,0 +1,145 @@
+"""The edge of HTTP functions: whatever is sent, the answer is the right one or a problem document naming the field."""
+
+import json
+from typing import Any
+
+import azure.functions as func
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from functions.http import ENDPOINTS, MAX_BODY_BYTES
+
+
+def problem(response: func.HttpResponse) -> dict[str, Any]:
+    """Return the answer's problem document after checking its form."""
+    assert response.mimetype == "application/problem+json"
+    document: dict[str, Any] = json.loads(response.get_body())
+    assert document["status"] == response.status_code
+    assert document["request_id"] == response.headers["x-request-id"]
+    assert document["code"] and document["detail"]
+    return document
+
+
+def test_a_body_that_is_not_json_is_malformed(ask) -> None:
+    response = ask("predict_routings", raw=b"{not json")
+    assert response.status_code == 400
+    assert problem(response)["code"] == "malformed-request"
+
+
+def test_an_empty_body_is_malformed_and_a_chunked_one_is_told_why(ask) -> None:
+    assert ask("predict_routings").status_code == 400
+    chunked = ask("predict_routings", headers={"transfer-encoding": "chunked"})
+    assert "Content-Length" in problem(chunked)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "items"),
+        ({"items": []}, "items"),
+        ({"items": [{"item_code": ""}]}, "items[0].item_code"),
+        ({"items": [{"item_code": 7}]}, "items[0].item_code"),
+        ({"items": [{"item_code": "A"}], "quantity": 0}, "quantity"),
+        ({"items": [{"item_code": "A"}], "quantity": "NaN"}, "quantity"),
+        ({"items": [{"item_code": "A"}], "candidates": 99}, "candidates"),
+        ({"items": [{"item_code": "A"}], "unheard_of": 1}, "unheard_of"),
+        ({"items": [{"item_code": "A", "attributes": {"X": [1]}}]}, "items[0].attributes.X"),
+        ({"items": [{"item_code": "A", "attributes": {"X": "y" * 3000}}]}, "items[0].attributes.X"),
+        ({"items": [{"item_code": "A"}] * 1001}, "items"),
+    ],
+)
+def test_a_value_that_breaks_a_rule_is_named(ask, body: dict[str, Any], field: str) -> None:
+    response = ask("predict_routings", body=body)
+    assert response.status_code == 422
+    assert field in {entry["field"] for entry in problem(response)["errors"]}
+
+
+def test_a_body_over_the_limit_is_refused_unread(ask) -> None:
+    response = ask("predict_routings", raw=b" " * (MAX_BODY_BYTES + 1))
+    assert response.status_code == 413
+    assert problem(response)["code"] == "too-large"
+
+
+def test_predictions_wait_for_a_model(ask) -> None:
+    response = ask("predict_routings", body={"items": [{"item_code": "A"}]})
+    assert response.status_code == 503
+    assert problem(response)["code"] == "no-active-model"
+    assert response.headers["retry-after"]
+
+
+def test_a_sent_request_id_comes_back_unless_it_could_do_harm(ask) -> None:
+    assert ask("get_liveness", headers={"x-request-id": "line-7.a"}).headers["x-request-id"] == "line-7.a"
+    assert ask("get_liveness", headers={"x-request-id": "a\r\nb"}).headers["x-request-id"] != "a\r\nb"
+
+
+def test_a_defect_is_a_problem_document_without_its_stack(ask, services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode() -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(type(services.configuration_store), "current", lambda _self: explode())
+    response = ask("get_configuration")
+    assert response.status_code == 500
+    document = problem(response)
+    assert document["code"] == "internal-error"
+    assert "secret detail" not in json.dumps(document)
+
+
+def test_a_query_parameter_nobody_knows_is_named(ask) -> None:
+    response = ask("list_models", query={"limt": "5"})
+    assert problem(response)["errors"][0]["field"] == "limt"
+    assert ask("list_models", query={"limit": "0"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("get_model", {"version": "no-such-version"}),
+        ("get_quality_cycle", {"id": "no-such-cycle"}),
+        ("get_training_job", {"id": "no-such-job"}),
+        ("get_extract", {"id": "no-such-extract"}),
+        ("get_active_model", {}),
+    ],
+)
+def test_a_thing_that_does_not_exist_is_not_found(ask, name: str, params: dict[str, str]) -> None:
+    response = ask(name, params=params)
+    assert response.status_code == 404
+    assert problem(response)["code"] == "not-found"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raw=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: json.dumps(text).encode())))
+def test_no_body_makes_a_defect(ask, raw: bytes) -> None:
+    """Every endpoint that reads a body answers a problem document, and never a 500."""
+    for name, declared in ENDPOINTS.items():
+        if declared.body is not None and declared.name != "change_configuration":
+            response = ask(name, raw=raw, params={"id": "x", "version": "x"}, key="test-administrator-key")
+            assert response.status_code != 500, (name, raw)
+
+
+def test_the_configuration_changes_as_a_whole_or_not_at_all(ask, administrator: str) -> None:
+    before = json.loads(ask("get_configuration").get_body())
+    refused = ask("change_configuration", body={"quality": {"sample_size": 1}}, key=administrator)
+    assert refused.status_code == 422
+    assert any("sample_size" in entry["field"] for entry in problem(refused)["errors"])
+    assert json.loads(ask("get_configuration").get_body()) == before
+    changed = ask("change_configuration", body={"quality": {"sample_size": 60}}, key=administrator)
+    assert json.loads(changed.get_body())["configuration"]["quality"]["sample_size"] == 60
+    history = json.loads(ask("list_configuration_history").get_body())
+    assert history["items"][0]["actor"] == "administrator"
+
+
+def test_health_says_which_part_is_down_and_why(ask) -> None:
+    response = ask("get_health")
+    detail = json.loads(response.get_body())
+    assert response.status_code == 503
+    assert detail["parts"]["registry"]["status"] == "up"
+    assert detail["parts"]["storage"]["status"] == "down"
+    assert detail["parts"]["model"]["remedy"]
+
+
+def test_metrics_count_what_was_answered(ask) -> None:
+    ask("get_liveness")
+    text = ask("get_metrics").get_body().decode()
+    assert 'routing_ml_requests_total{function="get_liveness",status="200"}' in text
+    assert 'routing_ml_part_up{part="storage"} 0.0' in text
