@@ -1,0 +1,377 @@
+"""Decodes joblib files that hold plain data, without ever running what is in them.
+
+A joblib file is a pickle, and a pickle is a program for a small stack machine whose ordinary interpreter may call
+anything that can be imported. This module does not use that interpreter. It has a machine of its own which knows only
+the instructions that build dicts, lists, tuples, texts, numbers and numpy arrays; there is no instruction in it that
+imports, calls or sets an attribute, so nothing needs to be filtered. The four names that joblib writes for an array
+are recognised as words, and everything else is refused by name.
+
+Memory is bounded by the file: nothing is reserved before its bytes are known to be there.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+_DTYPE = re.compile(r"[biufcSU][0-9]{1,9}")
+_BYTE_ORDERS = ("<", ">", "|", "=")
+
+
+class Unsafe(ValueError):
+    """The file holds something that plain data does not need."""
+
+
+class _Word:
+    """A name in the file that stands for a part of an array; the machine never resolves it to an object."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+_ARRAY = _Word("joblib array header")
+_NDARRAY = _Word("numpy.ndarray")
+_DTYPE_WORD = _Word("numpy.dtype")
+_SCALAR = _Word("numpy scalar")
+ALLOWED_NAMES: Mapping[tuple[str, str], _Word] = {
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"): _ARRAY,
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _DTYPE_WORD,
+    ("numpy._core.multiarray", "scalar"): _SCALAR,
+    ("numpy.core.multiarray", "scalar"): _SCALAR,
+}
+
+
+class _Header:
+    """An array's description, before its bytes follow."""
+
+
+class _Dtype:
+    """A data type under construction: its code first, then its byte order."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.order = "|"
+
+    def finished(self) -> np.dtype[Any]:
+        return np.dtype(self.order + self.code)
+
+
+class _Machine:
+    """Interprets one file's bytes; every method named after an instruction performs it."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.data = data
+        self.at = 0
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self) -> Any:
+        data, actions, size = self.data, _ACTIONS, len(self.data)
+        while self.at < size:
+            code = data[self.at]
+            self.at += 1
+            if code == _STOP:
+                return self.stop()
+            action = actions[code]
+            if action is None:
+                raise Unsafe(f"instruction 0x{code:02x} at byte {self.at - 1} does not belong into plain data")
+            action(self)
+        raise Unsafe("the file ends before its data does")
+
+    def stop(self) -> Any:
+        if self.at != len(self.data):
+            raise Unsafe("something follows after the end of the data")
+        if len(self.stack) != 1 or self.marks:
+            raise Unsafe("the data does not form one value")
+        return _plain(self.stack[0])
+
+    def take(self, count: int) -> memoryview:
+        end = self.at + count
+        if count < 0 or end > len(self.data):
+            raise Unsafe(f"{count} bytes are announced at byte {self.at} and are not there")
+        piece = self.data[self.at : end]
+        self.at = end
+        return piece
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def pop_mark(self) -> list[Any]:
+        items = self.stack
+        self.stack = self.marks.pop()
+        return items
+
+    # -- framing and the memo
+
+    def proto(self) -> None:
+        if not 3 <= self.number(1) <= 5:
+            raise Unsafe("only protocols 3 to 5 are read")
+
+    def frame(self) -> None:
+        if self.number(8) > len(self.data) - self.at:
+            raise Unsafe("a frame is longer than the file")
+
+    def memoize(self) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def put(self, size: int) -> None:
+        self.memo[self.number(size)] = self.stack[-1]
+
+    def get(self, size: int) -> None:
+        self.stack.append(self.memo[self.number(size)])
+
+    # -- values
+
+    def text(self, size: int) -> None:
+        self.stack.append(str(self.take(self.number(size)), "utf-8"))
+
+    def raw(self, size: int) -> None:
+        self.stack.append(bytes(self.take(self.number(size))))
+
+    def integer(self, size: int) -> None:
+        self.stack.append(self.number(size))
+
+    def signed(self) -> None:
+        self.stack.append(int.from_bytes(self.take(4), "little", signed=True))
+
+    def long(self) -> None:
+        size = self.number(1)
+        if size > 16:
+            raise Unsafe("an integer has more than 128 bits")
+        self.stack.append(int.from_bytes(self.take(size), "little", signed=True))
+
+    def real(self) -> None:
+        self.stack.append(struct.unpack(">d", self.take(8))[0])
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    # -- containers
+
+    def mark(self) -> None:
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def tuple_of(self, count: int) -> None:
+        items = tuple(_plain(value, headers=True) for value in self.stack[-count:])
+        if len(items) != count:
+            raise Unsafe("a tuple lacks its values")
+        self.stack[-count:] = [items]
+
+    def tuple_marked(self) -> None:
+        items = tuple(_plain(value, headers=True) for value in self.pop_mark())
+        self.stack.append(items)
+
+    def new_dict(self) -> None:
+        self.stack.append({})
+
+    def new_list(self) -> None:
+        self.stack.append([])
+
+    def append(self) -> None:
+        value = _plain(self.stack.pop())
+        self.target(list).append(value)
+
+    def appends(self) -> None:
+        items = [_plain(value) for value in self.pop_mark()]
+        self.target(list).extend(items)
+
+    def set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.store([key, value])
+
+    def set_items(self) -> None:
+        self.store(self.pop_mark())
+
+    def store(self, items: list[Any]) -> None:
+        if len(items) % 2:
+            raise Unsafe("a dict has a key without a value")
+        target = self.target(dict)
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) not in _KEYS:
+                raise Unsafe(f"a {type(key).__name__} is the key of a dict")
+            target[key] = value
+
+    def target(self, kind: type[Any]) -> Any:
+        if not self.stack or type(self.stack[-1]) is not kind:
+            raise Unsafe(f"values are added to something that is not a {kind.__name__}")
+        return self.stack[-1]
+
+    # -- the parts of an array
+
+    def name(self) -> None:
+        attribute, module = self.stack.pop(), self.stack.pop()
+        self.stack.append(_word(module, attribute))
+
+    def name_line(self) -> None:
+        self.stack.append(_word(self.line(), self.line()))
+
+    def line(self) -> str:
+        window = bytes(self.data[self.at : self.at + 200])
+        end = window.find(b"\n")
+        if end < 0:
+            raise Unsafe("a name does not end")
+        self.at += end + 1
+        return window[:end].decode("ascii", "replace")
+
+    def new_object(self) -> None:
+        arguments, word = self.stack.pop(), self.stack.pop()
+        if word is not _ARRAY or arguments != ():
+            raise Unsafe("an object other than an array header is made")
+        self.stack.append(_Header())
+
+    def reduce(self) -> None:
+        arguments, word = self.stack.pop(), self.stack.pop()
+        if type(arguments) is not tuple or not isinstance(word, _Word):
+            raise Unsafe("something is called")
+        if word is _DTYPE_WORD:
+            self.stack.append(_Dtype(_dtype_code(arguments)))
+        elif word is _SCALAR:
+            self.stack.append(_scalar(arguments))
+        else:
+            raise Unsafe(f"{word.name} is called")
+
+    def build(self) -> None:
+        state = self.stack.pop()
+        subject = self.stack[-1]
+        if isinstance(subject, _Dtype):
+            subject.order = _byte_order(state)
+        elif isinstance(subject, _Header):
+            self.stack[-1] = self.array(state)
+        else:
+            raise Unsafe("an object other than an array is given a state")
+
+    def array(self, state: Any) -> np.ndarray[Any, Any]:
+        """Return the array whose bytes follow its header in the file (a read-only view of them, not a copy)."""
+        shape, order, kind = _array_state(state)
+        dtype = kind.finished()
+        if state.get("numpy_array_alignment_bytes") is not None:
+            self.take(self.number(1))
+        count = 1
+        for length in shape:
+            count *= length
+        piece = self.take(count * dtype.itemsize)
+        if dtype.itemsize == 0 or count == 0:
+            return np.empty(shape, dtype=dtype)
+        values = np.frombuffer(piece, dtype=dtype).reshape(shape, order=order)
+        return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
+
+
+_KEYS = frozenset({str, int, float, bool, tuple, type(None)})
+_FORBIDDEN_VALUES = (_Word, _Dtype)
+
+
+def _plain(value: Any, *, headers: bool = False) -> Any:
+    """Return `value` unless it is a half-made part of an array (which `headers` allows inside a header's tuples)."""
+    if isinstance(value, _Header) or (not headers and isinstance(value, _FORBIDDEN_VALUES)):
+        raise Unsafe("a part of an array stands where a value should be")
+    return value
+
+
+def _word(module: Any, attribute: Any) -> _Word:
+    word = ALLOWED_NAMES.get((module, attribute)) if type(module) is str and type(attribute) is str else None
+    if word is None:
+        raise Unsafe(f"it refers to {str(module)[:80]}.{str(attribute)[:80]}")
+    return word
+
+
+def _dtype_code(arguments: tuple[Any, ...]) -> str:
+    if not arguments or type(arguments[0]) is not str or not _DTYPE.fullmatch(arguments[0]):
+        raise Unsafe(f"an array's type {str(arguments[:1])[:80]} is not one of numbers, flags or texts")
+    try:
+        np.dtype(arguments[0])
+    except TypeError as fault:
+        raise Unsafe(f"numpy has no type {arguments[0]}") from fault
+    return arguments[0]
+
+
+def _byte_order(state: Any) -> str:
+    fields_are_empty = type(state) is tuple and len(state) >= 5 and state[2] is None and state[4] is None
+    if not fields_are_empty or state[3] is not None or state[1] not in _BYTE_ORDERS:
+        raise Unsafe("an array's type has fields")
+    return str(state[1])
+
+
+def _scalar(arguments: tuple[Any, ...]) -> Any:
+    if len(arguments) != 2 or not isinstance(arguments[0], _Dtype) or type(arguments[1]) is not bytes:
+        raise Unsafe("a numpy number is not made of its type and its bytes")
+    dtype = arguments[0].finished()
+    if dtype.itemsize == 0 or dtype.itemsize != len(arguments[1]):
+        raise Unsafe("a numpy number has the wrong size")
+    return np.frombuffer(arguments[1], dtype=dtype)[0]
+
+
+def _array_state(state: Any) -> tuple[tuple[int, ...], Any, _Dtype]:
+    if type(state) is not dict or state.get("subclass") is not _NDARRAY or not isinstance(state.get("dtype"), _Dtype):
+        raise Unsafe("an array's header does not describe a plain array")
+    shape, order = state.get("shape"), state.get("order")
+    if type(shape) is not tuple or len(shape) > 8 or not all(type(n) is int and 0 <= n < 2**48 for n in shape):
+        raise Unsafe("an array has no sensible shape")
+    if order not in ("C", "F"):
+        raise Unsafe("an array's order is neither C nor F")
+    return shape, order, state["dtype"]
+
+
+_STOP = ord(".")
+
+
+def _table_of_actions() -> list[Callable[[_Machine], None] | None]:
+    machine = _Machine
+    known: dict[int, Callable[[_Machine], None]] = {
+        0x80: machine.proto,
+        0x95: machine.frame,
+        0x94: machine.memoize,
+        ord("q"): lambda m: m.put(1),
+        ord("r"): lambda m: m.put(4),
+        ord("h"): lambda m: m.get(1),
+        ord("j"): lambda m: m.get(4),
+        0x8C: lambda m: m.text(1),
+        ord("X"): lambda m: m.text(4),
+        0x8D: lambda m: m.text(8),
+        ord("C"): lambda m: m.raw(1),
+        ord("B"): lambda m: m.raw(4),
+        0x8E: lambda m: m.raw(8),
+        ord("K"): lambda m: m.integer(1),
+        ord("M"): lambda m: m.integer(2),
+        ord("J"): machine.signed,
+        0x8A: machine.long,
+        ord("G"): machine.real,
+        ord("N"): lambda m: m.push(None),
+        0x88: lambda m: m.push(True),
+        0x89: lambda m: m.push(False),
+        ord("("): machine.mark,
+        ord(")"): lambda m: m.push(()),
+        0x85: lambda m: m.tuple_of(1),
+        0x86: lambda m: m.tuple_of(2),
+        0x87: lambda m: m.tuple_of(3),
+        ord("t"): machine.tuple_marked,
+        ord("}"): machine.new_dict,
+        ord("]"): machine.new_list,
+        ord("a"): machine.append,
+        ord("e"): machine.appends,
+        ord("s"): machine.set_item,
+        ord("u"): machine.set_items,
+        0x93: machine.name,
+        ord("c"): machine.name_line,
+        0x81: machine.new_object,
+        ord("R"): machine.reduce,
+        ord("b"): machine.build,
+    }
+    return [known.get(code) for code in range(256)]
+
+
+_ACTIONS = _table_of_actions()
+
+
+def decode_joblib(data: bytes) -> Any:
+    """Return the plain data of an uncompressed joblib file; Unsafe for anything else. Arrays are read-only views."""
+    try:
+        return _Machine(memoryview(data)).run()
+    except Unsafe:
+        raise
+    except (IndexError, KeyError, ValueError, TypeError, struct.error, MemoryError) as fault:
+        raise Unsafe(f"it is damaged ({type(fault).__name__}: {fault})") from fault

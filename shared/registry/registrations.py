@@ -1,0 +1,352 @@
+"""Takes dropped packages in: noticed as a row, fetched into quarantine, verified, installed, and then pending.
+
+A drop is one row, keyed by its version and its manifest's SHA-256; the message about it may come never, once or ten
+times. Whatever a drop holds, an installed version is neither touched nor blocked by it.
+"""
+
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import SQLModel
+
+from shared.clock import Clock, utc_now
+from shared.database.models import ModelVersions, first_event
+from shared.database.tables import ModelVersion, Registration, RegistrationState
+from shared.database.work import Claim, WorkRows
+from shared.errors import (
+    Conflict,
+    InvalidInput,
+    LeaseLost,
+    NotFound,
+    PackageIncomplete,
+    PackageRejected,
+    RoutingError,
+    StorageUnavailable,
+    TooLarge,
+)
+from shared.platform import remove_tree, write_atomically
+from shared.registry.installation import Installer, version_row
+from shared.registry.manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    parse_manifest,
+    sha256_hex,
+)
+from shared.registry.signing import Keys
+from shared.registry.store import STALE_SECONDS, ModelStore
+from shared.registry.verify import CheckedPackage, check_package, check_signature, verify_folder
+from shared.registry.versions import why_not_a_version_name
+from shared.settings import Settings
+from shared.storage.doorbells import Doorbells, growing_delay_seconds
+from shared.storage.packages import Packages
+
+log = structlog.get_logger()
+
+ACTOR = "registration"
+_SPARE_DISK_BYTES = 64 * 1024**2
+
+
+def registration_id_of(version: str, manifest_sha256: str) -> str:
+    """Return the id of a drop's row: the same for the same drop, in every process."""
+    return f"reg_{sha256_hex(f'{version} {manifest_sha256}'.encode())[:32]}"
+
+
+class Registrations:
+    """Everything that may add a model version to this instance."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        work: WorkRows,
+        doorbells: Doorbells,
+        packages: Packages,
+        *,
+        keys: Keys | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        """Use the services of one process; keys are those below the data directory unless given."""
+        self._settings = settings
+        self._work = work
+        self._doorbells = doorbells
+        self._packages = packages
+        self._clock = clock
+        self._keys = keys or Keys(settings.keys, clock=clock)
+        self._store = ModelStore(settings.models)
+        self._versions = ModelVersions(engine, clock=clock)
+        self._installer = Installer(settings, engine, keys=self._keys, clock=clock)
+        self._seen: set[tuple[str, str]] = set()
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+
+    # -- noticing
+
+    def notice(self, version: str, manifest: bytes) -> Registration:
+        """Return the row of this drop, made and rung for when it is new; its files are not looked at.
+
+        Raises:
+            StorageUnavailable: never for the drop itself; a bell that could not be rung is left to the sweep.
+        """
+        row = self._new_row(version, sha256_hex(manifest))
+        if not self._work.insert(row):
+            return self._work.get(Registration, row.id)
+        self._ring(row.id)
+        log.info("registration.received", registration_id=row.id, version=version[:200])
+        return self._work.get(Registration, row.id)
+
+    def note_missed_drops(self) -> list[str]:
+        """Notice every manifest in storage that has no row yet, and return the versions noticed.
+
+        Raises:
+            StorageUnavailable: storage did not answer.
+        """
+        noticed: list[str] = []
+        for drop in self._packages.list_drops():
+            if drop in self._seen:  # a manifest is read once by a process, not at every sweep
+                continue
+            self._seen.add(drop)
+            try:
+                data = self._packages.read_manifest(drop.version, MAX_MANIFEST_BYTES)
+            except NotFound:
+                continue  # removed between the listing and the reading
+            except (TooLarge, InvalidInput) as fault:
+                noticed += self._note_unreadable(drop.version, drop.manifest_etag, fault)
+                continue
+            if self._is_new(drop.version, sha256_hex(data)):
+                self.notice(drop.version, data)
+                noticed.append(drop.version)
+        return noticed
+
+    def _note_unreadable(self, version: str, etag: str, fault: RoutingError) -> list[str]:
+        row = self._new_row(version, sha256_hex(etag.encode()))
+        if not self._work.insert(row):
+            return []
+        claim = self._claim(row.id)
+        if claim is not None:
+            self._reject(claim, fault)
+        return [version]
+
+    def _is_new(self, version: str, manifest_sha256: str) -> bool:
+        try:
+            self._work.get(Registration, registration_id_of(version, manifest_sha256))
+        except NotFound:
+            return True
+        return False
+
+    def _new_row(self, version: str, manifest_sha256: str) -> Registration:
+        now = self._clock()
+        return Registration(
+            id=registration_id_of(version, manifest_sha256),
+            state=RegistrationState.RECEIVED,
+            version=version,
+            manifest_sha256=manifest_sha256,
+            created_at=now,
+            deadline=now + timedelta(hours=self._settings.package_deadline_hours),
+        )
+
+    def _ring(self, id: str, *, delay_seconds: float = 0.0) -> None:  # noqa: A002 - the row's own word
+        rung = self._doorbells.try_ring(Registration.QUEUE, [id], delay_seconds=delay_seconds)
+        self._work.mark_rung(Registration, rung)
+
+    # -- packages of this machine
+
+    def register_local(self, folder: Path, *, actor: str, reason: str) -> ModelVersion:
+        """Verify and install a package folder as a pending version; see `Installer.register_local`."""
+        return self._installer.register_local(folder, actor=actor, reason=reason)
+
+    def free_version_name(self, label: str | None = None) -> str:
+        """Return a version name that nothing has yet; see `Installer.free_version_name`."""
+        return self._installer.free_version_name(label)
+
+    def remove_stale_quarantine(self) -> list[str]:
+        """Remove what killed workers left in quarantine six hours ago or earlier; return the folders' names."""
+        removed = []
+        quarantine = self._settings.quarantine
+        for entry in quarantine.iterdir() if quarantine.is_dir() else ():
+            if time.time() - entry.lstat().st_mtime > STALE_SECONDS:
+                remove_tree(entry)
+                removed.append(entry.name)
+        self._store.remove_stale_incoming()
+        return removed
+
+    # -- registering a drop
+
+    def register(self, registration_id: str) -> Registration:
+        """Do what can be done now for one drop, and return its row as it stands then.
+
+        The row ends `installed` or `rejected` with a reason, or is `waiting` for files and rung for again later. A
+        row that is held elsewhere, ended, or not to be looked at yet is returned as it is.
+
+        Raises:
+            NotFound: there is no such row.
+            StorageUnavailable: storage or the disk failed; another delivery may succeed.
+        """
+        claim = self._claim(registration_id)
+        if claim is None:
+            return self._work.get(Registration, registration_id)
+        quarantine = self._settings.quarantine / f"{claim.id}-{claim.token}"
+        try:
+            with self._held(claim) as lost:
+                self._take_in(claim, quarantine, lost)
+        except PackageIncomplete as fault:
+            self._wait(claim, fault)
+        except (PackageRejected, InvalidInput, TooLarge, Conflict) as fault:
+            self._reject(claim, fault)
+        except LeaseLost:
+            log.warning("registration.lease_lost", registration_id=claim.id)
+        except Exception as fault:
+            with suppress(LeaseLost):
+                self._work.release(claim, error=str(fault), state=RegistrationState.RECEIVED)
+            if isinstance(fault, OSError):
+                raise StorageUnavailable(
+                    f"The package could not be written: {fault}.", remedy="Free disk space below the data directory."
+                ) from fault
+            raise
+        finally:
+            remove_tree(quarantine)
+        return self._work.get(Registration, registration_id)
+
+    def _claim(self, id: str) -> Claim[Registration] | None:  # noqa: A002
+        return self._work.claim(Registration, id, worker=self._worker, lease_seconds=self._settings.lease_seconds)
+
+    def _take_in(self, claim: Claim[Registration], quarantine: Path, lost: threading.Event) -> None:
+        manifest, data = self._read_manifest(claim.row)
+        unsigned = self._settings.allow_unsigned
+        if self._installer.is_installed(manifest.version, claim.row.manifest_sha256):
+            installed = self._store.require(manifest.version)
+            self._finish_installed(claim, check_package(installed, self._keys, allow_unsigned=unsigned))
+            return
+        folder = quarantine / manifest.version
+        self._fetch(manifest, data, folder)
+        package = verify_folder(folder, self._keys, allow_unsigned=unsigned)
+        if lost.is_set():
+            raise LeaseLost(f"The registration {claim.id} was taken over while its files were verified.")
+        self._store.install(folder, manifest.version, package.manifest_sha256)
+        self._finish_installed(claim, package)
+
+    def _read_manifest(self, row: Registration) -> tuple[Manifest, bytes]:
+        if problem := why_not_a_version_name(row.version):
+            raise PackageRejected(
+                f"{row.version!r:.100} cannot be the name of a model version: {problem}.",
+                remedy="Drop the package under the version name that its manifest bears.",
+                check="manifest",
+            )
+        try:
+            data = self._packages.read_manifest(row.version, MAX_MANIFEST_BYTES)
+        except NotFound as fault:
+            raise PackageIncomplete("The manifest is not there any more.", missing=[MANIFEST_NAME]) from fault
+        if sha256_hex(data) != row.manifest_sha256:
+            raise PackageRejected(
+                "Another manifest lies in the place of this one now.",
+                remedy="Nothing is to be done: the other manifest is a drop of its own.",
+                check="manifest",
+            )
+        manifest = parse_manifest(data)
+        if manifest.version != row.version:
+            raise PackageRejected(
+                f"The manifest is of {manifest.version} and was dropped as {row.version}.",
+                remedy="Drop the package under the version name that its manifest bears.",
+                check="manifest",
+            )
+        check_signature(manifest, self._keys, allow_unsigned=self._settings.allow_unsigned)
+        return manifest, data
+
+    def _fetch(self, manifest: Manifest, data: bytes, folder: Path) -> None:
+        """Stream every file into quarantine, once all are known to be there with the size they should have."""
+        sizes = {
+            artifact.path: self._packages.file_size(manifest.version, artifact.path) for artifact in manifest.artifacts
+        }
+        missing = [path for path, size in sizes.items() if size is None]
+        if missing:
+            raise PackageIncomplete(
+                f"{len(missing)} of {len(sizes)} files are not there yet, first {missing[0]}.", missing=missing
+            )
+        for artifact in manifest.artifacts:
+            if sizes[artifact.path] != artifact.bytes:
+                raise PackageRejected(
+                    f"{artifact.path} has {sizes[artifact.path]} bytes, the manifest says {artifact.bytes}.",
+                    remedy="Drop the package again, unchanged, under a new version name.",
+                    check="files",
+                )
+        folder.mkdir(parents=True)
+        self._refuse_to_fill_the_disk(folder, manifest.total_bytes)
+        for artifact in manifest.artifacts:
+            self._fetch_file(manifest.version, artifact.path, folder, artifact.bytes)
+        write_atomically(folder / MANIFEST_NAME, data)
+
+    def _fetch_file(self, version: str, path: str, folder: Path, size: int) -> None:
+        try:
+            self._packages.stream_file(version, path, folder / path, size)
+        except NotFound as fault:
+            raise PackageIncomplete(f"{path} is not there any more.", missing=[path]) from fault
+
+    def _refuse_to_fill_the_disk(self, folder: Path, needed: int) -> None:
+        free = shutil.disk_usage(folder).free
+        if free < needed + _SPARE_DISK_BYTES:
+            raise OSError(f"the package has {needed} bytes and {free} are free")
+
+    def _finish_installed(self, claim: Claim[Registration], package: CheckedPackage) -> None:
+        now = self._clock()
+        version = package.manifest.version
+        add: list[SQLModel] = []
+        if self._versions.find(version) is None:
+            row = version_row(package, now=now)
+            add = [row, first_event(row, actor=ACTOR, reason=f"dropped package {claim.id}", at=now)]
+        self._work.finish(claim, RegistrationState.INSTALLED, add=add, reason="; ".join(package.warnings), error=None)
+        log.info("registration.installed", registration_id=claim.id, model_version=version)
+
+    def _wait(self, claim: Claim[Registration], fault: PackageIncomplete) -> None:
+        now = self._clock()
+        if now >= claim.row.deadline:
+            self._reject(claim, fault, prefix="The package was waited for until its deadline. ")
+            return
+        delay = min(growing_delay_seconds(claim.attempt), max((claim.row.deadline - now).total_seconds(), 1.0))
+        with suppress(LeaseLost):
+            self._work.release(claim, error=str(fault), delay_seconds=delay, state=RegistrationState.WAITING)
+            self._ring(claim.id, delay_seconds=delay + 1)  # a bell just before the row may be claimed is lost
+
+    def _reject(self, claim: Claim[Registration], fault: RoutingError, *, prefix: str = "") -> None:
+        reason = prefix + str(fault)
+        with suppress(LeaseLost):
+            self._work.finish(claim, RegistrationState.REJECTED, reason=reason, error=reason)
+        log.warning(
+            "registration.rejected",
+            registration_id=claim.id,
+            version=claim.row.version,
+            check=fault.facts.get("check"),
+            reason=reason,
+        )
+
+    @contextmanager
+    def _held(self, claim: Claim[Registration]) -> Iterator[threading.Event]:
+        """Renew the lease in the background; the event is set when another worker owns the row."""
+        done, lost = threading.Event(), threading.Event()
+
+        def renew() -> None:
+            while not done.wait(self._settings.heartbeat_seconds):
+                try:
+                    held = self._work.heartbeat(claim, lease_seconds=self._settings.lease_seconds).held
+                except SQLAlchemyError as fault:  # the lease still runs; the next renewal may reach the database
+                    log.warning("registration.heartbeat_failed", registration_id=claim.id, error=str(fault))
+                    continue
+                if not held:
+                    lost.set()
+                    return
+
+        thread = threading.Thread(target=renew, name="registration-heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield lost
+        finally:
+            done.set()
+            thread.join()
