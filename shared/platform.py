@@ -325,12 +325,16 @@ def end_process_tree(process: subprocess.Popen[Any] | int, *, grace_seconds: flo
     if sys.platform == "win32":
         windows.end_tree(process, grace_seconds)
         return
+    running = _is_running(process)
+    if not running and process_identity(pid) is not None:
+        return  # it was waited for long ago, and its number is somebody else's now
     family = {member: process_identity(member) for member in _family(pid)}
-    if _is_running(process):
+    if running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        _wait_until_gone(process, grace_seconds)
-    family.update((member, process_identity(member)) for member in _family(pid) if member not in family)
+        if _wait_until_gone(process, grace_seconds):
+            family.pop(pid, None)
+        family.update((member, process_identity(member)) for member in _family(pid) if member != pid)
     for member, identity in family.items():
         if identity is not None and process_identity(member) == identity:
             with contextlib.suppress(ProcessLookupError):
