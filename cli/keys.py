@@ -1,5 +1,7 @@
 """`keys`: the administrator key and the keys that sign model packages."""
 
+from dataclasses import asdict
+
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
@@ -40,14 +42,17 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
     Example: manage.py keys list
     """
-    trusted = current_services().keys.list()
+    keys = current_services().keys
+    signing = keys.signing_key()
+    signing_id = signing.key_id if signing else None
+    trusted = keys.list()
     if as_json:
-        emit_json([key.__dict__ if hasattr(key, "__dict__") else key for key in trusted])
+        emit_json({"signs_here": signing_id, "trusted": [asdict(key) for key in trusted]})
         return
     show_table(
         "Trusted signing keys",
-        ("key id", "purpose", "made", "signs here"),
-        [(key.key_id, "development" if key.development else "release", key.created_at, key.signs) for key in trusted],
+        ("key id", "label", "made", "signs here"),
+        [(key.key_id, key.label, key.created_at, "yes" if key.key_id == signing_id else "") for key in trusted],
     )
     if any(key.development for key in trusted):
         say("A development key was made by this machine itself; it proves that a package was made here, no more.")

@@ -114,11 +114,10 @@ def push(
 
     Example: manage.py train --output /tmp/package && manage.py models push /tmp/package
     """
-    from shared.registry.manifest import parse_manifest
-    from shared.storage.packages import Packages
+    from shared.registry.manifest import parse_manifest, read_manifest_file
 
-    version = parse_manifest((folder / "manifest.json").read_bytes()).version
-    Packages(current_services().storage).upload_package(folder, version)
+    version = parse_manifest(read_manifest_file(folder)).version
+    current_services().packages.upload_package(folder, version)
     if as_json:
         emit_json({"version": version, "container": "model-drop"})
     else:

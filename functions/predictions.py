@@ -1,5 +1,6 @@
 """Predictions, planners' decisions on them, and time summaries."""
 
+from functools import partial
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -48,6 +49,8 @@ class DecisionResponse(BaseModel):
 )
 def predict_routings(call: Call) -> Reply:
     """Predict every asked item with the active model and record the answers."""
+    from shared.operations.meters import observe_prediction
+
     asked: PredictionRequest = call.body
     served = call.services.serving.active()
     predictions = served.model.predict(
@@ -60,7 +63,17 @@ def predict_routings(call: Call) -> Reply:
         request_id=call.request_id,
         predictions=predictions,
     )
-    call.services.prediction_log.record(response, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown)
+    for prediction in predictions:
+        observe_prediction(prediction.status)
+        call.services.prediction_log.record(
+            prediction_id=response.prediction_id,
+            item_code=prediction.item_code,
+            model_version=served.version,
+            status=prediction.status,
+            quantity=asked.quantity,
+            as_if_unknown=asked.as_if_unknown,
+            answer=partial(prediction.model_dump, mode="json"),
+        )
     return Reply(body=response, model_version=served.version)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from shared.snapshots.service import Snapshots
     from shared.storage.clients import Storage
     from shared.storage.doorbells import Doorbells
+    from shared.storage.packages import Packages
     from shared.training.jobs import TrainingJobs
 
 
@@ -84,7 +85,7 @@ class Services:
         """Snapshots' rows."""
         from shared.database.snapshots import SnapshotRows
 
-        return SnapshotRows(self.engine, clock=self.clock)
+        return SnapshotRows(self.engine)
 
     @cached_property
     def configuration_store(self) -> "ConfigurationStore":
@@ -130,7 +131,14 @@ class Services:
         """Signing and trusted keys."""
         from shared.registry.signing import Keys
 
-        return Keys(self.settings.keys)
+        return Keys(self.settings.keys, clock=self.clock)
+
+    @cached_property
+    def packages(self) -> "Packages":
+        """The `model-drop` container."""
+        from shared.storage.packages import Packages
+
+        return Packages(self.storage)
 
     @cached_property
     def snapshots(self) -> "Snapshots":
@@ -145,7 +153,7 @@ class Services:
         from shared.registry.registrations import Registrations
 
         return Registrations(
-            self.settings, self.engine, self.work, self.doorbells, self.storage, self.keys, clock=self.clock
+            self.settings, self.engine, self.work, self.doorbells, self.packages, keys=self.keys, clock=self.clock
         )
 
     @cached_property

@@ -1,7 +1,7 @@
 """Health: every part is asked for real, within a short time, and says what is wrong and what to do."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Engine
@@ -10,6 +10,7 @@ from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
 from shared.database.engine import ping
 from shared.database.predictions import PredictionLog
+from shared.database.tables import AlertState
 from shared.errors import RoutingError
 from shared.registry.serving import Serving
 from shared.settings import Settings
@@ -50,8 +51,8 @@ class Health:
             "data_age_seconds": self._data_age(serving),
             "similarity_backend": serving.get("similarity_backend"),
             "queues": self._queue_depths() if storage_is_up else dict.fromkeys(self.queues),
-            "open_alerts": self.alerts.count_open() if registry_is_up else 0,
-            "prediction_log": {"waiting": self.prediction_log.waiting, "dropped": self.prediction_log.dropped},
+            "open_alerts": self.alerts.list(limit=1, state=AlertState.OPEN)[1] if registry_is_up else None,
+            "prediction_log": asdict(self.prediction_log.figures),
             "unsigned_packages_allowed": self.settings.allow_unsigned,
             "profile": self.settings.profile,
         }

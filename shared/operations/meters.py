@@ -48,7 +48,8 @@ def exposition(health: "Health") -> tuple[str, str]:
         _ACTIVE.labels(detail["active_version"]).set(1)
     for queue, depth in detail["queues"].items():
         _QUEUE_DEPTH.labels(queue).set(-1 if depth is None else depth)
-    _OPEN_ALERTS.set(detail["open_alerts"])
+    if detail["open_alerts"] is not None:
+        _OPEN_ALERTS.set(detail["open_alerts"])
     _RECORDS_DROPPED.set(detail["prediction_log"]["dropped"])
     if detail["data_age_seconds"] is not None:
         _DATA_AGE.set(detail["data_age_seconds"])

@@ -49,22 +49,21 @@ class Sweep:
         rung = 0
         for queue, table in WORK_TABLES.items():
             due = self.work.due(table, now=self.clock(), ring_after_seconds=RING_AFTER_SECONDS)
-            for work_id in due:
-                self.doorbells.ring(queue, work_id)
-            self.work.mark_rung(table, due)
-            rung += len(due)
+            heard = self.doorbells.try_ring(queue, due)
+            self.work.mark_rung(table, heard)
+            rung += len(heard)
         return rung
 
     def _notice(self) -> int:
-        return self.registrations.note_missed_drops()
+        return len(self.registrations.note_missed_drops())
 
     def _remove_stale(self) -> int:
-        removed = 0
-        for parent in (self.settings.quarantine, self.settings.data_dir / "staging"):
-            for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
-                if self._is_stale(folder):
-                    shutil.rmtree(folder, ignore_errors=True)
-                    removed += 1
+        removed = len(self.registrations.remove_stale_quarantine())
+        staging = self.settings.data_dir / "staging"
+        for folder in sorted(staging.iterdir()) if staging.is_dir() else []:
+            if self._is_stale(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
         return removed
 
     def _is_stale(self, folder: Path) -> bool:
