@@ -67,6 +67,12 @@ class Alerts:
         with reading(self._engine) as session:
             return _require(session.get(Alert, id), id)
 
+    def count_open(self) -> int:
+        """Return how many alerts nobody has closed, acknowledged ones included."""
+        with reading(self._engine) as session:
+            not_closed = select(func.count()).select_from(Alert).where(col(Alert.state) != AlertState.CLOSED)
+            return session.exec(not_closed).one()
+
     def acknowledge(self, id: str, actor: str) -> Alert:  # noqa: A002
         """Note that `actor` has seen it; a second acknowledgement keeps the first one's name.
 

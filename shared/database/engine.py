@@ -150,7 +150,13 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+class RawJson(str):
+    """A text that is JSON already, such as a pydantic model's; a JSON column stores it as it is."""
+
+
 def _to_json(value: object) -> str:
+    if isinstance(value, RawJson):
+        return value
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
 
 

@@ -87,12 +87,12 @@ class ModelVersions:
             query = select(ModelVersion).join(ModelEvent, col(ModelEvent.version) == col(ModelVersion.version))
             return session.exec(query.where(*retired).order_by(col(ModelEvent.id).desc()).limit(1)).first()
 
-    def active_at(self, at: datetime) -> ModelVersion | None:
-        """Return the version that was in service at `at`, or None when there was none yet."""
+    def active_at(self, at: datetime) -> ModelEvent | None:
+        """Return the activation in force at `at`, or None when nothing was active yet."""
         activated = (col(ModelEvent.to_state) == VersionState.ACTIVE, col(ModelEvent.at) <= at)
         with reading(self._engine) as session:
-            query = select(ModelVersion).join(ModelEvent, col(ModelEvent.version) == col(ModelVersion.version))
-            return session.exec(query.where(*activated).order_by(col(ModelEvent.id).desc()).limit(1)).first()
+            last = select(ModelEvent).where(*activated).order_by(col(ModelEvent.id).desc()).limit(1)
+            return session.exec(last).first()
 
     def events(self, version: str) -> list_of[ModelEvent]:
         """Return what happened to a version, oldest first.

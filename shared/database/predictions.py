@@ -1,20 +1,20 @@
 """What was predicted, written in the background, and what planners decided about it, written at once."""
 
-import queue
 import threading
-import time
 from builtins import list as list_of
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import Engine, func, insert
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from shared.clock import Clock, utc_now
-from shared.database.engine import reading, writing
+from shared.database.engine import RawJson, reading, writing
 from shared.database.tables import Decision, Prediction
 
 log = structlog.get_logger()
@@ -23,156 +23,167 @@ FLUSH_SECONDS = 0.4
 LARGEST_BATCH = 500
 RETRY_SECONDS = (0.1, 0.3, 1.0, 2.0, 4.0)
 
-Answer = dict[str, Any] | Callable[[], dict[str, Any]]
+
+class AnsweredItem(Protocol):
+    """One item's prediction, as a pydantic model."""
+
+    @property
+    def item_code(self) -> str:
+        """The item."""
+
+    @property
+    def status(self) -> str:
+        """How it ended."""
+
+    def model_dump_json(self) -> str:
+        """Return the whole answer as JSON."""
+
+
+class Answered(Protocol):
+    """The answer to one prediction request."""
+
+    @property
+    def prediction_id(self) -> str:
+        """The answer's id."""
+
+    @property
+    def model_version(self) -> str:
+        """The version that answered."""
+
+    @property
+    def predictions(self) -> Sequence[AnsweredItem]:
+        """One prediction for each item."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogFigures:
-    """How the log has fared since the process started."""
-
-    written: int
-    dropped: int
-    waiting: int
+class _Waiting:
+    response: Answered
+    quantity: float
+    as_if_unknown: bool
+    at: datetime
 
 
 class PredictionLog:
     """Writes predictions to the database from a thread of its own, so that an answer never waits for a disk.
 
-    The queue is bounded: when the database cannot keep up, or is away for longer than a batch is retried, rows are
-    dropped and counted. A crash loses what was recorded in the last second at most.
+    At most `capacity` items wait: when the database cannot keep up, or is away for longer than a batch is retried,
+    items are dropped and counted. A crash loses what was recorded in the last second at most.
     """
 
     def __init__(self, engine: Engine, *, clock: Clock = utc_now, capacity: int = 10_000) -> None:
-        """Start the writer on `engine`'s database; `capacity` is how many rows may wait."""
+        """Start the writer on `engine`'s database."""
         self._engine = engine
         self._clock = clock
-        self._waiting: queue.Queue[dict[str, Any]] = queue.Queue(maxsize=capacity)
-        self._count = threading.Lock()
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._queue: deque[_Waiting] = deque()
+        self._waiting = 0
         self._written = 0
         self._dropped = 0
         self._closing = threading.Event()
         self._writer = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._writer.start()
 
-    def record(
-        self,
-        *,
-        prediction_id: str,
-        item_code: str,
-        model_version: str,
-        status: str,
-        quantity: float,
-        as_if_unknown: bool,
-        answer: Answer,
-    ) -> bool:
-        """Take one item's prediction; never waits. Return False when it had to be dropped.
+    def record(self, response: Answered, *, quantity: float, as_if_unknown: bool) -> bool:
+        """Take one answer with all its items; never waits for the database. Return False when it was dropped.
 
-        `answer` is the JSON object to keep, or a function that makes it and is called by the writer's thread.
+        `response` must not change afterwards: it is turned into JSON by the writer's thread.
         """
-        row = {
-            "prediction_id": prediction_id,
-            "item_code": item_code[:200],
-            "model_version": model_version,
-            "status": status,
-            "quantity": quantity,
-            "as_if_unknown": as_if_unknown,
-            "answer": answer,
-            "created_at": self._clock(),
-        }
-        if not self._closing.is_set():
-            try:
-                self._waiting.put_nowait(row)
-            except queue.Full:
-                pass
-            else:
-                return True
-        self._drop(1, "the queue is full" if not self._closing.is_set() else "the log is closed")
-        return False
+        items = len(response.predictions)
+        entry = _Waiting(response=response, quantity=quantity, as_if_unknown=as_if_unknown, at=self._clock())
+        with self._lock:
+            taken = not self._closing.is_set() and (self._waiting + items <= self._capacity)
+            if taken:
+                self._queue.append(entry)
+                self._waiting += items
+        if not taken:
+            self._drop(items, "the log is closed" if self._closing.is_set() else "too many items wait already")
+        return taken
 
     @property
-    def figures(self) -> LogFigures:
-        """The log's counts."""
-        with self._count:
-            return LogFigures(written=self._written, dropped=self._dropped, waiting=self._waiting.qsize())
+    def written(self) -> int:
+        """How many items were written since the process started."""
+        return self._written
+
+    @property
+    def dropped(self) -> int:
+        """How many items were lost since the process started."""
+        return self._dropped
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be written."""
+        return self._waiting
 
     def close(self, timeout_seconds: float = 10.0) -> None:
-        """Write what waits, and stop; later records, and rows that were not written in time, count as dropped."""
-        self._closing.set()
+        """Write what waits, and stop; later items, and those that cannot be written in time, count as dropped."""
+        with self._lock:
+            self._closing.set()
         self._writer.join(timeout_seconds)
-        left = 0
-        while True:
-            try:
-                self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            left += 1
+        left = sum(len(entry.response.predictions) for entry in self._take_all())
         if left:
             self._drop(left, "the log was closed before they could be written")
 
     def _run(self) -> None:
-        while not (self._closing.is_set() and self._waiting.empty()):
-            batch = self._next_batch()
-            if batch:
-                self._write(batch)
+        while not self._closing.wait(FLUSH_SECONDS):
+            self._flush()
+        self._flush()
 
-    def _next_batch(self) -> list_of[dict[str, Any]]:
-        """Wait for a first row, then gather what comes until the flush is due, the batch full or the log closing."""
+    def _flush(self) -> None:
+        rows = [row for entry in self._take_all() for row in self._rows_of(entry)]
+        for start in range(0, len(rows), LARGEST_BATCH):
+            self._write(rows[start : start + LARGEST_BATCH])
+
+    def _take_all(self) -> list_of[_Waiting]:
+        with self._lock:
+            taken = list_of(self._queue)
+            self._queue.clear()
+            self._waiting = 0
+        return taken
+
+    def _rows_of(self, entry: _Waiting) -> list_of[dict[str, Any]]:
+        """Turn one answer into rows; an answer that is no JSON costs itself only."""
         try:
-            batch = [self._waiting.get(timeout=FLUSH_SECONDS)]
-        except queue.Empty:
+            return [
+                {
+                    "prediction_id": entry.response.prediction_id,
+                    "item_code": item.item_code[:200],
+                    "model_version": entry.response.model_version,
+                    "status": str(item.status),
+                    "quantity": entry.quantity,
+                    "as_if_unknown": entry.as_if_unknown,
+                    "answer": RawJson(item.model_dump_json()),
+                    "created_at": entry.at,
+                }
+                for item in entry.response.predictions
+            ]
+        except (ValueError, TypeError) as error:  # pydantic's serialization error is a ValueError
+            self._drop(len(entry.response.predictions), f"the answer is no JSON: {error}")
             return []
-        due = time.monotonic() + FLUSH_SECONDS
-        while len(batch) < LARGEST_BATCH:
-            rest = 0.0 if self._closing.is_set() else due - time.monotonic()
-            try:
-                batch.append(self._waiting.get(timeout=rest) if rest > 0 else self._waiting.get_nowait())
-            except queue.Empty:
-                break
-        return batch
 
-    def _write(self, batch: list_of[dict[str, Any]]) -> None:
-        rows = self._made(batch)
-        if not rows:
-            return
+    def _write(self, rows: list_of[dict[str, Any]]) -> None:
         for pause in (*RETRY_SECONDS, None):
             try:
                 with writing(self._engine) as session:
                     session.execute(insert(Prediction), rows)
             except SQLAlchemyError as error:
-                unwritable = isinstance(error, StatementError) and not isinstance(error, DBAPIError)
-                if unwritable and len(rows) > 1:  # one row's answer is no JSON: the others must not go with it
-                    for row in rows:
-                        self._write([row])
+                reason = str(error).splitlines()[0]
+                if pause is None:
+                    self._drop(len(rows), reason)
                     return
-                if unwritable or pause is None:
-                    self._drop(len(rows), str(error).splitlines()[0])
-                    return
-                log.warning("prediction_log.retry", rows=len(rows), error=str(error).splitlines()[0])
+                log.warning("prediction_log.retry", rows=len(rows), error=reason)
                 self._closing.wait(pause)  # a closing log hurries through its retries
             else:
-                with self._count:
+                with self._lock:
                     self._written += len(rows)
                 return
 
-    def _made(self, batch: list_of[dict[str, Any]]) -> list_of[dict[str, Any]]:
-        """Call the functions among the answers; one that fails costs its own row only."""
-        rows = []
-        for row in batch:
-            if callable(row["answer"]):
-                try:
-                    row["answer"] = row["answer"]()
-                except Exception as error:  # noqa: BLE001 - the caller's function may raise anything; the row is counted
-                    self._drop(1, f"its answer could not be made: {error!r}")
-                    continue
-            rows.append(row)
-        return rows
-
-    def _drop(self, rows: int, why: str) -> None:
-        with self._count:
+    def _drop(self, items: int, why: str) -> None:
+        with self._lock:
             before = self._dropped
-            self._dropped += rows
-        if before == 0 or before // 1000 != (before + rows) // 1000:  # not one line for each dropped row
-            log.error("prediction_log.dropped", rows=rows, dropped_in_all=before + rows, why=why)
+            self._dropped += items
+        if before == 0 or before // 1000 != (before + items) // 1000:  # not one line for each dropped item
+            log.error("prediction_log.dropped", items=items, dropped_in_all=before + items, why=why)
 
 
 class Decisions:

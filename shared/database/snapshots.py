@@ -5,6 +5,7 @@ from builtins import list as list_of
 from sqlalchemy import Engine, func
 from sqlmodel import col, select
 
+from shared.clock import Clock, utc_now
 from shared.database.engine import reading, writing
 from shared.database.tables import ModelVersion, SnapshotRow, VersionState
 
@@ -12,9 +13,10 @@ from shared.database.tables import ModelVersion, SnapshotRow, VersionState
 class SnapshotRows:
     """The table of snapshots."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
         """Keep rows in `engine`'s database."""
         self._engine = engine
+        self._clock = clock
 
     def insert(self, row: SnapshotRow) -> None:
         """Add a snapshot."""

@@ -35,6 +35,7 @@ log = structlog.get_logger()
 WORK_TABLES: dict[str, type[WorkColumns]] = {
     table.QUEUE: table for table in (Extract, QualityCycle, TrainingJob, Registration)
 }
+_FAILURES = frozenset({WorkState.FAILED, RegistrationState.REJECTED})
 _SUCCESSES = frozenset({WorkState.SUCCEEDED, RegistrationState.INSTALLED})
 
 Row = TypeVar("Row", bound=WorkColumns)
@@ -249,6 +250,23 @@ class WorkRows:
             row.lease_token += 1
             session.add(row)
         return row
+
+    def reopen(self, table: type[WorkColumns], id: str) -> bool:  # noqa: A002
+        """Make a failed or rejected row claimable again, with all its attempts; False when it is no such row."""
+        failed = col(table.state).in_(table.FINAL & _FAILURES)
+        values = {
+            "state": table.model_fields["state"].default,
+            "attempt": 0,
+            "lease_token": table.lease_token + 1,
+            "cancel_requested": False,
+            "progress": 0.0,
+            "step": "",
+            "error": None,
+            "rung_at": None,
+            "ended_at": None,
+        }
+        with writing(self._engine) as session:
+            return _changed(session, update(_sql(table)).where(col(table.id) == id, failed).values(**values)) == 1
 
     def due(self, table: type[WorkColumns], *, now: datetime, ring_after_seconds: float) -> list[str]:
         """Return ids, oldest first, that somebody could claim and whose last bell is `ring_after_seconds` old.

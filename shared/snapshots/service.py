@@ -1,0 +1,222 @@
+"""Reading the ERP as a piece of work, and which copy of it is in use."""
+
+import os
+import socket
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Engine
+
+from shared.clock import Clock, utc_now
+from shared.database.alerts import Alerts
+from shared.database.pulse import Pulse
+from shared.database.snapshots import SnapshotRows
+from shared.database.tables import Extract, QualityCycle, SnapshotRow, TrainingJob, WorkState
+from shared.database.work import Claim, WorkRows
+from shared.erp.extract import extract
+from shared.erp.profiles import load_profile
+from shared.erp.snapshot import Snapshot, open_snapshot
+from shared.errors import LeaseLost, NotFound, RoutingError, SourceError
+from shared.platform import remove_tree
+from shared.settings import Settings
+from shared.storage.doorbells import Doorbells
+
+log = structlog.get_logger()
+
+KEPT_SNAPSHOTS = 5
+EXTRACT_FAILED = "extract-failed"
+SNAPSHOT_DAMAGED = "snapshot-damaged"
+_ORPHAN_AGE = timedelta(days=1)
+_ACTOR = "extract"
+
+
+class Snapshots:
+    """Starts and runs extracts, and hands out the newest snapshot that is whole."""
+
+    def __init__(
+        self, settings: Settings, engine: Engine, work: WorkRows, doorbells: Doorbells, clock: Clock = utc_now
+    ) -> None:
+        """Work for the profile, source and data directory of `settings`."""
+        self._settings = settings
+        self._work = work
+        self._doorbells = doorbells
+        self._clock = clock
+        self._rows = SnapshotRows(engine, clock)
+        self._alerts = Alerts(engine, clock)
+        self._opened: Snapshot | None = None
+
+    def start(self, slot: str | None, reason: str) -> Extract | None:
+        """Ask for an extract: a row, then a bell. None when the slot's extract was asked for already.
+
+        Storage being away is no error: the row stands, and the sweep rings later.
+        """
+        row = self._new_row(slot, reason)
+        if not self._work.insert(row):
+            log.info("extract.duplicate", slot=slot)
+            return None
+        self._work.mark_rung(Extract, self._doorbells.try_ring(Extract.QUEUE, [row.id]))
+        return self._work.get(Extract, row.id)
+
+    def run(self, extract_id: str) -> Extract | None:
+        """Claim an extract and read the ERP; None when somebody else has it, or it has ended.
+
+        What the source or profile is to blame for ends the row as `failed`, raises an alert and leaves the last good
+        snapshot in use. Anything else gives the row back for another attempt.
+
+        Raises:
+            NotFound: there is no such row.
+            LeaseLost: another worker took the row over.
+        """
+        self._work.get(Extract, extract_id)
+        worker = f"{socket.gethostname()}:{os.getpid()}"
+        lease_seconds = self._settings.lease_seconds
+        claim = self._work.claim(Extract, extract_id, worker=worker, lease_seconds=lease_seconds)
+        if claim is None:
+            log.info("extract.not_claimed", id=extract_id)
+            return None
+        pulse = Pulse(self._work, claim, lease_seconds=lease_seconds, every_seconds=self._settings.heartbeat_seconds)
+        try:
+            with pulse:
+                snapshot = self._read(claim)
+            pulse.check()
+            self._register(claim, snapshot)
+        except LeaseLost:
+            raise
+        except RoutingError as error:
+            self._fail(claim, error)
+        except Exception as error:
+            self._work.release(claim, error=f"{type(error).__name__}: {error}")
+            raise
+        else:
+            self._tidy_after(snapshot)
+        return self._work.get(Extract, extract_id)
+
+    def take_now(self, *, reason: str) -> Snapshot:
+        """Read the ERP in this process, at once, and return the new snapshot.
+
+        Raises:
+            SourceError: the source or profile cannot be used; the row and an alert say why.
+        """
+        row = self._new_row(None, reason)
+        self._work.insert(row)
+        done = self.run(row.id)
+        if done is None or done.snapshot_id is None:
+            told = None if done is None else done.error
+            raise SourceError(
+                told or f"The extract {row.id} was taken over by another worker; its row tells the outcome."
+            )
+        return self._open(self._require_row(done.snapshot_id))
+
+    def current(self) -> Snapshot:
+        """Return the newest snapshot of the profile that is whole; a damaged one raises an alert and is passed over.
+
+        Raises:
+            NotFound: there is none.
+        """
+        profile = load_profile(self._settings.profile).name
+        rows, _total = self._rows.list(profile=profile, limit=1_000)
+        for row in rows:
+            try:
+                return self._open(row)
+            except SourceError as error:
+                self._alerts.raise_alert(SNAPSHOT_DAMAGED, row.id, str(error))
+        raise NotFound(f"There is no snapshot of the profile {profile}.", remedy="Take one: `manage.py data extract`.")
+
+    def ensure_current(self) -> Snapshot:
+        """Return the current snapshot, reading the ERP now when there is none.
+
+        Raises:
+            SourceError: there is none and the source or profile cannot be used.
+        """
+        try:
+            return self.current()
+        except NotFound:
+            return self.take_now(reason="there was no snapshot")
+
+    def _new_row(self, slot: str | None, reason: str) -> Extract:
+        return Extract(
+            id=f"extract_{uuid.uuid4().hex}",
+            slot=slot,
+            reason=reason,
+            profile=self._settings.profile,
+            source=str(self._settings.source_folder),
+            created_at=self._clock(),
+        )
+
+    def _read(self, claim: Claim[Extract]) -> Snapshot:
+        row = claim.row
+        log.info("extract.started", id=row.id, profile=row.profile, attempt=claim.attempt)
+        return extract(load_profile(row.profile), Path(row.source), self._settings.snapshots, now=self._clock())
+
+    def _register(self, claim: Claim[Extract], snapshot: Snapshot) -> None:
+        """End the row and insert the snapshot's in one transaction; the same snapshot may be there from another row."""
+        row = SnapshotRow(
+            id=snapshot.id,
+            profile=snapshot.profile_name,
+            folder=self._relative(snapshot.folder),
+            fingerprint=snapshot.fingerprint,
+            data_as_of=snapshot.data_as_of,
+            rows=dict(snapshot.rows),
+            created_at=self._clock(),
+        )
+        add = [] if self._rows.find(snapshot.id) is not None else [row]
+        outcome = {"snapshot_id": snapshot.id, "rows": dict(snapshot.rows), "error": None, "step": "done"}
+        self._work.finish(claim, WorkState.SUCCEEDED, add=add, **outcome)
+        self._alerts.close_matching(EXTRACT_FAILED, claim.row.profile, _ACTOR)
+
+    def _fail(self, claim: Claim[Extract], error: RoutingError) -> None:
+        log.warning("extract.failed", id=claim.id, profile=claim.row.profile, error=str(error))
+        self._work.finish(claim, WorkState.FAILED, error=str(error), step="failed")
+        self._alerts.raise_alert(
+            EXTRACT_FAILED,
+            claim.row.profile,
+            f"The ERP could not be read, so the last good snapshot stays in use: {error}",
+            details={"extract_id": claim.id},
+        )
+
+    def _relative(self, folder: Path) -> str:
+        return folder.resolve().relative_to(self._settings.data_dir.resolve()).as_posix()
+
+    def _open(self, row: SnapshotRow) -> Snapshot:
+        """Open and check a snapshot; the files of the last one opened are not hashed again while they are there."""
+        folder = self._settings.data_dir / row.folder
+        opened = self._opened
+        if opened is None or opened.id != row.id or opened.folder != folder or not folder.is_dir():
+            opened = self._opened = open_snapshot(folder)
+        return opened
+
+    def _require_row(self, snapshot_id: str) -> SnapshotRow:
+        row = self._rows.find(snapshot_id)
+        if row is None:
+            raise NotFound(f"There is no snapshot {snapshot_id!r}.", id=snapshot_id)
+        return row
+
+    def _tidy_after(self, newest: Snapshot) -> None:
+        try:
+            self._tidy(newest)
+        except OSError as error:  # a folder that cannot be removed now is met again after the next extract
+            log.warning("snapshot.tidying_failed", error=str(error))
+
+    def _tidy(self, newest: Snapshot) -> None:
+        """Remove old snapshots that nothing needs, and folders that a crash left without a row."""
+        running = {WorkState.RUNNING}
+        if self._work.count(TrainingJob, running) or self._work.count(QualityCycle, running):
+            return  # one of them may be reading an older snapshot; the next extract tidies
+        rows, _total = self._rows.list(profile=newest.profile_name, limit=10_000)
+        needed = self._rows.needed_fingerprints()
+        for row in rows[KEPT_SNAPSHOTS:]:
+            if row.fingerprint not in needed:
+                self._rows.delete(row.id)
+                remove_tree(self._settings.data_dir / row.folder)
+                log.info("snapshot.removed", snapshot=row.id)
+        self._remove_orphans()
+
+    def _remove_orphans(self) -> None:
+        oldest = (self._clock() - _ORPHAN_AGE).timestamp()
+        for folder in sorted(self._settings.snapshots.iterdir()):
+            left_over = folder.name.startswith((".snapshot-", "snap_")) and self._rows.find(folder.name) is None
+            if left_over and folder.stat().st_mtime < oldest:
+                remove_tree(folder)
+                log.info("snapshot.orphan_removed", folder=folder.name)
