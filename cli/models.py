@@ -14,6 +14,7 @@ app = typer.Typer(help="Model versions.", no_args_is_help=True)
 Version = Annotated[str, typer.Argument(help="The version's name, as `models list` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; kept with the event.")]
 ACTOR = "command line"
+UNSAID = "no reason given on the command line"
 
 
 @app.command("list")
@@ -53,7 +54,7 @@ def show(version: Version, as_json: JsonFlag = False) -> None:
 @reports_errors
 def activate(
     version: Version,
-    reason: Reason = "",
+    reason: Reason = UNSAID,
     expected_active: Annotated[str | None, typer.Option(help="Refuse unless this version is active now.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -67,7 +68,7 @@ def activate(
 
 @app.command("rollback")
 @reports_errors
-def rollback(reason: Reason = "", as_json: JsonFlag = False) -> None:
+def rollback(reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Go back to the version that served before.
 
     Example: manage.py models rollback --reason "times off on sleeves"
@@ -77,7 +78,7 @@ def rollback(reason: Reason = "", as_json: JsonFlag = False) -> None:
 
 @app.command("reject")
 @reports_errors
-def reject(version: Version, reason: Reason = "", as_json: JsonFlag = False) -> None:
+def reject(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Refuse a pending version.
 
     Example: manage.py models reject version_20261121_020000 --reason "trained on a test snapshot"

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from functions.access import Access, actor_of
 from functions.problems import PROBLEM_TYPE, from_validation, problem_document
-from shared.bootstrap import current_services
+from functions.running import running_services
 from shared.errors import InvalidInput, MalformedRequest, RoutingError, TooLarge
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _reply(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Reply:
 
 
 def _call(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Call:
-    services = current_services()
+    services = running_services()
     actor = actor_of(req.headers, req.url, declared.access, services.settings)
     return Call(
         request_id=request_id,

@@ -24,7 +24,7 @@ class ChangeRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = Field("", max_length=2000)
+    reason: str = Field(min_length=1, max_length=2000)
     expected_active: str | None = Field(None, max_length=64, description="refuse unless this version is active")
 
 
@@ -94,7 +94,6 @@ def verify_model(call: Call) -> Reply:
     access=Access.CHANGE,
     summary="Make a version the active one",
     body=ChangeRequest,
-    body_optional=True,
 )
 def activate_model(call: Call) -> Reply:
     """Verify the version once more and let it serve."""
@@ -112,7 +111,6 @@ def activate_model(call: Call) -> Reply:
     access=Access.CHANGE,
     summary="Refuse a pending version",
     body=ChangeRequest,
-    body_optional=True,
 )
 def reject_model(call: Call) -> Reply:
     """Refuse a version, so that nobody activates it by mistake."""
@@ -128,7 +126,6 @@ def reject_model(call: Call) -> Reply:
     access=Access.CHANGE,
     summary="Activate the previous version",
     body=ChangeRequest,
-    body_optional=True,
 )
 def rollback_model(call: Call) -> Reply:
     """Go back to the version that served before."""

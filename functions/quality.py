@@ -10,7 +10,7 @@ from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import alert_view, cycle_view
 from functions.triggers import doorbell_function, due_slot, poison_function
-from shared.bootstrap import current_services
+from shared.bootstrap import Services, current_services
 from shared.database.tables import QualityCycle
 from shared.errors import NotFound
 
@@ -113,6 +113,11 @@ def close_alert(call: Call) -> Reply:
     return Reply(body=alert_view(call.services.alerts.close(call.params["id"], call.actor)))
 
 
+def _run_quality_cycle(services: Services, cycle_id: str) -> object:
+    services.serving.refresh()  # this process keeps no watcher: follow an activation since the last cycle
+    return services.quality_cycles.run(cycle_id)
+
+
 @blueprint.function_name("start_quality_cycle")
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_QUALITY_SCHEDULE%", use_monitor=True)
 def start_quality_cycle(timer: func.TimerRequest) -> None:
@@ -122,6 +127,6 @@ def start_quality_cycle(timer: func.TimerRequest) -> None:
 
 
 doorbell_function(
-    blueprint, "run_quality_cycle", QualityCycle.QUEUE, lambda services, id_: services.quality_cycles.run(id_)
+    blueprint, "run_quality_cycle", QualityCycle.QUEUE, lambda services, id_: _run_quality_cycle(services, id_)
 )
 poison_function(blueprint, "bury_quality_cycle", QualityCycle.QUEUE)

@@ -23,7 +23,7 @@ def due_slot(timer: func.TimerRequest, *, now: datetime | None = None) -> str | 
     The host hands over the schedule's status as it was *before* the firing, so `Next` is the slot that fell due; a
     firing by hand finds it still ahead. The slot is the row's unique key: a doubled firing inserts nothing.
     """
-    status: dict[str, Any] = timer.schedule_status or {}
+    status: dict[str, Any] = getattr(timer, "schedule_status", None) or {}
     scheduled = status.get("Next")
     if not scheduled:
         return None

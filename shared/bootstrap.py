@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from shared.database.poison import PoisonMessages
     from shared.database.predictions import Decisions, PredictionLog
     from shared.database.snapshots import SnapshotRows
+    from shared.database.tables import TrainingJob
     from shared.database.work import WorkRows
     from shared.operations.burial import Burial
     from shared.operations.health import Health
@@ -161,14 +162,14 @@ class Services:
         """Activation, rollback and refusal."""
         from shared.registry.lifecycle import Lifecycle
 
-        return Lifecycle(self.settings, self.model_versions, self.keys, clock=self.clock)
+        return Lifecycle(self.settings, self.model_versions, keys=self.keys, clock=self.clock)
 
     @cached_property
     def serving(self) -> "Serving":
         """The served model."""
         from shared.registry.serving import Serving
 
-        return Serving(self.settings, self.model_versions, self.keys, self.alerts, clock=self.clock)
+        return Serving(self.settings, self.model_versions, self.alerts, keys=self.keys, clock=self.clock)
 
     @cached_property
     def training_jobs(self) -> "TrainingJobs":
@@ -182,7 +183,22 @@ class Services:
         """Quality cycles; an alarm asks for one retraining job."""
         from shared.quality.cycle import QualityCycles
 
-        return QualityCycles(self)
+        return QualityCycles(
+            settings=self.settings,
+            engine=self.engine,
+            work=self.work,
+            doorbells=self.doorbells,
+            snapshots=self.snapshots,
+            configuration=self.configuration_store,
+            alerts=self.alerts,
+            serving=self.serving,
+            request_retraining=self._request_retraining,
+            clock=self.clock,
+            worker=self.worker,
+        )
+
+    def _request_retraining(self, reason: str, cycle_id: str) -> "TrainingJob":
+        return self.training_jobs.enqueue("refit", reason=reason, actor=f"quality cycle {cycle_id}", by_alarm=True)
 
     @cached_property
     def burial(self) -> "Burial":

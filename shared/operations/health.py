@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine
@@ -12,6 +13,7 @@ from shared.database.engine import ping
 from shared.database.predictions import PredictionLog
 from shared.database.tables import AlertState
 from shared.errors import RoutingError
+from shared.registry.manifest import SCHEMA_VERSION
 from shared.registry.serving import Serving
 from shared.settings import Settings
 from shared.storage.clients import Storage
@@ -45,11 +47,10 @@ class Health:
         return {
             "status": _overall(parts),
             "parts": parts,
-            "active_version": serving.get("active_version"),
-            "manifest_schema_version": serving.get("schema_version"),
-            "data_as_of": serving.get("data_as_of"),
-            "data_age_seconds": self._data_age(serving),
-            "similarity_backend": serving.get("similarity_backend"),
+            "active_version": serving["active_version"],
+            "manifest_schema_version": SCHEMA_VERSION,
+            "data_as_of": serving["data_as_of"],
+            "data_age_seconds": self._data_age(serving["data_as_of"]),
             "queues": self._queue_depths() if storage_is_up else dict.fromkeys(self.queues),
             "open_alerts": self.alerts.list(limit=1, state=AlertState.OPEN)[1] if registry_is_up else None,
             "prediction_log": asdict(self.prediction_log.figures),
@@ -66,17 +67,19 @@ class Health:
         return {"status": "up"}
 
     def _model(self, serving: dict[str, Any]) -> dict[str, Any]:
-        if serving.get("active_version") is None:
-            remedy = "Train and activate one: `manage.py train`, then `manage.py models activate VERSION`."
-            return {"status": "down", "detail": serving.get("last_error") or "No model is active.", "remedy": remedy}
-        if serving.get("last_error"):
-            return {"status": "degraded", "detail": serving["last_error"]}
-        return {"status": "up", "loaded_at": serving.get("loaded_at"), "manifest": serving.get("manifest_check")}
+        if not serving["ready"]:
+            return {
+                "status": "down",
+                "detail": serving["last_error"] or "No model is active and loaded.",
+                "remedy": "Train and activate one: `manage.py train`, then `manage.py models activate VERSION`.",
+            }
+        told = ("serving_version", "model_kind", "loaded_at", "load_seconds", "manifest_check", "signed", "warnings")
+        part = {"status": "up", **{name: serving[name] for name in (*told, "development_key")}}
+        if serving["last_error"]:
+            part |= {"status": "degraded", "detail": serving["last_error"]}
+        return part
 
-    def _data_age(self, serving: dict[str, Any]) -> float | None:
-        from datetime import datetime
-
-        as_of = serving.get("data_as_of")
+    def _data_age(self, as_of: str | None) -> float | None:
         if as_of is None:
             return None
         return round((self.clock() - datetime.fromisoformat(as_of)).total_seconds(), 1)

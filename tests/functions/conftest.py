@@ -32,7 +32,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
     settings.keys.mkdir()
     (settings.keys / "administrator.key").write_text(ADMINISTRATOR_KEY)
     made = Services(settings)
-    monkeypatch.setattr(http, "current_services", lambda: made)
+    monkeypatch.setattr(http, "running_services", lambda: made)
     monkeypatch.setattr(triggers, "current_services", lambda: made)
     yield made
     made.engine.dispose()
