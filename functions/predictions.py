@@ -1,6 +1,5 @@
 """Predictions, planners' decisions on them, and time summaries."""
 
-from functools import partial
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -65,15 +64,7 @@ def predict_routings(call: Call) -> Reply:
     )
     for prediction in predictions:
         observe_prediction(prediction.status)
-        call.services.prediction_log.record(
-            prediction_id=response.prediction_id,
-            item_code=prediction.item_code,
-            model_version=served.version,
-            status=prediction.status,
-            quantity=asked.quantity,
-            as_if_unknown=asked.as_if_unknown,
-            answer=partial(prediction.model_dump, mode="json"),
-        )
+    call.services.prediction_log.record(response, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown)
     return Reply(body=response, model_version=served.version)
 
 

@@ -1,7 +1,7 @@
 """Health: every part is asked for real, within a short time, and says what is wrong and what to do."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ class Health:
             "data_age_seconds": self._data_age(serving["data_as_of"]),
             "queues": self._queue_depths() if storage_is_up else dict.fromkeys(self.queues),
             "open_alerts": self.alerts.list(limit=1, state=AlertState.OPEN)[1] if registry_is_up else None,
-            "prediction_log": asdict(self.prediction_log.figures),
+            "prediction_log": {"waiting": self.prediction_log.waiting, "dropped": self.prediction_log.dropped},
             "unsigned_packages_allowed": self.settings.allow_unsigned,
             "profile": self.settings.profile,
         }
