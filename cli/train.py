@@ -1,0 +1,187 @@
+"""`train` and `jobs`: making model versions, here and now or through the queue."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table
+from shared.bootstrap import Services, current_services
+from shared.database.tables import TrainingJob
+from shared.errors import InvalidInput, SourceError
+
+if TYPE_CHECKING:
+    from shared.erp.snapshot import Snapshot
+
+jobs = typer.Typer(help="Training jobs.", no_args_is_help=True)
+
+ACTOR = "command line"
+
+
+@reports_errors
+def train(
+    profile: Annotated[str | None, typer.Option(help="Mapping profile; the instance's own unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that the profile reads; needed with --profile.")] = None,
+    exclude_items: Annotated[
+        Path | None, typer.Option(help="File with one item code a line: nothing is learned from these.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write a complete signed package to this new folder and register nothing.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The version's name; by the clock unless given.")] = None,
+    activate: Annotated[bool, typer.Option("--activate", help="Let the new version serve at once.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train a model here and now, and register it as a pending version.
+
+    Example: manage.py train --profile adventureworks --data /data/adventureworks --activate
+    """
+    services = current_services()
+    excluded = _codes(exclude_items) if exclude_items else []
+    with _progress_bar(hidden=as_json) as progress:
+        progress(0, "reading the source")
+        snapshot = _snapshot(services, profile, data)
+        result = _train(services, snapshot, excluded, output, label, progress)
+    if activate and output is None:
+        services.lifecycle.activate(result["version"], actor=ACTOR, reason="activated when it was trained")
+        result["state"] = "active"
+    if as_json:
+        emit_json(result)
+        return
+    say(f"[bold]{result['version']}[/] is {result['state']}, trained on {snapshot.id} ({snapshot.rows}).")
+    if result["state"] == "pending":
+        say(f"`manage.py models activate {result['version']}` lets it serve.")
+
+
+def _snapshot(services: Services, profile: str | None, data: Path | None) -> "Snapshot":
+    if profile is None and data is None:
+        return services.snapshots.ensure_current()
+    if profile is None or data is None:
+        raise InvalidInput("--profile and --data belong together.", remedy="Give both, or neither.")
+    if not data.is_dir():
+        raise SourceError(f"{data} is not a folder.", remedy="Name the folder with the profile's files.")
+    return services.snapshots.take_from(profile, data.resolve(), reason=f"training on {profile}")
+
+
+def _train(
+    services: Services,
+    snapshot: "Snapshot",
+    excluded: list[str],
+    output: Path | None,
+    label: str | None,
+    progress: Callable[[float, str], None],
+) -> dict[str, Any]:
+    from uuid import uuid4
+
+    from shared.platform import remove_tree
+    from shared.training.direct import train_now
+
+    version = services.registrations.free_version_name(label)
+    folder = output or services.settings.data_dir / "staging" / f"train-{uuid4().hex}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        trained = train_now(
+            snapshot,
+            services.configuration_store.current()[1],
+            folder,
+            version=version,
+            keys=services.keys,
+            exclude_items=excluded,
+            progress=progress,
+            clock=services.clock,
+        )
+        result = {"version": version, "snapshot_id": snapshot.id, "excluded_items": len(excluded), **trained.as_json()}
+        if output is not None:
+            return result | {"state": "written", "folder": str(output)}
+        row = services.registrations.register_local(folder, actor=ACTOR, reason=f"trained on {snapshot.id}")
+        return result | {"version": row.version, "state": row.state}
+    finally:
+        if output is None:
+            remove_tree(folder)
+
+
+def _codes(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise SourceError(
+            f"{file} cannot be read: {unreadable}.", remedy="One item code a line, UTF-8."
+        ) from unreadable
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+@contextmanager
+def _progress_bar(*, hidden: bool) -> Iterator[Callable[[float, str], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, disable=hidden) as bar:
+        task = bar.add_task("starting", total=100)
+        yield lambda percent, step: bar.update(task, completed=percent, description=step)
+
+
+@jobs.command("start")
+@reports_errors
+def start(
+    kind: Annotated[str, typer.Option(help="refit or challenger.")] = "refit",
+    label: Annotated[str | None, typer.Option(help="The new version's name.")] = None,
+    priority: Annotated[int, typer.Option(min=-100, max=100)] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do everything but register a version.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask the running instance for a new version; follow it with `jobs show`.
+
+    Example: manage.py jobs start --label spring-refit
+    """
+    row = current_services().training_jobs.enqueue(
+        kind, reason="asked for on the command line", actor=ACTOR, label=label, priority=priority, dry_run=dry_run
+    )
+    _report(row, as_json)
+
+
+@jobs.command("list")
+@reports_errors
+def list_jobs(as_json: JsonFlag = False) -> None:
+    """List the last 100 jobs, newest first.
+
+    Example: manage.py jobs list
+    """
+    rows, total = current_services().work.list(TrainingJob, limit=100, offset=0)
+    if as_json:
+        emit_json({"items": [row.model_dump(mode="json") for row in rows], "total": total})
+        return
+    show_table(
+        f"{total} job(s)",
+        ("job", "kind", "state", "progress", "step", "version", "reason"),
+        [(r.id, r.kind, r.state, f"{r.progress:.0f} %", r.step, r.model_version, r.error or r.reason) for r in rows],
+    )
+
+
+@jobs.command("show")
+@reports_errors
+def show(job_id: Annotated[str, typer.Argument()], as_json: JsonFlag = False) -> None:
+    """Show one job with its progress and, at the end, its comparison.
+
+    Example: manage.py jobs show job_0123
+    """
+    _report(current_services().work.get(TrainingJob, job_id), as_json)
+
+
+@jobs.command("cancel")
+@reports_errors
+def cancel(job_id: Annotated[str, typer.Argument()], as_json: JsonFlag = False) -> None:
+    """Cancel a waiting job at once and a running one at its next safe point.
+
+    Example: manage.py jobs cancel job_0123
+    """
+    _report(current_services().training_jobs.cancel(job_id, ACTOR), as_json)
+
+
+def _report(row: TrainingJob, as_json: bool) -> None:
+    if as_json:
+        emit_json(row.model_dump(mode="json"))
+        return
+    say(f"[bold]{row.id}[/]: {row.kind}, {row.state}, {row.progress:.0f} % {row.step}")
+    for text in filter(None, (row.error, (row.result or {}).get("reason"))):
+        say(str(text))
