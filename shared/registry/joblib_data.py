@@ -11,11 +11,14 @@ Memory is bounded by the file: nothing is reserved before its bytes are known to
 
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+_STOP = ord(".")
+_SHORT_TEXT = 0x8C
+_MEMOIZE = 0x94
 _DTYPE = re.compile(r"[biufcSU][0-9]{1,9}")
 _BYTE_ORDERS = ("<", ">", "|", "=")
 
@@ -56,30 +59,46 @@ class _Dtype:
         self.order = "|"
 
     def finished(self) -> np.dtype[Any]:
-        return np.dtype(self.order + self.code)
+        dtype: np.dtype[Any] = np.dtype(self.order + self.code)
+        if dtype.itemsize == 0:  # numpy would make room for such values, and the file would not bound how much
+            raise Unsafe("an array's values have no size")
+        return dtype
 
 
 class _Machine:
     """Interprets one file's bytes; every method named after an instruction performs it."""
 
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: bytes) -> None:
         self.data = data
+        self.view = memoryview(data)
         self.at = 0
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        data, actions, size = self.data, _ACTIONS, len(self.data)
-        while self.at < size:
-            code = data[self.at]
-            self.at += 1
-            if code == _STOP:
+        data, actions, size, memo, at = self.data, _ACTIONS, len(self.data), self.memo, 0
+        while at < size:
+            code = data[at]
+            if code == _SHORT_TEXT:  # nearly all of a file are short texts, each remembered: these two go first
+                end = at + 2 + data[at + 1]
+                if end > size:
+                    raise Unsafe("a text is longer than the file")
+                self.stack.append(data[at + 2 : end].decode())
+                at = end
+            elif code == _MEMOIZE:
+                memo[len(memo)] = self.stack[-1]
+                at += 1
+            elif code == _STOP:
+                self.at = at + 1
                 return self.stop()
-            action = actions[code]
-            if action is None:
-                raise Unsafe(f"instruction 0x{code:02x} at byte {self.at - 1} does not belong into plain data")
-            action(self)
+            else:
+                action = actions[code]
+                if action is None:
+                    raise Unsafe(f"instruction 0x{code:02x} at byte {at} does not belong into plain data")
+                self.at = at + 1
+                action(self)
+                at = self.at
         raise Unsafe("the file ends before its data does")
 
     def stop(self) -> Any:
@@ -87,13 +106,14 @@ class _Machine:
             raise Unsafe("something follows after the end of the data")
         if len(self.stack) != 1 or self.marks:
             raise Unsafe("the data does not form one value")
-        return _plain(self.stack[0])
+        _refuse_parts(self.stack)
+        return self.stack[0]
 
     def take(self, count: int) -> memoryview:
         end = self.at + count
         if count < 0 or end > len(self.data):
             raise Unsafe(f"{count} bytes are announced at byte {self.at} and are not there")
-        piece = self.data[self.at : end]
+        piece = self.view[self.at : end]
         self.at = end
         return piece
 
@@ -114,9 +134,6 @@ class _Machine:
     def frame(self) -> None:
         if self.number(8) > len(self.data) - self.at:
             raise Unsafe("a frame is longer than the file")
-
-    def memoize(self) -> None:
-        self.memo[len(self.memo)] = self.stack[-1]
 
     def put(self, size: int) -> None:
         self.memo[self.number(size)] = self.stack[-1]
@@ -157,13 +174,15 @@ class _Machine:
         self.stack = []
 
     def tuple_of(self, count: int) -> None:
-        items = tuple(_plain(value, headers=True) for value in self.stack[-count:])
+        items = tuple(self.stack[-count:])
         if len(items) != count:
             raise Unsafe("a tuple lacks its values")
+        _refuse_parts(items, _HEADERS)
         self.stack[-count:] = [items]
 
     def tuple_marked(self) -> None:
-        items = tuple(_plain(value, headers=True) for value in self.pop_mark())
+        items = tuple(self.pop_mark())
+        _refuse_parts(items, _HEADERS)
         self.stack.append(items)
 
     def new_dict(self) -> None:
@@ -173,11 +192,13 @@ class _Machine:
         self.stack.append([])
 
     def append(self) -> None:
-        value = _plain(self.stack.pop())
+        value = self.stack.pop()
+        _refuse_parts((value,))
         self.target(list).append(value)
 
     def appends(self) -> None:
-        items = [_plain(value) for value in self.pop_mark()]
+        items = self.pop_mark()
+        _refuse_parts(items)
         self.target(list).extend(items)
 
     def set_item(self) -> None:
@@ -190,6 +211,7 @@ class _Machine:
     def store(self, items: list[Any]) -> None:
         if len(items) % 2:
             raise Unsafe("a dict has a key without a value")
+        _refuse_parts(items[1::2], _HEADERS)
         target = self.target(dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) not in _KEYS:
@@ -211,7 +233,7 @@ class _Machine:
         self.stack.append(_word(self.line(), self.line()))
 
     def line(self) -> str:
-        window = bytes(self.data[self.at : self.at + 200])
+        window = self.data[self.at : self.at + 200]
         end = window.find(b"\n")
         if end < 0:
             raise Unsafe("a name does not end")
@@ -255,21 +277,21 @@ class _Machine:
         for length in shape:
             count *= length
         piece = self.take(count * dtype.itemsize)
-        if dtype.itemsize == 0 or count == 0:
+        if count == 0:
             return np.empty(shape, dtype=dtype)
         values = np.frombuffer(piece, dtype=dtype).reshape(shape, order=order)
         return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
 
 
 _KEYS = frozenset({str, int, float, bool, tuple, type(None)})
-_FORBIDDEN_VALUES = (_Word, _Dtype)
+_HEADERS = frozenset({_Header})
+_PARTS = frozenset({_Header, _Word, _Dtype})
 
 
-def _plain(value: Any, *, headers: bool = False) -> Any:
-    """Return `value` unless it is a half-made part of an array (which `headers` allows inside a header's tuples)."""
-    if isinstance(value, _Header) or (not headers and isinstance(value, _FORBIDDEN_VALUES)):
+def _refuse_parts(values: Iterable[Any], parts: frozenset[type[Any]] = _PARTS) -> None:
+    """Refuse a half-made part of an array among values; a tuple may hold what a number's or array's header needs."""
+    if not parts.isdisjoint(map(type, values)):
         raise Unsafe("a part of an array stands where a value should be")
-    return value
 
 
 def _word(module: Any, attribute: Any) -> _Word:
@@ -300,7 +322,7 @@ def _scalar(arguments: tuple[Any, ...]) -> Any:
     if len(arguments) != 2 or not isinstance(arguments[0], _Dtype) or type(arguments[1]) is not bytes:
         raise Unsafe("a numpy number is not made of its type and its bytes")
     dtype = arguments[0].finished()
-    if dtype.itemsize == 0 or dtype.itemsize != len(arguments[1]):
+    if dtype.itemsize != len(arguments[1]):
         raise Unsafe("a numpy number has the wrong size")
     return np.frombuffer(arguments[1], dtype=dtype)[0]
 
@@ -316,20 +338,15 @@ def _array_state(state: Any) -> tuple[tuple[int, ...], Any, _Dtype]:
     return shape, order, state["dtype"]
 
 
-_STOP = ord(".")
-
-
 def _table_of_actions() -> list[Callable[[_Machine], None] | None]:
     machine = _Machine
     known: dict[int, Callable[[_Machine], None]] = {
         0x80: machine.proto,
         0x95: machine.frame,
-        0x94: machine.memoize,
         ord("q"): lambda m: m.put(1),
         ord("r"): lambda m: m.put(4),
         ord("h"): lambda m: m.get(1),
         ord("j"): lambda m: m.get(4),
-        0x8C: lambda m: m.text(1),
         ord("X"): lambda m: m.text(4),
         0x8D: lambda m: m.text(8),
         ord("C"): lambda m: m.raw(1),
@@ -370,7 +387,7 @@ _ACTIONS = _table_of_actions()
 def decode_joblib(data: bytes) -> Any:
     """Return the plain data of an uncompressed joblib file; Unsafe for anything else. Arrays are read-only views."""
     try:
-        return _Machine(memoryview(data)).run()
+        return _Machine(data).run()
     except Unsafe:
         raise
     except (IndexError, KeyError, ValueError, TypeError, struct.error, MemoryError) as fault:
