@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from subprocess import DEVNULL, STDOUT, Popen
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
 from typing import Any
 
 from rich.console import Console
@@ -105,9 +105,9 @@ class Instance:
         words += ["--name-functions"] if self.role == "training" else []
         log_path = self.place.logs / "preparation.log"
         with open_append_log(log_path) as log:
-            command = [venv_python(), "-m", "launcher.preparation", *words]
+            command = [str(venv_python()), "-m", "launcher.preparation", *words]
             self.helper = start_child(
-                command, env=self.environment, cwd=PROJECT_DIR, stdin=DEVNULL, stdout=-1, stderr=log
+                command, env=self.environment, cwd=PROJECT_DIR, stdin=DEVNULL, stdout=PIPE, stderr=log
             )
         note_process(self.place.run / "preparation.json", self.helper.pid)
         prepared = follow_preparation(self.helper, self.console, log_path)

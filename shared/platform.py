@@ -170,9 +170,25 @@ def exclusive_lock(path: Path | str, *, timeout_seconds: float) -> Iterator[None
             if time.monotonic() >= deadline:
                 raise TimeoutError(f"{target} is held by another process.")
             time.sleep(POLL_SECONDS)
-        yield
+        try:
+            yield
+        finally:
+            _unlock(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unlock(descriptor: int) -> None:
+    """Free the lock at once; closing alone would leave it to a child that is just being started."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _try_lock(descriptor: int) -> bool:
