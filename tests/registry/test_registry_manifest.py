@@ -48,6 +48,14 @@ def refused(data: bytes) -> str:
     return str(caught.value)
 
 
+def meaning_of(data: bytes) -> bytes | None:
+    """Return what a signature of these bytes would cover, or None when they are refused."""
+    try:
+        return parse_manifest(data).signed_bytes()
+    except PackageRejected:
+        return None
+
+
 def with_path(path: str) -> bytes:
     return canonical_bytes(document(artifacts=[{"path": path, "role": "r", "sha256": "a" * 64, "bytes": 1}]))
 
@@ -87,10 +95,7 @@ def test_every_changed_byte_is_refused_or_changes_what_is_signed() -> None:
     for place in range(len(data)):
         for flip in (0x01, 0x20, 0x80):
             changed = data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :]
-            try:
-                assert parse_manifest(changed).signed_bytes() != original
-            except PackageRejected as fault:
-                assert fault.facts["check"] == "manifest"
+            assert meaning_of(changed) != original
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
