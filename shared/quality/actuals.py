@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from shared.erp.snapshot import Snapshot
+from shared.prediction.memory import choose_current
 from shared.quality.sampling import UNKNOWN_STRATUM
 
 ORDERS_PER_OPERATION = 20  # the latest ones; older orders say little about today's shop floor
@@ -80,22 +81,10 @@ def collect_actuals(
 
 
 def _routings(snapshot: Snapshot, wanted: pl.Series) -> dict[str, list[ActualOperation]]:
-    """The routing in force: created last, the greatest number among equals, those that ended only when none is open."""
-    rows = snapshot.routings().filter(pl.col("item_code").is_in(wanted.implode()))
-    today = snapshot.data_as_of.date()
-    rank = (
-        rows.group_by("item_code", "routing_no")
-        .agg(
-            (pl.col("valid_to").is_null() | (pl.col("valid_to") >= today)).any().alias("open"),
-            pl.col("created_at").max().alias("made"),
-        )
-        .sort(["item_code", "open", "made", "routing_no"], descending=[False, True, True, True], nulls_last=True)
-        .unique("item_code", keep="first", maintain_order=True)
-        .select("item_code", "routing_no")
+    rows = snapshot.routings().filter(
+        pl.col("item_code").is_in(wanted.implode()), pl.col("operation_code").is_not_null()
     )
-    current = rows.join(rank, on=["item_code", "routing_no"], how="semi", nulls_equal=True).sort(
-        "item_code", "sequence"
-    )
+    current = choose_current(rows, snapshot.data_as_of.date()).filter("chosen").sort("item_code", "sequence")
     routings: dict[str, list[ActualOperation]] = defaultdict(list)
     columns = current.select("item_code", "sequence", "operation_code", "resource_code", "inside")
     for code, sequence, operation, resource, inside in columns.iter_rows():

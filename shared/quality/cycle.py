@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -26,16 +26,16 @@ from shared.configuration import Configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
 from shared.database.engine import writing
+from shared.database.pulse import Pulse
 from shared.database.tables import QualityCycle, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.erp.snapshot import Snapshot
-from shared.errors import Conflict, InvalidInput, LeaseLost, NoActiveModel, NotFound, RoutingError, StorageUnavailable
+from shared.errors import Conflict, InvalidInput, LeaseLost, NoActiveModel, NotFound, RoutingError
 from shared.prediction.model import RoutingModel
 from shared.quality import reports
 from shared.quality.actuals import collect_actuals, family_attributes
 from shared.quality.alarms import ALERT_KIND, WATCHED, Finding, findings
 from shared.quality.evaluate import Evaluation, evaluate
-from shared.quality.lease import LeaseKeeper
 from shared.quality.metrics import QualityMetrics, measure
 from shared.quality.sampling import STRATEGIES, Sample, draw_sample, eligible_items
 from shared.settings import Settings
@@ -94,6 +94,7 @@ class QualityCycles:
         snapshots: Snapshots,
         configuration: ConfigurationStore,
         alerts: Alerts,
+        serving: ModelSource,
         request_retraining: Callable[[str, str], Any],
         clock: Clock = utc_now,
         worker: str = "",
@@ -106,6 +107,7 @@ class QualityCycles:
         self._snapshots = snapshots
         self._configuration = configuration
         self._alerts = alerts
+        self._serving = serving
         self._request_retraining = request_retraining
         self._clock = clock
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
@@ -124,26 +126,31 @@ class QualityCycles:
         Raises:
             InvalidInput: a value lies outside what the configuration would accept.
         """
-        configured = self._configuration.current()[1].quality
-        if strategy is None:
-            strategy = configured.strategy
-        size = configured.sample_size if sample_size is None else sample_size
-        _check(strategy, size, seed)
-        now = self._clock()
-        row = QualityCycle(
-            id=f"cycle_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}",
-            slot=slot,
-            reason=reason,
-            strategy=strategy,
-            seed=configured.seed if seed is None else seed,
-            sample_size=size,
-            created_at=now,
-        )
+        row = self._new_row(slot, reason, sample_size, strategy, seed)
         if not self._work.insert(row):
             log.info("quality.cycle_exists", slot=slot)
             return None
-        self._ring(row.id)
+        self._work.mark_rung(QualityCycle, self._doorbells.try_ring(QualityCycle.QUEUE, [row.id]))
         log.info("quality.cycle_started", cycle_id=row.id, slot=slot, reason=reason)
+        return self._work.get(QualityCycle, row.id)
+
+    def run_now(
+        self,
+        reason: str,
+        *,
+        sample_size: int | None = None,
+        strategy: str | None = None,
+        seed: int | None = None,
+        serving: ModelSource | None = None,
+    ) -> QualityCycle:
+        """Insert a cycle and run it here and now, without a message; return the ended row.
+
+        Raises:
+            InvalidInput: a value lies outside what the configuration would accept.
+        """
+        row = self._new_row(None, reason, sample_size, strategy, seed)
+        self._work.insert(row)
+        self.run(row.id, serving)
         return self._work.get(QualityCycle, row.id)
 
     def get(self, cycle_id: str) -> QualityCycle:
@@ -154,10 +161,11 @@ class QualityCycles:
         """Return cycles, newest first, and how many there are in all."""
         return self._work.list(QualityCycle, limit=limit, offset=offset)
 
-    def run(self, cycle_id: str, serving: ModelSource) -> QualityCycle | None:
+    def run(self, cycle_id: str, serving: ModelSource | None = None) -> QualityCycle | None:
         """Do the cycle's work; None when there is nothing to do (another worker has it, it ended, or the lease went).
 
-        Never raises for the work itself: the row says what went wrong.
+        Never raises for the work itself: the row says what went wrong. `serving` stands in for the service's own
+        source of the active model.
         """
         claim = self._work.claim(
             QualityCycle, cycle_id, worker=self._worker, lease_seconds=self._settings.lease_seconds
@@ -167,20 +175,35 @@ class QualityCycles:
             return None
         beat = self._settings.heartbeat_seconds
         try:
-            with LeaseKeeper(
-                self._work, claim, lease_seconds=self._settings.lease_seconds, every_seconds=beat
-            ) as keeper:
-                self._guarded(claim, serving, keeper)
+            with Pulse(self._work, claim, lease_seconds=self._settings.lease_seconds, every_seconds=beat) as pulse:
+                self._guarded(claim, serving or self._serving, pulse)
         except LeaseLost as error:
             log.warning("quality.cycle_lost", cycle_id=cycle_id, error=str(error))
             return None
         return self._work.get(QualityCycle, cycle_id)
 
-    def _guarded(self, claim: Claim[QualityCycle], serving: ModelSource, keeper: LeaseKeeper) -> None:
+    def _new_row(
+        self, slot: str | None, reason: str, sample_size: int | None, strategy: str | None, seed: int | None
+    ) -> QualityCycle:
+        configured = self._configuration.current()[1].quality
+        row = QualityCycle(
+            id="",
+            slot=slot,
+            reason=reason,
+            strategy=configured.strategy if strategy is None else strategy,
+            seed=configured.seed if seed is None else seed,
+            sample_size=configured.sample_size if sample_size is None else sample_size,
+            created_at=self._clock(),
+        )
+        row.id = f"cycle_{row.created_at:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
+        _check(row.strategy, row.sample_size, row.seed)
+        return row
+
+    def _guarded(self, claim: Claim[QualityCycle], serving: ModelSource, pulse: Pulse) -> None:
         try:
             if claim.attempt > MAX_ATTEMPTS:
                 raise RoutingError(f"Given up after {MAX_ATTEMPTS} attempts: the worker died each time.")
-            self._work_through(claim, serving, keeper)
+            self._work_through(claim, serving, pulse)
         except LeaseLost:
             raise
         except NoActiveModel as error:
@@ -201,26 +224,26 @@ class QualityCycles:
         )
         log.error("quality.cycle_failed", cycle_id=claim.id, code=code, error=reason)
 
-    def _work_through(self, claim: Claim[QualityCycle], serving: ModelSource, keeper: LeaseKeeper) -> None:
+    def _work_through(self, claim: Claim[QualityCycle], serving: ModelSource, pulse: Pulse) -> None:
         row, begun = claim.row, time.perf_counter()
         configuration = self._configuration.current()[1]
         served = serving.active()
         snapshot = self._snapshot()
-        self._step(claim, keeper, 5, "sampling", model_version=served.version, snapshot_id=snapshot.id)
+        self._step(claim, pulse, 5, "sampling", model_version=served.version, snapshot_id=snapshot.id)
         drawn = self._draw(row, snapshot, served.model)
-        self._step(claim, keeper, 15, "reading actuals", sampled=len(drawn.sample.item_codes), mode=drawn.mode)
+        self._step(claim, pulse, 15, "reading actuals", sampled=len(drawn.sample.item_codes), mode=drawn.mode)
         sample = drawn.sample
         actuals = collect_actuals(snapshot, sample.item_codes, reported_after=drawn.reported_after)
-        self._step(claim, keeper, 25, "predicting", items=len(actuals))
+        self._step(claim, pulse, 25, "predicting", items=len(actuals))
         weights = dict(zip(sample.item_codes, sample.weights, strict=True))
         evaluation = evaluate(
             served.model,
             actuals,
             weights,
-            progress=lambda share: keeper.note(25 + 50 * share, "predicting"),
-            cancelled=keeper.lost.is_set,
+            progress=lambda share: pulse.report(25 + 50 * share, "predicting"),
+            cancelled=pulse.lost.is_set,
         )
-        self._step(claim, keeper, 75, "measuring", evaluated=evaluation.evaluated, failed=evaluation.failed_count)
+        self._step(claim, pulse, 75, "measuring", evaluated=evaluation.evaluated, failed=evaluation.failed_count)
         figures = measure(
             evaluation.orders,
             evaluation.routings,
@@ -228,13 +251,13 @@ class QualityCycles:
             minimum_samples=configuration.quality.minimum_samples,
             seed=row.seed,
         )
-        self._step(claim, keeper, 90, "deciding")
-        self._conclude(claim, keeper, served.version, snapshot, drawn, evaluation, figures, configuration, begun)
+        self._step(claim, pulse, 90, "deciding")
+        self._conclude(claim, pulse, served.version, snapshot, drawn, evaluation, figures, configuration, begun)
 
     def _conclude(
         self,
         claim: Claim[QualityCycle],
-        keeper: LeaseKeeper,
+        pulse: Pulse,
         version: str,
         snapshot: Snapshot,
         drawn: _Drawn,
@@ -245,7 +268,8 @@ class QualityCycles:
     ) -> None:
         crossed = findings(figures["overall"], configuration.quality)
         message = _message(drawn.sample, evaluation)
-        keeper.check()
+        with self._work.fenced(claim):
+            pulse.check()
         retraining = self._act_on(claim.id, version, crossed, figures["overall"])
         metadata = {
             "model_version": version,
@@ -257,7 +281,7 @@ class QualityCycles:
             "message": message,
         }
         chief = self._chief(claim.row, figures["overall"], crossed, evaluation, metadata, begun)
-        columns = {
+        columns: dict[str, Any] = {
             "model_version": version,
             "evaluated": evaluation.evaluated,
             "failed": evaluation.failed_count,
@@ -287,7 +311,7 @@ class QualityCycles:
         self,
         row: QualityCycle,
         overall: dict[str, Any],
-        crossed: list[Finding],
+        crossed: Sequence[Finding],
         evaluation: Evaluation,
         metadata: dict[str, Any],
         begun: float,
@@ -331,7 +355,7 @@ class QualityCycles:
         return _Drawn(sample=sample, reported_after=cut_off if enough else None)
 
     def _act_on(
-        self, cycle_id: str, version: str, crossed: list[Finding], overall: dict[str, Any]
+        self, cycle_id: str, version: str, crossed: Sequence[Finding], overall: dict[str, Any]
     ) -> dict[str, Any] | None:
         """Raise and close alerts, and ask for one retraining where that can help; return what became of it."""
         evident = [finding for finding in crossed if finding.evident]
@@ -353,17 +377,9 @@ class QualityCycles:
             return {"asked": True, "refused": str(error)}
         return {"asked": True, "job_id": getattr(job, "id", None)}
 
-    def _step(self, claim: Claim[QualityCycle], keeper: LeaseKeeper, progress: float, step: str, **facts: Any) -> None:
-        keeper.note(progress, step)
+    def _step(self, claim: Claim[QualityCycle], pulse: Pulse, progress: float, step: str, **facts: Any) -> None:
+        pulse.report(progress, step)
         log.info("quality.step", cycle_id=claim.id, step=step, **facts)
-
-    def _ring(self, cycle_id: str) -> None:
-        try:
-            self._doorbells.ring(QualityCycle.QUEUE, cycle_id)
-        except StorageUnavailable as error:
-            log.warning("quality.bell_not_rung", cycle_id=cycle_id, error=str(error))  # the sweep rings again
-            return
-        self._work.mark_rung(QualityCycle, [cycle_id])
 
     def _prune(self, keep: int) -> None:
         """Drop the reports of all but the newest cycles; their figures stay."""
@@ -377,13 +393,13 @@ class QualityCycles:
             )
 
 
-def _check(strategy: str, size: int, seed: int | None) -> None:
+def _check(strategy: str, size: int, seed: int) -> None:
     wrong = []
     if strategy not in STRATEGIES:
         wrong.append({"field": "strategy", "message": f"must be one of {', '.join(STRATEGIES)}"})
     if not 10 <= size <= 10_000:
         wrong.append({"field": "sample_size", "message": "must lie between 10 and 10,000"})
-    if seed is not None and seed < 0:
+    if seed < 0:
         wrong.append({"field": "seed", "message": "must not be negative"})
     if wrong:
         raise InvalidInput("The cycle's settings break a rule.", remedy=wrong[0]["message"] + ".", errors=wrong)

@@ -5,10 +5,12 @@ import html
 import io
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from shared.database.tables import QualityCycle
 from shared.erp.snapshot import Snapshot
+from shared.errors import InvalidInput
 from shared.prediction.answers import SIGNATURE_SEPARATOR
 from shared.quality.evaluate import Evaluation
 from shared.quality.observations import OrderObservation, RoutingObservation
@@ -86,6 +88,17 @@ def _item(routing: RoutingObservation, orders: list[OrderObservation]) -> dict[s
     }
 
 
+def render_report(row: QualityCycle, form: str) -> str:
+    """Return the report as text in one of the forms of `FORMS`: json, csv, md or html.
+
+    Raises:
+        InvalidInput: there is no such form.
+    """
+    if form not in FORMS:
+        raise InvalidInput(f"A report has no form {form!r}.", remedy=f"Ask for {', '.join(FORMS)}.")
+    return FORMS[form](row)
+
+
 def as_json(row: QualityCycle) -> str:
     """Return the whole report as JSON text."""
     document = _head(row) | {"metrics": row.metrics, "report": row.report}
@@ -141,7 +154,8 @@ def as_html(row: QualityCycle) -> str:
 
 
 _STYLE = (
-    "body{font:15px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse}"
+    "body{font:15px system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse}"
     "td,th{padding:.25rem .75rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child"
     "{text-align:left}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dd{margin:0}"
 )
@@ -172,10 +186,8 @@ def _chart(row: QualityCycle) -> str:
             f'stroke="#222" stroke-width="2"/><text x="700" y="{top + 13}">{figure["value"]:.1f}</text>'
         )
     height = 24 * len(bars) + 8
-    return (
-        "<h2>Mean absolute error by family, minutes</h2>"
-        f'<svg viewBox="0 0 760 {height}" width="760" height="{height}" font-size="12" role="img">{"".join(parts)}</svg>'
-    )
+    frame = f'viewBox="0 0 760 {height}" width="760" height="{height}" font-size="12" role="img"'
+    return f"<h2>Mean absolute error by family, minutes</h2><svg {frame}>{''.join(parts)}</svg>"
 
 
 def _head(row: QualityCycle) -> dict[str, Any]:
@@ -222,7 +234,7 @@ def _value(figure: dict[str, Any], share: bool) -> str:
 
 def _interval(figure: dict[str, Any], share: bool) -> str:
     if figure["low"] is None or figure["high"] is None:
-        return "–"
+        return "not known"
     return f"{_number(figure['low'], share)} to {_number(figure['high'], share)}"
 
 
@@ -233,3 +245,11 @@ def _number(value: float, share: bool) -> str:
 def _safe(cell: str) -> str:
     """Keep a spreadsheet from taking a name for a formula."""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+FORMS: dict[str, Callable[[QualityCycle], str]] = {
+    "json": as_json,
+    "csv": as_csv,
+    "md": as_markdown,
+    "html": as_html,
+}
