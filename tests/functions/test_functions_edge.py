@@ -17,7 +17,8 @@ def problem(response: func.HttpResponse) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(response.get_body())
     assert document["status"] == response.status_code
     assert document["request_id"] == response.headers["x-request-id"]
-    assert document["code"] and document["detail"]
+    assert document["code"]
+    assert document["detail"]
     return document
 
 

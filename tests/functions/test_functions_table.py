@@ -37,7 +37,9 @@ def test_the_documented_table_is_the_app() -> None:
     text = (PROJECT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
     documented = {
         (name, kind, where)
-        for name, kind, where in re.findall(r"^\| `(\w+)` \| (http|timer|queue|blob) \| `([^`]+)` \|", text, re.MULTILINE)
+        for name, kind, where in re.findall(
+            r"^\| `(\w+)` \| (http|timer|queue|blob) \| `([^`]+)` \|", text, re.MULTILINE
+        )
     }
     assert {(name, kind, where) for name, kind, where, _, _ in _functions()} == documented
 
