@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
 import structlog
-from sqlalchemy import ColumnElement, CursorResult, Engine, String, Table, UniqueConstraint, and_, func, or_, update
+from sqlalchemy import ColumnElement, CursorResult, Engine, Table, UniqueConstraint, and_, func, or_, update
 from sqlalchemy import inspect as sql_inspect
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
@@ -353,8 +353,7 @@ def _fitted(table: type[SQLModel], values: dict[str, Any]) -> dict[str, Any]:
     columns = _sql(table).columns
     fitted = {}
     for name, value in values.items():
-        kind = columns[name].type
-        length = kind.length if isinstance(kind, String) else None
+        length = getattr(columns[name].type, "length", None)
         fitted[name] = value[:length] if isinstance(value, str) and length is not None else value
     return fitted
 
