@@ -9,7 +9,6 @@ happens, the row ends with figures or with a reason that a person can read.
 """
 
 import os
-import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -18,26 +17,25 @@ from datetime import date
 from typing import Any, Protocol
 
 import structlog
-from sqlalchemy import Engine, null, update
-from sqlmodel import col, select
+from sqlalchemy import Engine
 
 from shared.clock import Clock, utc_now
 from shared.configuration import Configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
-from shared.database.engine import writing
 from shared.database.pulse import Pulse
 from shared.database.tables import QualityCycle, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.erp.snapshot import Snapshot
-from shared.errors import Conflict, InvalidInput, LeaseLost, NoActiveModel, NotFound, RoutingError
+from shared.errors import Conflict, LeaseLost, NoActiveModel, NotFound, RoutingError
 from shared.prediction.model import RoutingModel
 from shared.quality import reports
 from shared.quality.actuals import collect_actuals, family_attributes
 from shared.quality.alarms import ALERT_KIND, WATCHED, Finding, findings
+from shared.quality.cycle_rows import new_cycle, prune_reports
 from shared.quality.evaluate import Evaluation, evaluate
 from shared.quality.metrics import QualityMetrics, measure
-from shared.quality.sampling import STRATEGIES, Sample, draw_sample, eligible_items
+from shared.quality.sampling import Sample, draw_sample, eligible_items
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.doorbells import Doorbells
@@ -126,7 +124,15 @@ class QualityCycles:
         Raises:
             InvalidInput: a value lies outside what the configuration would accept.
         """
-        row = self._new_row(slot, reason, sample_size, strategy, seed)
+        row = new_cycle(
+            self._configuration.current()[1].quality,
+            now=self._clock(),
+            slot=slot,
+            reason=reason,
+            sample_size=sample_size,
+            strategy=strategy,
+            seed=seed,
+        )
         if not self._work.insert(row):
             log.info("quality.cycle_exists", slot=slot)
             return None
@@ -148,7 +154,15 @@ class QualityCycles:
         Raises:
             InvalidInput: a value lies outside what the configuration would accept.
         """
-        row = self._new_row(None, reason, sample_size, strategy, seed)
+        row = new_cycle(
+            self._configuration.current()[1].quality,
+            now=self._clock(),
+            slot=None,
+            reason=reason,
+            sample_size=sample_size,
+            strategy=strategy,
+            seed=seed,
+        )
         self._work.insert(row)
         self.run(row.id, serving)
         return self._work.get(QualityCycle, row.id)
@@ -181,23 +195,6 @@ class QualityCycles:
             log.warning("quality.cycle_lost", cycle_id=cycle_id, error=str(error))
             return None
         return self._work.get(QualityCycle, cycle_id)
-
-    def _new_row(
-        self, slot: str | None, reason: str, sample_size: int | None, strategy: str | None, seed: int | None
-    ) -> QualityCycle:
-        configured = self._configuration.current()[1].quality
-        row = QualityCycle(
-            id="",
-            slot=slot,
-            reason=reason,
-            strategy=configured.strategy if strategy is None else strategy,
-            seed=configured.seed if seed is None else seed,
-            sample_size=configured.sample_size if sample_size is None else sample_size,
-            created_at=self._clock(),
-        )
-        row.id = f"cycle_{row.created_at:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
-        _check(row.strategy, row.sample_size, row.seed)
-        return row
 
     def _guarded(self, claim: Claim[QualityCycle], serving: ModelSource, pulse: Pulse) -> None:
         try:
@@ -295,7 +292,7 @@ class QualityCycles:
             return
         else:
             self._work.finish(claim, WorkState.SUCCEEDED, step=message or "done", **columns)
-        self._prune(configuration.quality.keep_cycles)
+        prune_reports(self._engine, configuration.quality.keep_cycles)
         log.info(
             "quality.cycle_done",
             cycle_id=claim.id,
@@ -380,29 +377,6 @@ class QualityCycles:
     def _step(self, claim: Claim[QualityCycle], pulse: Pulse, progress: float, step: str, **facts: Any) -> None:
         pulse.report(progress, step)
         log.info("quality.step", cycle_id=claim.id, step=step, **facts)
-
-    def _prune(self, keep: int) -> None:
-        """Drop the reports of all but the newest cycles; their figures stay."""
-        newest = select(QualityCycle.id).order_by(col(QualityCycle.created_at).desc()).limit(keep)
-        with writing(self._engine) as session:
-            kept = list(session.exec(newest).all())
-            session.execute(
-                update(QualityCycle)
-                .where(col(QualityCycle.id).not_in(kept), col(QualityCycle.ended_at).is_not(None))
-                .values(report=null())
-            )
-
-
-def _check(strategy: str, size: int, seed: int) -> None:
-    wrong = []
-    if strategy not in STRATEGIES:
-        wrong.append({"field": "strategy", "message": f"must be one of {', '.join(STRATEGIES)}"})
-    if not 10 <= size <= 10_000:
-        wrong.append({"field": "sample_size", "message": "must lie between 10 and 10,000"})
-    if seed < 0:
-        wrong.append({"field": "seed", "message": "must not be negative"})
-    if wrong:
-        raise InvalidInput("The cycle's settings break a rule.", remedy=wrong[0]["message"] + ".", errors=wrong)
 
 
 def _message(sample: Sample, evaluation: Evaluation) -> str | None:

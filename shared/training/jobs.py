@@ -10,40 +10,34 @@ same version, and a registered version that bears the job's id ends the job whoe
 """
 
 import os
-import secrets
 import socket
 from builtins import list as list_of
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 import structlog
-from sqlmodel import Session, col, select
 
 from shared.clock import Clock, utc_now
-from shared.configuration import Configuration, TrainingConfiguration
+from shared.configuration import Configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
 from shared.database.models import ModelVersions
 from shared.database.pulse import Pulse
 from shared.database.tables import ModelVersion, TrainingJob, WorkState
 from shared.database.work import Claim, WorkRows
-from shared.errors import Conflict, InvalidInput, LeaseLost, NotFound, RoutingError, SourceError
+from shared.errors import Conflict, LeaseLost, NotFound, RoutingError, SourceError
 from shared.platform import remove_tree, write_atomically
-from shared.registry.versions import check_version_name
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.doorbells import Doorbells
+from shared.training.admission import ALARM_SLOT, admission, new_job
 from shared.training.child import JobSpec
 from shared.training.supervision import Ending, Outcome, supervise
 
 log = structlog.get_logger()
 
-KINDS = ("refit", "challenger")
 MAX_ATTEMPTS = 5
 LONGEST_BEAT_SECONDS = 1.0  # so that a cancellation is heard in time
-ALARM_SLOT = "alarm-"
 FAILED_ALERT = "training-failed"
 
 
@@ -116,7 +110,9 @@ class TrainingJobs:
             Conflict: the queue is full, the same job waits already, the slot has had its job, the label is taken, or
                 (for an alarm) another job is on its way or the last alarm's was too recent; the detail says which.
         """
-        row = self._new_row(kind, reason, label, priority, dry_run, slot)
+        row = new_job(
+            kind, now=self._clock(), reason=reason, label=label, priority=priority, dry_run=dry_run, slot=slot
+        )
         if label is not None and self._versions.find(label) is not None:
             raise Conflict(
                 f"A model version is called {label} already.",
@@ -125,7 +121,7 @@ class TrainingJobs:
                 reason="label taken",
             )
         limits = self._configuration.current()[1].training
-        if not self._work.insert(row, guard=self._guard(row, limits, by_alarm)):
+        if not self._work.insert(row, guard=admission(row, limits, by_alarm=by_alarm, now=self._clock())):
             raise Conflict(f"The slot {slot} has had its training job.", state="duplicate", reason="duplicate slot")
         self._work.mark_rung(TrainingJob, self._doorbells.try_ring(TrainingJob.QUEUE, [row.id]))
         log.info("training.enqueued", job_id=row.id, kind=kind, reason=reason, actor=actor, dry_run=dry_run)
@@ -153,78 +149,6 @@ class TrainingJobs:
         row = self._work.request_cancel(TrainingJob, job_id)
         log.info("training.cancel_requested", job_id=job_id, actor=actor, state=row.state)
         return row
-
-    def _new_row(
-        self, kind: str, reason: str, label: str | None, priority: int, dry_run: bool, slot: str | None
-    ) -> TrainingJob:
-        if kind not in KINDS:
-            raise InvalidInput(
-                f"There is no kind of training {kind!r}.",
-                remedy=f"Use one of {', '.join(KINDS)}.",
-                errors=[{"field": "kind", "message": "unknown kind"}],
-            )
-        if label is not None:
-            check_version_name(label)
-        now = self._clock()
-        return TrainingJob(
-            id=f"job_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}",
-            kind=kind,
-            reason=reason,
-            label=label,
-            priority=priority,
-            dry_run=dry_run,
-            slot=slot,
-            created_at=now,
-        )
-
-    def _guard(self, row: TrainingJob, limits: TrainingConfiguration, by_alarm: bool) -> Callable[[Session], None]:
-        """What refuses a job inside the transaction that would insert it, so that no two get past it together."""
-
-        def guard(session: Session) -> None:
-            if (
-                row.slot is not None
-                and session.exec(select(TrainingJob.id).where(TrainingJob.slot == row.slot)).first()
-            ):
-                return  # the unique key will say so
-            unfinished = session.exec(
-                select(TrainingJob).where(col(TrainingJob.state).in_([WorkState.QUEUED, WorkState.RUNNING]))
-            ).all()
-            waiting = [job for job in unfinished if job.state == WorkState.QUEUED]
-            _refuse_twin(row, waiting)
-            if by_alarm and unfinished:
-                other = unfinished[0]
-                raise Conflict(
-                    f"The job {other.id} is already {other.state}.", state=other.state, reason=f"already {other.state}"
-                )
-            if len(waiting) >= limits.queue_limit:
-                raise Conflict(
-                    f"The queue is full ({limits.queue_limit} jobs wait).",
-                    remedy="Wait for one to start, or cancel one.",
-                    state="queue full",
-                    reason=f"queue full ({limits.queue_limit})",
-                )
-            if by_alarm:
-                self._refuse_in_cooldown(session, limits.cooldown_minutes)
-
-        return guard
-
-    def _refuse_in_cooldown(self, session: Session, cooldown_minutes: float) -> None:
-        newest = (
-            select(TrainingJob)
-            .where(col(TrainingJob.slot).startswith(ALARM_SLOT))
-            .order_by(col(TrainingJob.created_at).desc())
-        )
-        last = session.exec(newest.limit(1)).first()
-        if last is None:
-            return
-        until = last.created_at + timedelta(minutes=cooldown_minutes)
-        if self._clock() < until:
-            raise Conflict(
-                f"The cool-down after the alarm's job {last.id} lasts until {until:%Y-%m-%dT%H:%M:%SZ}.",
-                state="cool-down",
-                reason=f"cool-down until {until.isoformat()}",
-                until=until.isoformat(),
-            )
 
     # -- working
 
@@ -374,12 +298,8 @@ class TrainingJobs:
         except Conflict:
             if self._finish_if_registered(claim):
                 return
-            self._work.update(
-                claim, model_version=None
-            )  # the name went to somebody else: the next attempt takes another
-            raise TrainingInterrupted(
-                *self._released(claim, f"The version name {version} was taken meanwhile.")
-            ) from None
+            self._work.update(claim, model_version=None)  # the next attempt takes another name
+            self._retry(claim, f"The version name {version} was taken meanwhile.")
         self._succeed(claim, result, row.version, f"registered {row.version} as pending")
 
     def _finish_if_registered(self, claim: Claim[TrainingJob]) -> bool:
@@ -427,22 +347,3 @@ class TrainingJobs:
             for old in parent.glob(f"{claim.id}-*"):
                 remove_tree(old)
         return parent / f"{claim.id}-{claim.token}"
-
-
-def _refuse_twin(row: TrainingJob, waiting: list_of[TrainingJob]) -> None:
-    """Refuse a job that would do what a waiting one will do, or that wants a waiting one's label."""
-    for job in waiting:
-        if row.label is not None and job.label == row.label:
-            raise Conflict(
-                f"The waiting job {job.id} has the label {row.label}.",
-                state=job.state,
-                reason="label taken",
-                job_id=job.id,
-            )
-        if row.label is None and job.label is None and (job.kind, job.dry_run) == (row.kind, row.dry_run):
-            raise Conflict(
-                f"A {row.kind} job is already queued: {job.id}.",
-                state=job.state,
-                reason="already queued",
-                job_id=job.id,
-            )
