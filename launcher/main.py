@@ -117,7 +117,7 @@ def _up(options: argparse.Namespace) -> int:
     installation.describe_installation()
     words = ["--port", options.port, "--storage-port", options.storage_port, "--data-dir", place.data_dir]
     words += ["--host", options.host, "--role", options.role, *(["--no-demo"] if options.no_demo else [])]
-    return _become([venv_python(), "-m", "launcher.instance", *words], instance_environment(place.data_dir))
+    return _become([venv_python(), "-P", "-m", "launcher.instance", *words], instance_environment(place.data_dir))
 
 
 def wanted_ports(port: int, storage_port: int) -> list[tuple[int, str]]:
@@ -134,7 +134,7 @@ def _hand_to_cli(arguments: list[str]) -> int:
     arguments, data_dir = take_data_dir(arguments)
     place = Place.chosen(data_dir)
     installation.install(storage=False, tests=False)
-    return _become([venv_python(), "-m", "cli", *arguments], instance_environment(place.data_dir))
+    return _become([venv_python(), "-P", "-m", "cli", *arguments], instance_environment(place.data_dir))
 
 
 def take_data_dir(arguments: Sequence[str]) -> tuple[list[str], str | None]:
