@@ -176,7 +176,18 @@ class Services:
         """Training jobs."""
         from shared.training.jobs import TrainingJobs
 
-        return TrainingJobs(self)
+        return TrainingJobs(
+            settings=self.settings,
+            work=self.work,
+            doorbells=self.doorbells,
+            configuration=self.configuration_store,
+            snapshots=self.snapshots,
+            versions=self.model_versions,
+            registrations=self.registrations,
+            alerts=self.alerts,
+            clock=self.clock,
+            worker=self.worker,
+        )
 
     @cached_property
     def quality_cycles(self) -> "QualityCycles":
