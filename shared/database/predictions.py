@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import Engine, func, insert
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from shared.clock import Clock, utc_now
@@ -166,8 +165,8 @@ class PredictionLog:
             try:
                 with writing(self._engine) as session:
                     session.execute(insert(Prediction), rows)
-            except SQLAlchemyError as error:
-                reason = str(error).splitlines()[0]
+            except Exception as error:  # noqa: BLE001 - the writer outlives any failure, and the items are counted
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
                 if pause is None:
                     self._drop(len(rows), reason)
                     return
