@@ -1,15 +1,18 @@
 """`predict`: routings for items, from the active model or any installed version."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
-from shared.bootstrap import current_services
+from shared.bootstrap import Services, current_services
 from shared.errors import InvalidInput, SourceError
 from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, PredictionRequest
+
+if TYPE_CHECKING:
+    from shared.prediction.model import RoutingModel
 
 
 @reports_errors
@@ -30,23 +33,34 @@ def predict(
     Example: manage.py predict 1A00000001 --as-if-unknown --quantity 20
     """
     asked = _request(codes or [], attribute or [], file, candidates, quantity, as_if_unknown)
-    serving = current_services().serving
-    served = serving.load(version) if version else serving.active()
-    predictions = served.model.predict(
+    name, model = _model(current_services(), version)
+    predictions = model.predict(
         asked.items, candidates=asked.candidates, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown
     )
     if as_json:
         emit_json(
             {
-                "model_version": served.version,
-                "data_as_of": served.model.data_as_of.isoformat(),
+                "model_version": name,
+                "data_as_of": model.data_as_of.isoformat(),
                 "predictions": [prediction.model_dump(mode="json") for prediction in predictions],
             }
         )
         return
     for prediction in predictions:
         _show(prediction, asked.quantity)
-    say(f"[dim]model {served.version}, data as of {served.model.data_as_of:%Y-%m-%d %H:%M} UTC[/]")
+    say(f"[dim]model {name}, data as of {model.data_as_of:%Y-%m-%d %H:%M} UTC[/]")
+
+
+def _model(services: Services, version: str | None) -> "tuple[str, RoutingModel]":
+    """Return the active model, or an installed one after every check that activation would make."""
+    if version is None:
+        served = services.serving.active()
+        return served.version, served.model
+    from shared.registry.store import ModelStore
+    from shared.registry.verify import verify_folder
+
+    folder = ModelStore(services.settings.models).require(version)
+    return version, verify_folder(folder, services.keys, allow_unsigned=services.settings.allow_unsigned).model
 
 
 def _request(
