@@ -1,0 +1,244 @@
+"""One question to the model: neighbours, candidates, times and evidence for one item."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.configuration import PredictionConfiguration
+from shared.features.encoder import ItemEncoder
+from shared.prediction.answers import (
+    SIGNATURE_SEPARATOR,
+    AttributeContribution,
+    Candidate,
+    Minutes,
+    PredictedOperation,
+    SimilarItem,
+    Source,
+    Support,
+    Tier,
+    Totals,
+)
+from shared.prediction.cells import Cells
+from shared.prediction.memory import Ints, Items, Routings
+from shared.prediction.neighbourhood import Neighbourhood
+from shared.prediction.timing import Estimate, Observations, TimeEstimator, TimeModel
+from shared.prediction.voting import Choice, VoteModel, choose, vote_weights
+
+_CANDIDATE_EVIDENCE = 5
+_OPERATION_EVIDENCE = 6
+_LEAST_PROBABILITY = 0.005  # a candidate rarer than this is noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """Everything an answer is made of; never changed once built."""
+
+    configuration: PredictionConfiguration
+    encoder: ItemEncoder
+    items: Items
+    routings: Routings
+    cells: Cells
+    seen: Observations
+    votes: VoteModel
+    times: TimeModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One item asked about, with its neighbours found."""
+
+    knowledge: Knowledge
+    near: Neighbourhood
+    vector: npt.NDArray[np.float32]
+    vectors: npt.NDArray[np.float32]  # the neighbours'
+    view: int
+    quantity: float
+    own: int = -1  # the item's place where its own routing and results may be used
+    _similar: dict[int, SimilarItem] = field(default_factory=dict)
+    _estimates: dict[tuple[int, int, int, int], Estimate] = field(default_factory=dict)
+
+    def estimator(self) -> TimeEstimator:
+        """Return what estimates this item's minutes."""
+        return TimeEstimator(
+            model=self.knowledge.times, seen=self.knowledge.seen, near=self.near, view=self.view,
+            vector=self.vector, vectors=self.vectors,
+        )  # fmt: skip
+
+    def candidates(self, count: int) -> list[Candidate]:
+        """Return the item's own routing, if it may be used and there is one, then predicted ones, best first."""
+        found: list[Candidate] = []
+        own_signature = -1
+        if self.own >= 0 and self.knowledge.routings.signature[self.own] >= 0:
+            own_signature = int(self.knowledge.routings.signature[self.own])
+            found.append(self._own_candidate(own_signature))
+        least = self.knowledge.configuration.minimum_similarity
+        for choice in choose(self.near, self.knowledge.votes, self.view):
+            if len(found) >= count:
+                break
+            if choice.signature == own_signature or choice.similarity < least:
+                continue
+            if choice.probability < _LEAST_PROBABILITY and found:
+                continue
+            found.append(self._predicted_candidate(len(found) + 1, choice))
+        return found
+
+    def _own_candidate(self, signature: int) -> Candidate:
+        offsets = self.knowledge.routings.offsets
+        rows = np.arange(offsets[self.own], offsets[self.own + 1])
+        operations = [self._operation(int(row), int(row)) for row in rows]
+        members = np.flatnonzero(self.near.places == self.own)
+        return self._candidate(1, Source.ERP, signature, 1.0, 1.0, Tier.HIGH, operations, members)
+
+    def _predicted_candidate(self, rank: int, choice: Choice) -> Candidate:
+        place = int(self.near.places[choice.members[0]])
+        offsets = self.knowledge.routings.offsets
+        operations = [self._operation(int(row), -1) for row in range(offsets[place], offsets[place + 1])]
+        settings = self.knowledge.configuration
+        tier = (
+            Tier.HIGH if choice.probability >= settings.high_probability
+            else Tier.MEDIUM if choice.probability >= settings.medium_probability else Tier.LOW
+        )  # fmt: skip
+        probability, similarity = round(choice.probability, 6), choice.similarity
+        return self._candidate(
+            rank, Source.PREDICTED, choice.signature, probability, similarity, tier, operations, choice.members
+        )
+
+    def _candidate(
+        self, rank: int, source: Source, signature: int, probability: float, similarity: float, tier: Tier,
+        operations: list[PredictedOperation], members: Ints,
+    ) -> Candidate:  # fmt: skip
+        setup = sum(operation.setup_minutes.value for operation in operations)
+        run = sum(operation.run_minutes_per_unit.value for operation in operations) * self.quantity
+        wait = sum(operation.wait_minutes for operation in operations)
+        move = sum(operation.move_minutes for operation in operations)
+        queue = sum(operation.queue_minutes for operation in operations)
+        return Candidate(
+            rank=rank, source=source, routing_signature=self.knowledge.routings.text(signature, SIGNATURE_SEPARATOR),
+            probability=probability, similarity=min(max(similarity, -1.0), 1.0), tier=tier, operations=operations,
+            totals=Totals(
+                setup_minutes=setup, run_minutes=run, wait_minutes=wait, move_minutes=move, queue_minutes=queue,
+                lead_minutes=setup + run + wait + move + queue,
+            ),
+            evidence=[self.similar(int(member)) for member in members[:_CANDIDATE_EVIDENCE]],
+        )  # fmt: skip
+
+    def similar(self, member: int) -> SimilarItem:
+        """Return a neighbour as evidence, its similarity split by attribute."""
+        if member not in self._similar:
+            knowledge, place = self.knowledge, int(self.near.places[member])
+            split = knowledge.encoder.split(self.vector, self.vectors[member : member + 1])[0].tolist()
+            because = [
+                AttributeContribution(attribute=attribute.name, contribution=part)
+                for attribute, part in zip(knowledge.encoder.attributes, split, strict=True)
+                if part != 0
+            ]
+            because.sort(key=lambda part: -part.contribution)
+            self._similar[member] = SimilarItem(
+                item_code=knowledge.items.codes[place], similarity=float(self.near.similarities[member]),
+                work_orders=int(knowledge.cells.item_orders[place]), because=because,
+            )  # fmt: skip
+        return self._similar[member]
+
+    def _operation(self, pattern: int, own_row: int) -> PredictedOperation:
+        """Answer one operation; `pattern` is the routing row that shows its code and place in the routing."""
+        routings = self.knowledge.routings
+        operation, occurrence = int(routings.operation[pattern]), int(routings.occurrence[pattern])
+        picked = self.near.doing(operation, occurrence)
+        rows = self.near.rows[picked]
+        votes = vote_weights(self.near, self.knowledge.votes, self.view)[self.near.row_neighbour[picked]]
+        if own_row >= 0:
+            resource, inside, rows, votes = int(routings.resource[pattern]), int(routings.inside[pattern]), rows[:0], votes[:0]
+        else:
+            resource, inside = self._work_centre(rows, votes)
+        key = (operation, occurrence, resource, own_row)
+        if key not in self._estimates:
+            self._estimates[key] = self.estimator().estimate(operation, occurrence, resource, own_row)
+        estimate = self._estimates[key]
+        planned = {
+            name: float(values[own_row]) if own_row >= 0 else _mean(values[rows], votes)
+            for name, values in routings.times.items()
+        }
+        return self._answer(pattern, resource, inside, estimate, planned, picked)
+
+    def _work_centre(self, rows: Ints, votes: npt.NDArray[np.float64]) -> tuple[int, int]:
+        """Return the work centre with most votes and whether it is in-house; in-house wins where votes are equal."""
+        routings = self.knowledge.routings
+        sums: dict[tuple[int, int], float] = {}
+        keys = zip(routings.resource[rows].tolist(), routings.inside[rows].tolist(), votes.tolist(), strict=True)
+        for resource, inside, vote in keys:
+            sums[resource, inside] = sums.get((resource, inside), 0.0) + vote
+        return max(sums, key=lambda key: (round(sums[key], 9), key[1], -key[0]))
+
+    def _answer(
+        self, pattern: int, resource: int, inside: int, estimate: Estimate, planned: dict[str, float], picked: Ints
+    ) -> PredictedOperation:  # fmt: skip
+        routings = self.knowledge.routings
+        low, high = self.knowledge.times.quantiles[self.view].tolist()
+        order_low, order_value, order_high = estimate.order_range(self.quantity, (low, high))
+        setup_low, setup_high = estimate.range(0, (low, high))
+        run_low, run_high = estimate.range(1, (low, high))
+        plan_setup, plan_run = planned["setup_minutes"], planned["run_minutes_per_unit"]
+        plan_order = plan_setup + plan_run * self.quantity
+        name = int(routings.operation_name[pattern])
+        return PredictedOperation(
+            sequence=int(routings.sequence[pattern]), operation_code=routings.operations[routings.operation[pattern]],
+            operation_name=routings.operation_names[name] if name >= 0 else None,
+            resource_code=routings.resources[resource] if resource >= 0 else None,
+            resource_name=routings.resource_names[resource] if resource >= 0 else None,
+            inside=None if inside < 0 else bool(inside),
+            setup_minutes=Minutes(value=estimate.minutes(0), low=setup_low, high=setup_high, planned=_number(plan_setup)),
+            run_minutes_per_unit=Minutes(value=estimate.minutes(1), low=run_low, high=run_high, planned=_number(plan_run)),
+            order_minutes=Minutes(value=order_value, low=order_low, high=order_high, planned=_number(plan_order)),
+            optimistic_minutes=order_low, safe_minutes=order_high,
+            wait_minutes=_number(planned["wait_minutes"]) or 0.0, move_minutes=_number(planned["move_minutes"]) or 0.0,
+            queue_minutes=_number(planned["queue_minutes"]) or 0.0, samples=estimate.samples, trimmed=estimate.trimmed,
+            trimmed_mean=estimate.trimmed_mean, std=estimate.std, confidence=estimate.confidence(),
+            evidence=self._supports(estimate, picked),
+        )  # fmt: skip
+
+    def _supports(self, estimate: Estimate, picked: Ints) -> list[Support]:
+        """Return the nearest items, and whether each one's routing holds the operation at this place."""
+        holding = set(self.near.row_neighbour[picked].tolist())
+        owner = np.searchsorted(self.knowledge.routings.offsets, estimate.rows, side="right") - 1
+        orders = dict(zip(owner.tolist(), self.knowledge.seen.orders[estimate.rows].tolist(), strict=True))
+        used = orders if estimate.samples else {}
+        return [
+            Support(
+                item_code=self.knowledge.items.codes[place], orders=int(used.get(place, 0)), supports=member in holding
+            )
+            for member, place in enumerate(self.near.places[:_OPERATION_EVIDENCE].tolist())
+        ]
+
+
+def _mean(values: npt.NDArray[np.float64], votes: npt.NDArray[np.float64]) -> float:
+    kept = ~np.isnan(values)
+    total = float(votes[kept].sum())
+    return float(votes[kept] @ values[kept]) / total if total > 0 else float("nan")
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else value  # noqa: PLR0124 -- nan is the only number unlike itself
+
+
+def unusual(knowledge: Knowledge, vector: npt.NDArray[np.float32], nearest: npt.NDArray[np.float32] | None) -> list[str]:
+    """Name the attributes that keep an item away from all others, the most unusual first."""
+    unseen = knowledge.encoder.unseen(vector)
+    if nearest is None:
+        return unseen
+    split = knowledge.encoder.split(vector, nearest[None, :])[0]
+    lost = knowledge.encoder.scales.astype(np.float64) ** 2 - split
+    ordered = np.argsort(-lost, kind="stable")
+    rest = [knowledge.encoder.attributes[place].name for place in ordered if lost[place] > 0]
+    return [*unseen, *(name for name in rest if name not in unseen)]
+
+
+def missing_everything(encoder: ItemEncoder, values: dict[str, object]) -> bool:
+    """Tell whether no attribute that counts has a value."""
+    return all(values.get(a.name) is None for a in encoder.attributes if encoder.weights[a.name] > 0)
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return up to `most` names as part of a sentence."""
+    return ", ".join(names[:most])

@@ -1,0 +1,155 @@
+"""From neighbours to candidate routings: kernel votes for whole signatures, made into probabilities by measurement."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.prediction.memory import FOLDS, Floats, Ints
+from shared.prediction.neighbourhood import Neighbourhood
+
+VIEWS = FOLDS + 1  # one set of statistics without each fold, and the last with everything
+EVERYTHING = FOLDS
+SCALES = tuple(float(scale) for scale in np.geomspace(0.005, 0.4, 14))
+_KNOTS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoteModel:
+    """How similarity becomes votes and votes become probabilities; one row a view."""
+
+    scale: Floats  # (views,) a neighbour this much less similar has 1/e of the vote
+    share: Floats  # (views, knots) share of the votes
+    probability: Floats  # (views, knots) how often a candidate with that share was right
+
+    def state(self) -> dict[str, Floats]:
+        """Return plain arrays."""
+        return {"scale": self.scale, "share": self.share, "probability": self.probability}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One signature that neighbours voted for."""
+
+    signature: int
+    share: float
+    probability: float
+    similarity: float  # of its nearest neighbour
+    members: Ints  # neighbours that have it, nearest first
+
+
+def votes_of(similarities: Floats, scale: float) -> Floats:
+    """Return each neighbour's vote: 1 for an equal item, falling exponentially."""
+    return np.exp((similarities - 1.0) / scale)
+
+
+def choose(near: Neighbourhood, model: VoteModel, view: int) -> list[Choice]:
+    """Rank the neighbours' signatures; equal ones by fewer outsourced operations, then fewer operations, then code."""
+    voting = np.flatnonzero(near.voters)
+    if not len(voting):
+        return []
+    similarities = near.similarities[voting]
+    scale = float(model.scale[view])
+    votes = votes_of(similarities - similarities[0] + 1.0, scale)  # the nearest has one vote: no underflow
+    signatures = near.routings.signature[near.places[voting]]
+    numbers, belongs = np.unique(signatures, return_inverse=True)
+    shares = np.bincount(belongs, votes) / votes.sum()
+    probabilities = np.interp(shares, model.share[view], model.probability[view])
+    excess = float(probabilities.sum())
+    if excess > 1:
+        probabilities = probabilities / excess
+    found = []
+    for place, number in enumerate(numbers.tolist()):
+        members = voting[belongs == place]
+        found.append(
+            Choice(
+                signature=number, share=float(shares[place]), probability=float(probabilities[place]),
+                similarity=float(near.similarities[members[0]]), members=members,
+            )  # fmt: skip
+        )
+    return sorted(found, key=lambda choice: (-round(choice.share, 9), *_preference(near, choice)))
+
+
+def _preference(near: Neighbourhood, choice: Choice) -> tuple[int, int, tuple[str, ...]]:
+    routings = near.routings
+    place = int(near.places[choice.members[0]])
+    outside = int((routings.inside[routings.offsets[place] : routings.offsets[place + 1]] == 0).sum())
+    codes = tuple(routings.operations[operation] for operation in routings.signatures[choice.signature])
+    return outside, len(codes), codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithheldVotes:
+    """What near items withheld items had, and what was right; rows are the withheld items."""
+
+    similarities: Floats  # (items, neighbours), -inf where there were fewer
+    signatures: Ints  # (items, neighbours), -2 where there were fewer
+    neighbour_folds: Ints
+    truth: Ints
+    folds: Ints
+
+
+def fit_votes(cases: WithheldVotes) -> VoteModel:
+    """Choose the kernel's scale and calibrate the shares on withheld items, once without each fold."""
+    scale, share, probability = np.empty(VIEWS), np.empty((VIEWS, _KNOTS)), np.empty((VIEWS, _KNOTS))
+    right = cases.signatures == cases.truth[:, None]
+    for view in range(VIEWS):
+        allowed = (cases.neighbour_folds != view) & np.isfinite(cases.similarities)
+        used = (cases.folds != view) & allowed.any(axis=1)
+        if not used.any():
+            scale[view], share[view] = SCALES[len(SCALES) // 2], np.linspace(0, 1, _KNOTS)
+            probability[view] = np.clip(share[view], 0.001, 0.999)
+            continue
+        similarities = np.where(allowed, cases.similarities, -np.inf)[used]
+        similarities = similarities - similarities.max(axis=1, keepdims=True)
+        chances = []
+        for candidate in SCALES:
+            votes = np.exp(similarities / candidate)
+            mass = (votes * right[used]).sum(axis=1) / votes.sum(axis=1)
+            chances.append(float(np.log(np.maximum(mass, 1e-3)).mean()))
+        scale[view] = SCALES[int(np.argmax(chances))]
+        votes = np.exp(similarities / scale[view])
+        ranked = zip(votes, cases.signatures[used], cases.truth[used].tolist(), strict=True)
+        share[view], probability[view] = _isotonic([pair for case in ranked for pair in _ranked(*case)])
+    return VoteModel(scale=scale, share=share, probability=probability)
+
+
+def _ranked(votes: Floats, signatures: Ints, truth: int) -> list[tuple[float, bool]]:
+    numbers, belongs = np.unique(signatures, return_inverse=True)
+    shares = np.bincount(belongs, votes) / votes.sum()
+    order = np.argsort(-shares, kind="stable")[:5]
+    return [(float(shares[place]), int(numbers[place]) == truth) for place in order if shares[place] > 0]
+
+
+def _isotonic(pairs: list[tuple[float, bool]]) -> tuple[Floats, Floats]:
+    """Return a rising curve from share to the chance of being right, drawn towards the share where pairs are few."""
+    ordered = sorted(pairs)
+    shares = np.array([share for share, _ in ordered])
+    rights = np.array([right for _, right in ordered], dtype=np.float64)
+    bins = np.array_split(np.arange(len(shares)), min(_KNOTS, max(len(shares), 1)))
+    levels: list[list[float]] = []  # share sum, right sum, count
+    for chunk in bins:
+        if not len(chunk):
+            continue
+        believed = 2.0  # pairs' worth of trust in the share itself
+        middle = float(shares[chunk].mean())
+        levels.append([middle, float(rights[chunk].sum()) + believed * middle, len(chunk) + believed])
+    merged: list[list[float]] = []
+    widths: list[int] = []
+    for _, right, count in levels:
+        merged.append([right, count])
+        widths.append(1)
+        while len(merged) > 1 and merged[-2][0] / merged[-2][1] >= merged[-1][0] / merged[-1][1]:
+            merged[-2:] = [[merged[-2][0] + merged[-1][0], merged[-2][1] + merged[-1][1]]]
+            widths[-2:] = [widths[-2] + widths[-1]]
+    curve = [right / count for (right, count), width in zip(merged, widths, strict=True) for _ in range(width)]
+    knots = np.interp(np.linspace(0, 1, _KNOTS), np.linspace(0, 1, len(levels)), [level[0] for level in levels])
+    values = np.interp(knots, [level[0] for level in levels], curve)
+    return knots, np.clip(values, 0.001, 0.999)
+
+
+def vote_weights(near: Neighbourhood, model: VoteModel, view: int) -> npt.NDArray[np.float64]:
+    """Return every neighbour's vote for an operation's work centre; the asked item itself has none."""
+    voting = near.similarities[near.voters]
+    top = float(voting[0]) if len(voting) else 1.0
+    return votes_of(near.similarities - top + 1.0, float(model.scale[view])) * near.voters
