@@ -90,7 +90,8 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step(code="CU10", name="절단", resource="SAW", resource_name="톱기계", resources=2, setup_minutes=10, run_minutes=4),
+    Step(code="CU10", name="절단", resource="SAW", resource_name="톱기계", resources=2, setup_minutes=10,
+         run_minutes=4),
     Step(code="MC12", name="황삭", resource="OUTVT", resource_name="외주 입형선반", inside=False, setup_minutes=40,
          run_minutes=55, size_power=1.1),
     Step(code="MC10", name="CNC 선삭", resource="CNC", resource_name="CNC 선반", resources=4, setup_minutes=45,
@@ -99,7 +100,8 @@ STEPS: tuple[Step, ...] = (
          run_minutes=22, size_power=0.7),
     Step(code="MC25", name="드릴·탭", resource="DRL", resource_name="드릴링", resources=2, setup_minutes=20,
          run_minutes=9, size_power=0.4),
-    Step(code="DB70", name="사상", resource="DEB", resource_name="사상대", setup_minutes=3, run_minutes=5, optional=True),
+    Step(code="DB70", name="사상", resource="DEB", resource_name="사상대", setup_minutes=3, run_minutes=5,
+         optional=True),
     Step(code="HT55", name="열처리", resource="OUTHT", resource_name="외주 열처리", inside=False, setup_minutes=30,
          run_minutes=12, size_power=0.8),
     Step(code="WE50", name="용접", resource="TIG", resource_name="TIG 용접", resources=2, setup_minutes=35,
@@ -251,7 +253,9 @@ def _joining(parts: Parts) -> dict[str, Flags]:
     return {
         "WE50": welded,
         "HT58": _of(parts, Process.RESERVOIR) & ((parts.outer_mm >= 200) | (parts.sector == Sector.NUCLEAR)),
-        "AS85": _faces(parts) & (parts.material == Material.CERAMIC) & np.isin(parts.style, (Style.CARTRIDGE, Style.DRY_GAS)),
+        "AS85": _faces(parts)
+        & (parts.material == Material.CERAMIC)
+        & np.isin(parts.style, (Style.CARTRIDGE, Style.DRY_GAS)),
         "BL78": _of(parts, Process.ROTATING_FACE, Process.SLEEVE)
         & ((parts.style == Style.DRY_GAS) | (parts.outer_mm >= 180)),
         "KT90": _of(parts, Process.KIT),

@@ -11,9 +11,9 @@ TYPE_HABITS = np.array([STEP_AT[code] for code in ("MC25", "GR30", "MC20", "DB70
 EXCEPTIONS = np.array([STEP_AT[code] for code in ("MC25", "GR32", "HT55", "BL78", "IN85", "MC20")])
 # Rates of what happens on the floor; truth/demo.json repeats them.
 RATES: dict[str, float] = {
-    "type_habit": 0.55,
-    "item_exception_small": 0.05,
-    "item_exception_large": 0.03,
+    "type_habit": 0.35,
+    "item_exception_small": 0.025,
+    "item_exception_large": 0.015,
     "other_work_centre_planned": 0.10,
     "other_work_centre_used": 0.15,
     "step_not_reported": 0.03,
@@ -152,7 +152,7 @@ def _work_centres(world: World, item: Indexes, step: Indexes, rng: np.random.Gen
     size = np.searchsorted(np.array([60.0, 120.0, 220.0]), world.parts.outer_mm[item], side="right")
     usual = np.minimum(size * centres // 4, centres - 1)
     other = rng.random(len(item)) < RATES["other_work_centre_planned"]
-    return np.where(other, (rng.random(len(item)) * centres).astype(np.int64), usual)
+    return np.asarray(np.where(other, (rng.random(len(item)) * centres).astype(np.int64), usual), dtype=np.int64)
 
 
 def build_results(world: World, routings: Routings, seed: int) -> Results:

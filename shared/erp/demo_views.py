@@ -1,7 +1,7 @@
-"""The demo factory as its ERP shows it: the three views with their column names, and engineering dirt at known rates."""
+"""The demo factory as its ERP shows it: three views with their column names, and engineering dirt at known rates."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -24,6 +24,10 @@ DIRT: dict[str, float] = {
     "item_code_trailing_blank": 0.01,
     "result_item_code_lower_case": 0.004,
     "item_row_repeated": 0.001,
+    "item_row_without_code": 0.0006,
+    "size_not_a_number": 0.001,
+    "planned_step_of_unknown_item": 0.0004,
+    "result_without_item": 0.0003,
     "planned_time_in_hours": 0.03,
     "planned_time_missing": 0.03,
     "result_unknown_item": 0.001,
@@ -36,7 +40,6 @@ DIRT: dict[str, float] = {
 _MM = ("MM", "mm", "Mm", "MM ", "m/m")
 _INCH = ("INCH", "inch", "Inch", "IN", "INCH ")
 _STANDARD = {True: ("Y", "y", "Y ", "Yes"), False: ("N", "n", "N ", "No")}
-_EPOCH = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day)  # noqa: DTZ001 - the factory's own calendar
 _INSIDE = {True: "사내", False: "외주"}
 _SMALL_LOTS = (Process.O_RING, Process.SPRING, Process.GASKET, Process.PIN)
 
@@ -82,11 +85,8 @@ def _number_text(values: Numbers, digits: int) -> pl.Series:
 
 
 def _dates(days: Indexes, form: str = "%Y-%m-%d") -> pl.Series:
-    return (
-        (pl.Series(days).cast(pl.Int32) + (FIRST_DAY - datetime(1970, 1, 1).date()).days)
-        .cast(pl.Date)
-        .dt.strftime(form)
-    )  # noqa: DTZ001
+    since_epoch = (FIRST_DAY - date(1970, 1, 1)).days
+    return (pl.Series(days).cast(pl.Int32) + since_epoch).cast(pl.Date).dt.strftime(form)
 
 
 def item_view(world: World, codes: pl.Series, seed: int) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -104,7 +104,9 @@ def item_view(world: World, codes: pl.Series, seed: int) -> tuple[pl.DataFrame, 
         | _raw_stock(world)
     )
     repeated = frame.filter(pl.Series(dirt.where("item_row_repeated", count)))
-    return pl.concat([frame, repeated]), dirt.done
+    nameless = frame.filter(pl.Series(dirt.where("item_row_without_code", count)))
+    nameless = nameless.with_columns(pl.lit(None, dtype=pl.String).alias("ITEM_CD"))
+    return pl.concat([frame, repeated, nameless]), dirt.done
 
 
 def _identity(world: World, dirt: Dirt) -> dict[str, pl.Series]:
@@ -168,11 +170,12 @@ def _geometry(world: World, dirt: Dirt) -> dict[str, pl.Series]:
     unit = unit.set(pl.Series(blank), None)
     unit = unit.set(pl.Series(dirt.where("size_unit_wrong", count, ~blank)), "EA")
     outer = np.where(dirt.where("size_sentinel_9999", count, ~unknown & ~inches), 9999.0, parts.outer_mm / divisor)
+    size = _number_text(np.where(unknown, 0.0, outer), 3)
     rotates = np.isin(parts.process, (Process.ASSEMBLY, Process.ROTATING_FACE, Process.SLEEVE))
     turn = pl.Series(1 + world.drawing % 2).cast(pl.String)
     nothing = pl.Series([None] * count, dtype=pl.String)
     return {
-        "OUTDIAMETER": _number_text(np.where(unknown, 0.0, outer), 3),
+        "OUTDIAMETER": _choose(dirt.where("size_not_a_number", count), "약 " + size, size),
         "INDIAMETER": _number_text(np.where(unknown, 0.0, world.inner_mm / divisor), 3),
         "OUTTHICKNESS": _number_text(np.where(unknown, 0.0, world.thickness_mm / divisor), 3),
         "OUTDIAMETER_UNIT": unit,
@@ -240,6 +243,9 @@ def routing_view(
     now = _routing_rows(world, routings, current, codes, items, dirt, revised, old=False)
     before = _routing_rows(world, routings, older, codes, items, dirt, revised, old=True)
     frame = pl.concat([now, before])
+    unknown = pl.Series(dirt.where("planned_step_of_unknown_item", frame.height))
+    stray = frame.filter(unknown).with_columns(("X" + pl.col("ITEM_CD")).alias("ITEM_CD"))
+    frame = pl.concat([frame, stray])
     missing = [pl.lit(None, dtype=pl.String).alias(name) for name in ROUTING_VIEW_COLUMNS if name not in frame.columns]
     return frame.with_columns(missing).select(ROUTING_VIEW_COLUMNS), dirt.done
 
@@ -338,6 +344,7 @@ def result_view(
     code = codes.gather(pl.Series(item))
     code = _choose(dirt.where("result_item_code_lower_case", count), code.str.to_lowercase(), code)
     code = _choose(dirt.where("result_unknown_item", count), "X" + code, code)
+    code = code.set(pl.Series(dirt.where("result_without_item", count)), None)
     day = _choose(dirt.where("result_date_other_form", count), _dates(results.day, "%Y%m%d"), _dates(results.day))
     day = day.set(pl.Series(dirt.where("result_bad_date", count)), "2024-02-31")
     quantity = pl.Series(results.quantity).set(pl.Series(dirt.where("result_no_quantity", count)), 0)

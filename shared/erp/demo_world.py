@@ -196,9 +196,9 @@ def _draw_drawings(
     """Return what all items of a drawing have in common, one entry a drawing."""
     part_type = _draw(rng, shares, count)
     process = type_process[part_type]
-    quirk = np.where(rng.random(count) < 0.045, OPTIONAL[rng.integers(0, len(OPTIONAL), count)], -1)
+    quirk = np.where(rng.random(count) < 0.035, OPTIONAL[rng.integers(0, len(OPTIONAL), count)], -1)
     metal = ~np.isin(process, (Process.ASSEMBLY, Process.KIT, Process.O_RING, Process.GASKET, Process.SPRING))
-    coating = np.where(metal, _draw(rng, np.array([0.78, 0.1, 0.07, 0.05]), count), Coating.NONE)
+    coating = np.where(metal, _draw(rng, np.array([0.86, 0.07, 0.04, 0.03]), count), Coating.NONE)
     return {
         "part_type": part_type,
         "material": _materials(rng, process),
@@ -209,7 +209,7 @@ def _draw_drawings(
         "customer": _draw(rng, _zipf(CUSTOMERS, 0.8), count),
         "coating": coating,
         "standard": rng.random(count) < np.where(process == Process.O_RING, 0.4, 0.08),
-        "casting": np.isin(process, (Process.GLAND, Process.HOUSING)) & (rng.random(count) < 0.2),
+        "casting": np.isin(process, (Process.GLAND, Process.HOUSING)) & (rng.random(count) < 0.12),
         "created_day": (DAYS * rng.random(count) ** 0.85).astype(np.int64),
         "quirk": quirk,
         "numbered": rng.random(count) < np.where(process == Process.KIT, 0.2, 0.88),
@@ -224,8 +224,8 @@ def seal_style(seal_type: Indexes) -> Indexes:
 
 def sector_of(customer: Indexes) -> Indexes:
     """Return the industry that a customer belongs to."""
-    order = [Sector.GENERAL, Sector.REFINERY, Sector.GENERAL, Sector.MARINE, Sector.GENERAL, Sector.PHARMA]
-    order += [Sector.REFINERY, Sector.GENERAL, Sector.NUCLEAR, Sector.GENERAL]
+    order = [Sector.GENERAL, Sector.GENERAL, Sector.REFINERY, Sector.GENERAL, Sector.MARINE, Sector.GENERAL]
+    order += [Sector.GENERAL, Sector.PHARMA, Sector.GENERAL, Sector.NUCLEAR]
     return np.array(order, dtype=np.int64)[customer % len(order)]
 
 

@@ -1,4 +1,4 @@
-"""From what a source holds (mostly text) to text, numbers, days and flags; what cannot be read is told apart from empty.
+"""From what a source holds (mostly text) to text, numbers, days and flags; unreadable is told apart from empty.
 
 Each function returns the values and, where reading can fail, a mask of the cells that hold something unreadable.
 """

@@ -1,4 +1,4 @@
-"""The rows of one source table on their way to a canonical one: read by column, judged, counted, and kept or left out."""
+"""The rows of one source table on their way to a canonical one: read by column, judged, counted, kept or left out."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -95,7 +95,7 @@ class TableRows:
 
     def time(self, field: str, names: Sequence[str] | None, factor: pl.Series) -> pl.Series:
         """Return a column of times in minutes; null, and counted, where it is negative or no number."""
-        values = self.number(field, names) * factor
+        values = in_canonical_unit(self.number(field, names), factor)
         negative = (values < 0).fill_null(value=False)
         self.note(negative, f"{field} is negative", values)
         return values.set(negative, None)
@@ -138,6 +138,11 @@ class TableRows:
         """Return the rows still alive as the canonical table."""
         frame = pl.DataFrame({name: columns[name].alias(name).cast(dtype) for name, dtype in schema.items()})
         return frame.filter(self._alive)
+
+
+def in_canonical_unit(values: pl.Series, factor: pl.Series) -> pl.Series:
+    """Return the values converted and rounded, so that 0.1 hours are 6 minutes and not 6.000000000000001."""
+    return (values * factor).round(6)
 
 
 def _looked_up(spelled: pl.Series, factors: dict[str, float | None]) -> pl.Series:

@@ -59,7 +59,7 @@ def _measure(source: TableRows, name: str, mapping: AttributeMapping) -> pl.Seri
     if mapping.zero_is_unknown:
         values = values.set((values == 0).fill_null(value=False), None)
     if mapping.unit is not None:
-        values = values * _unit_factors(source, name, mapping, values)
+        values = rows.in_canonical_unit(values, _unit_factors(source, name, mapping, values))
     low, high = mapping.minimum, mapping.maximum
     impossible = pl.repeat(False, values.len(), eager=True)
     if low is not None:
@@ -186,8 +186,8 @@ def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Serie
     """Return setup and total run minutes; a row whose run time is missing or negative is rejected."""
     at = mapping.columns
     factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
-    setup = source.number("setup_minutes", at.setup_minutes) * factors
-    run = source.number("run_minutes", at.run_minutes) * factors
+    setup = rows.in_canonical_unit(source.number("setup_minutes", at.setup_minutes), factors)
+    run = rows.in_canonical_unit(source.number("run_minutes", at.run_minutes), factors)
     if mapping.run_time == "per_unit":
         run = run * quantity
     source.reject(run.is_null(), "run_minutes is missing")
