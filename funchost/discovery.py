@@ -1,0 +1,127 @@
+"""Finds the functions of an app, in a worker: imports it once and asks it once."""
+
+import importlib.util
+import inspect
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+
+from funchost.errors import AppLoadError
+from funchost.invocation import OutputSpec, Plan
+
+SUPPORTED_TRIGGERS = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger")
+SUPPORTED_OUTPUTS = ("http", "queue", "blob")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexed:
+    """One function as the app declares it: what the host needs (JSON) and how to call it."""
+
+    name: str
+    bindings: tuple[dict[str, Any], ...]
+    retry: dict[str, Any] | None
+    errors: tuple[str, ...]
+    plan: Plan | None
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the host gets to know."""
+        return {"name": self.name, "bindings": list(self.bindings), "retry": self.retry, "errors": list(self.errors)}
+
+
+def index_app(app_dir: Path) -> list[Indexed]:
+    """Import the app and return its functions in the order of their declaration.
+
+    Raises:
+        AppLoadError: it cannot be imported, or has not exactly one top-level app object, or cannot be indexed.
+    """
+    script = app_dir / (os.environ.get("PYTHON_SCRIPT_FILE_NAME") or "function_app.py")
+    module = _import(script)
+    apps = [value for name, value in vars(module).items() if isinstance(value, func.FunctionRegister)]
+    if len(apps) != 1:
+        what = "holds no top-level FunctionApp" if not apps else "holds more than one top-level app object or name"
+        raise AppLoadError(f"{script}: {what}; it needs exactly one")
+    try:
+        functions = apps[0].get_functions()
+    except Exception as error:
+        raise AppLoadError(f"{script}: the app cannot be indexed: {error}") from error
+    return [_index(function, app_dir) for function in functions]
+
+
+def _import(script: Path) -> Any:
+    if not script.is_file():
+        raise AppLoadError(f"{script}: there is no such file; give the folder of the function app with --app-dir")
+    name = script.stem
+    spec = importlib.util.spec_from_file_location(name, script)
+    if spec is None or spec.loader is None:
+        raise AppLoadError(f"{script}: is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise AppLoadError(f"{script}: cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _index(function: Any, app_dir: Path) -> Indexed:
+    name = function.get_function_name()
+    bindings = tuple(json.loads(text) for text in function.get_raw_bindings())
+    retry = function.get_settings_dict("retry_policy")
+    if retry is not None:
+        retry = {key: value for key, value in retry.items() if key != "setting_name"}
+    errors: list[str] = []
+    plan = None
+    try:
+        plan = make_plan(name, function.get_user_function(), bindings, app_dir)
+    except ValueError as error:
+        errors.append(str(error))
+    return Indexed(name=name, bindings=bindings, retry=retry, errors=tuple(errors), plan=plan)
+
+
+def make_plan(name: str, function: Any, bindings: tuple[dict[str, Any], ...], app_dir: Path) -> Plan:
+    """Work out once how a function is called.
+
+    Raises:
+        ValueError: its parameters and bindings do not fit together, or a binding has a type this host does not have.
+    """
+    registry = func.get_binding_registry()
+    triggers = [binding for binding in bindings if binding["type"].endswith("Trigger")]
+    if len(triggers) != 1 or triggers[0]["type"] not in SUPPORTED_TRIGGERS:
+        kinds = ", ".join(binding["type"] for binding in triggers) or "none"
+        raise ValueError(f"its trigger is {kinds}; this host runs {', '.join(SUPPORTED_TRIGGERS)}")
+    outputs: list[OutputSpec] = []
+    for binding in bindings:
+        if binding is triggers[0]:
+            continue
+        if binding.get("direction") != "OUT" or binding["type"] not in SUPPORTED_OUTPUTS:
+            raise ValueError(
+                f"its binding {binding['name']!r} ({binding['type']}) is of a kind this host does not have"
+            )
+        outputs.append(OutputSpec(name=binding["name"], type=binding["type"], converter=registry.get(binding["type"])))
+    parameters = inspect.signature(function).parameters
+    bound = {binding["name"] for binding in bindings if binding["name"] != "$return"}
+    wants_context = "context" in parameters and "context" not in bound
+    unknown = set(parameters) - bound - {"context"}
+    if unknown:
+        raise ValueError(f"its parameter {sorted(unknown)[0]!r} belongs to no binding")
+    if bound - set(parameters):
+        raise ValueError(f"its binding {sorted(bound - set(parameters))[0]!r} is no parameter of the function")
+    return Plan(
+        name=name,
+        function=function,
+        is_async=inspect.iscoroutinefunction(function),
+        trigger_name=triggers[0]["name"],
+        trigger_type=triggers[0]["type"],
+        converter=registry.get(triggers[0]["type"]),
+        outputs=tuple(output for output in outputs if output.name != "$return"),
+        returned=next((output for output in outputs if output.name == "$return"), None),
+        wants_context=wants_context,
+        directory=str(app_dir),
+    )

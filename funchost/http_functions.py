@@ -1,0 +1,164 @@
+"""HTTP functions as the HTTP worker knows them: route, level, plan, and the order in which routes are tried."""
+
+import http.cookies
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from azure.functions.meta import Datum
+
+from funchost.invocation import Plan
+from funchost.routes import Route
+
+RawHeaders = list[tuple[bytes, bytes]]
+_MEMORY_LIMIT = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpFunction:
+    """One function that answers requests."""
+
+    plan: Plan
+    route: Route
+    methods: frozenset[str]
+    level: str
+    disabled: bool
+    has_outputs: bool
+
+
+class RouteTable:
+    """Functions in the order of their names; the first whose template and method fit answers."""
+
+    def __init__(self, functions: Sequence[HttpFunction]) -> None:
+        self._functions = sorted(functions, key=lambda function: function.plan.name.lower())
+        self._known: dict[tuple[str, str], HttpFunction] = {}
+
+    def find(self, method: str, path: str) -> tuple[HttpFunction, dict[str, str]] | None:
+        """Return the function for a path without leading slash and its route values."""
+        known = self._known.get((method, path))
+        if known is not None:
+            return known, {}
+        for function in self._functions:
+            if function.methods and method not in function.methods:
+                continue
+            values = function.route.match(path)
+            if values is None:
+                continue
+            if function.route.is_literal and len(self._known) < _MEMORY_LIMIT:
+                self._known[(method, path)] = function
+            return function, values
+        return None
+
+
+def parse_query(query: bytes) -> dict[str, str]:
+    """Return the query values; empty ones are left out and repeated ones joined by a comma."""
+    if not query:
+        return {}
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=False):
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
+
+
+def parse_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers with lower-case names; repeated ones are joined by a comma."""
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def request_datum(
+    scope: Mapping[str, Any],
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    route: Mapping[str, str],
+    body: bytes,
+) -> Datum:
+    """Build the value that the HTTP converter decodes."""
+    raw_path = scope.get("raw_path") or scope["path"].encode()
+    text = scope["query_string"].decode("latin-1")
+    host = headers.get("host", "localhost")
+    url = f"{scope['scheme']}://{host}{raw_path.decode('latin-1')}{'?' + text if text else ''}"
+    return Datum(
+        {
+            "method": Datum(scope["method"], "string"),
+            "url": Datum(url, "string"),
+            "headers": {name: Datum(value, "string") for name, value in headers.items()},
+            "query": {name: Datum(value, "string") for name, value in query.items()},
+            "params": {name: Datum(value, "string") for name, value in route.items()},
+            "body": Datum(body, "bytes"),
+        },
+        "http",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """Status, headers and body as they go out."""
+
+    status: int
+    headers: RawHeaders
+    body: bytes
+
+
+def answer_from(plan: Plan, returned: Any) -> HttpAnswer:
+    """Convert what an HTTP function returned.
+
+    Raises:
+        TypeError: it returned nothing, or a kind of value that is no HTTP response.
+    """
+    converter = plan.returned.converter if plan.returned is not None else None
+    if converter is None:
+        raise TypeError(f"function {plan.name!r} has no HTTP output")
+    try:
+        datum = converter.encode(returned, expected_type=None)
+    except NotImplementedError:
+        raise TypeError(
+            f"function {plan.name!r} returned {type(returned).__name__}; it must return an HttpResponse or a text"
+        ) from None
+    if datum.type == "http":
+        return _from_response(datum.value)
+    return _from_text(datum.value)
+
+
+def _from_response(value: Mapping[str, Any]) -> HttpAnswer:
+    headers: RawHeaders = [
+        (name.lower().encode("latin-1"), str(header.value).encode("latin-1"))
+        for name, header in value["headers"].items()
+        if name.lower() not in ("content-length", "transfer-encoding")
+    ]
+    for cookie in value["cookies"] or ():
+        headers.extend(_cookie_headers(cookie))
+    return HttpAnswer(status=int(value["status_code"].value), headers=headers, body=value["body"].value)
+
+
+def _cookie_headers(cookie: "http.cookies.SimpleCookie") -> RawHeaders:
+    return [(b"set-cookie", morsel.OutputString().encode("latin-1")) for morsel in cookie.values()]
+
+
+def _from_text(text: str) -> HttpAnswer:
+    """A text that is a JSON object with a `body` is taken for a whole response, as the real host does."""
+    document: Any = None
+    if text.lstrip().startswith("{"):
+        try:
+            document = json.loads(text)
+        except ValueError:
+            document = None
+    if not isinstance(document, dict) or "body" not in document:
+        return HttpAnswer(status=200, headers=[(b"content-type", b"text/plain; charset=utf-8")], body=text.encode())
+    body = document["body"]
+    is_text = isinstance(body, str)
+    headers: RawHeaders = [
+        (str(name).lower().encode("latin-1"), str(value).encode("latin-1"))
+        for name, value in (document.get("headers") or {}).items()
+    ]
+    if not any(name == b"content-type" for name, _ in headers):
+        headers.append(
+            (b"content-type", b"text/plain; charset=utf-8" if is_text else b"application/json; charset=utf-8")
+        )
+    encoded = (body if is_text else json.dumps(body)).encode()
+    return HttpAnswer(status=int(document.get("status", 200)), headers=headers, body=encoded)

@@ -1,0 +1,132 @@
+"""The worker for HTTP functions: runs the server itself, so a request crosses no process boundary."""
+
+import asyncio
+import base64
+import gc
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import uvicorn
+
+from funchost import logs
+from funchost.http_functions import HttpFunction, RouteTable
+from funchost.http_server import HttpOptions, HttpServer
+from funchost.keys import Keys
+from funchost.metrics import Metrics
+from funchost.routes import compile_route
+from funchost.rpc import Answer
+from funchost.worker_base import WorkerBase
+
+
+class HttpWorker(WorkerBase):
+    """Listens on the socket that the host has bound."""
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        self.metrics = Metrics()
+        self._server: uvicorn.Server | None = None
+        if not self.load():
+            return
+        plan = self.channel.call("ready_to_serve", {}).result(timeout=600).body
+        listener = _inherited_socket(self.boot)
+        config = uvicorn.Config(
+            _not_yet,
+            http="httptools",
+            loop="auto",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=120,
+            timeout_graceful_shutdown=max(1, round(plan["grace_seconds"])),
+            backlog=2048,
+        )
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(self._serve(config, plan, listener))
+
+    async def _serve(self, config: uvicorn.Config, plan: Mapping[str, Any], listener: socket.socket) -> None:
+        application = HttpServer(
+            table=RouteTable(self._http_functions(plan)),
+            keys=Keys(**plan["keys"]),
+            options=_options(plan["options"]),
+            pool=self.pool,
+            metrics=self.metrics,
+            host=self._call_host,
+        )
+        config.app = application
+        self._server = uvicorn.Server(config)
+        watcher = asyncio.create_task(application.watch_time_outs())
+        announcer = asyncio.create_task(self._announce(self._server))
+        gc.collect()
+        gc.freeze()
+        await self._server.serve(sockets=[listener])
+        watcher.cancel()
+        announcer.cancel()
+
+    async def _announce(self, server: uvicorn.Server) -> None:
+        while not server.started:
+            await asyncio.sleep(0.005)
+        if self.stop_asked.is_set():
+            server.should_exit = True
+        await self._call_host("serving", {})
+
+    def _http_functions(self, plan: Mapping[str, Any]) -> list[HttpFunction]:
+        found: list[HttpFunction] = []
+        for row in plan["functions"]:
+            indexed = self.functions.get(row["name"])
+            if indexed is None or indexed.plan is None:
+                logs.error("function.missing", function=row["name"], reason="this worker did not find it in the app")
+                continue
+            found.append(
+                HttpFunction(
+                    plan=indexed.plan,
+                    route=compile_route(row["template"]),
+                    methods=frozenset(row["methods"]),
+                    level=row["level"],
+                    disabled=row["disabled"],
+                    has_outputs=bool(indexed.plan.outputs),
+                )
+            )
+        return found
+
+    async def _call_host(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        reply = await asyncio.wrap_future(self.channel.call(method, body))
+        return reply.body
+
+    def _handle(self, method: str, body: dict[str, Any], payload: bytes, answer: Answer) -> None:  # noqa: ARG002
+        if method == "ping":
+            answer({})
+        elif method == "metrics":
+            answer(self.metrics.document())
+        elif method == "stop":
+            answer({})
+            self.stop_asked.set()
+            if self._server is not None:
+                self._server.should_exit = True
+        else:
+            answer({"error": f"an HTTP worker does not know {method!r}"})
+
+
+def _inherited_socket(boot: Mapping[str, Any]) -> socket.socket:
+    if sys.platform == "win32":
+        return socket.fromshare(base64.b64decode(boot["shared_socket"]))
+    return socket.socket(fileno=boot["socket_number"])
+
+
+def _options(document: Mapping[str, Any]) -> HttpOptions:
+    values = dict(document)
+    values["custom_headers"] = tuple(
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in document["custom_headers"].items()
+    )
+    values["cors_origins"] = tuple(document["cors_origins"])
+    return HttpOptions(**values)
+
+
+async def _not_yet(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+    """Stands in the server's configuration until the application is made on the running loop."""
+    await send({"type": "http.response.start", "status": 503, "headers": []})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,189 @@
+"""Calls one user function: values in, converters on both sides, outputs out."""
+
+import base64
+import inspect
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+from azure.functions.meta import Datum
+
+from funchost.logs import current_invocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSpec:
+    """One output binding."""
+
+    name: str
+    type: str
+    converter: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to call a function, worked out once."""
+
+    name: str
+    function: Callable[..., Any]
+    is_async: bool
+    trigger_name: str
+    trigger_type: str
+    converter: Any
+    outputs: tuple[OutputSpec, ...]
+    returned: OutputSpec | None
+    wants_context: bool
+    directory: str
+
+
+class TraceContext(func.TraceContext if hasattr(func, "TraceContext") else object):  # type: ignore[misc]
+    """The caller's W3C trace headers."""
+
+    __slots__ = ("_parent", "_state")
+
+    def __init__(self, parent: str, state: str) -> None:
+        self._parent = parent
+        self._state = state
+
+    @property
+    def trace_parent(self) -> str:
+        """The `traceparent` header, or an empty text."""
+        return self._parent
+
+    @property
+    def trace_state(self) -> str:
+        """The `tracestate` header, or an empty text."""
+        return self._state
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Nothing is added by this host."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryContext:
+    """How often this firing was tried before; `exception` is the text of the last failure."""
+
+    retry_count: int
+    max_retry_count: int
+    exception: str | None
+
+
+class Context(func.Context):  # type: ignore[misc]
+    """What a function with a `context` parameter gets."""
+
+    _thread_local = threading.local()
+
+    def __init__(self, plan: Plan, invocation_id: str, trace: TraceContext, retry: RetryContext | None) -> None:
+        self._plan = plan
+        self._invocation_id = invocation_id
+        self._trace = trace
+        self._retry = retry
+
+    @property
+    def invocation_id(self) -> str:
+        """The id that stands in every log line of this invocation."""
+        return self._invocation_id
+
+    @property
+    def thread_local_storage(self) -> Any:
+        """A thread-local with `invocation_id`, for the function's own threads."""
+        return self._thread_local
+
+    @property
+    def function_name(self) -> str:
+        """The function's name."""
+        return self._plan.name
+
+    @property
+    def function_directory(self) -> str:
+        """The app's folder."""
+        return self._plan.directory
+
+    @property
+    def trace_context(self) -> TraceContext:
+        """The caller's trace."""
+        return self._trace
+
+    @property
+    def retry_context(self) -> RetryContext | None:
+        """Set while a retry policy is at work."""
+        return self._retry
+
+
+class OutputValue(func.Out):  # type: ignore[misc]
+    """Collects what a function sets."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self) -> None:
+        self._value: Any = None
+
+    def set(self, val: Any) -> None:
+        """Keep a value; the last one counts."""
+        self._value = val
+
+    def get(self) -> Any:
+        """Return what was set, or None."""
+        return self._value
+
+
+def arguments(
+    plan: Plan, datum: Datum, metadata: Mapping[str, Datum], context: Context
+) -> tuple[dict[str, Any], dict[str, OutputValue]]:
+    """Return the keyword arguments of a call, and its output collectors by binding name."""
+    collectors = {output.name: OutputValue() for output in plan.outputs}
+    call: dict[str, Any] = {plan.trigger_name: plan.converter.decode(datum, trigger_metadata=metadata), **collectors}
+    if plan.wants_context:
+        call["context"] = context
+    return call, collectors
+
+
+def call_sync(plan: Plan, call: dict[str, Any], invocation_id: str) -> Any:
+    """Call a `def` function on this thread."""
+    token = current_invocation.set((invocation_id, plan.name))
+    Context._thread_local.invocation_id = invocation_id
+    try:
+        return plan.function(**call)
+    finally:
+        current_invocation.reset(token)
+
+
+async def call_async(plan: Plan, call: dict[str, Any], invocation_id: str) -> Any:
+    """Await an `async def` function on the running loop."""
+    token = current_invocation.set((invocation_id, plan.name))
+    try:
+        result = plan.function(**call)
+        return await result if inspect.isawaitable(result) else result
+    finally:
+        current_invocation.reset(token)
+
+
+def encode_outputs(plan: Plan, returned: Any, collectors: Mapping[str, OutputValue]) -> list[dict[str, Any]]:
+    """Convert everything but an HTTP response to `{name, type, value}`; unset outputs are left out.
+
+    Raises:
+        TypeError: a value was returned without a `$return` binding.
+        NotImplementedError: the converter refuses the value's type.
+    """
+    found: list[dict[str, Any]] = []
+    for output in plan.outputs:
+        value = collectors[output.name].get()
+        if value is not None:
+            found.append(_encode(output, value))
+    if plan.returned is None:
+        if returned is not None:
+            raise TypeError(f"function {plan.name!r} returned a value but has no $return binding")
+    elif plan.returned.type != "http" and returned is not None:
+        found.append(_encode(plan.returned, returned))
+    return found
+
+
+def _encode(output: OutputSpec, value: Any) -> dict[str, Any]:
+    datum = output.converter.encode(value, expected_type=None)
+    if datum.type == "bytes":
+        return {"name": output.name, "type": "bytes", "value": base64.b64encode(datum.value).decode()}
+    return {"name": output.name, "type": datum.type, "value": datum.value}

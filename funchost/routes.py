@@ -1,0 +1,187 @@
+"""ASP.NET route templates: `{x}`, `{x?}`, `{*x}` and inline constraints, matched without regard to case."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_PARAMETER = re.compile(
+    r"^(?P<all>\*{1,2})?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<constraints>(?::[^?=]+)?)(?P<optional>\?)?$"
+)
+_SIMPLE = {
+    "int": r"[+-]?\d{1,10}",
+    "long": r"[+-]?\d{1,19}",
+    "bool": r"(?:true|false)",
+    "alpha": r"[a-z]*",
+    "guid": r"(?:\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?|[0-9a-f]{32})",
+    "decimal": r"[+-]?\d+(?:\.\d+)?",
+    "double": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?",
+    "float": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?",
+    "required": r"[^/]+",
+}
+_WITH_NUMBER = re.compile(r"^(length|minlength|maxlength|min|max|range)\((\d+)(?:,(\d+))?\)$")
+_RESERVED = ("admin", "runtime")
+
+Check = Callable[[str], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A compiled template."""
+
+    template: str
+    pattern: re.Pattern[str]
+    checks: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    is_literal: bool = False
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """Return the route values of a path without leading slash, or None; absent optional ones are left out."""
+        found = self.pattern.fullmatch(path)
+        if found is None:
+            return None
+        values = {name: value for name, value in found.groupdict().items() if value is not None}
+        for name, checks in self.checks.items():
+            if name in values and not all(check(values[name]) for check in checks):
+                return None
+        return values
+
+
+def full_template(prefix: str, route: str) -> str:
+    """Join the route prefix and a function's route."""
+    return "/".join(part for part in (prefix.strip("/"), route.strip("/")) if part)
+
+
+def check_not_reserved(route: str) -> None:
+    """Refuse a route that begins like the host's own.
+
+    Raises:
+        ValueError: it does.
+    """
+    if route.strip("/").lower().startswith(_RESERVED):
+        raise ValueError(f"the route {route!r} begins with a name that the host keeps for itself (admin, runtime)")
+
+
+def compile_route(template: str) -> Route:
+    """Compile a whole template, prefix included.
+
+    Raises:
+        ValueError: a segment cannot be read, or uses a default value or an unknown constraint.
+    """
+    segments = [segment for segment in template.strip("/").split("/") if segment]
+    pattern, checks = "", dict[str, tuple[Check, ...]]()
+    for position, segment in enumerate(segments):
+        separator = "/" if position else ""
+        if "{" not in segment and "}" not in segment:
+            pattern += separator + re.escape(segment)
+            continue
+        piece, catches_all, optional = _segment(template, segment, checks)
+        if catches_all and position != len(segments) - 1:
+            raise ValueError(f"the route {template!r} has {segment} before its end; a catch-all must come last")
+        if optional and position != len(segments) - 1:
+            raise ValueError(f"the route {template!r} has the optional {segment} before its end")
+        if catches_all:
+            pattern += f"(?:{separator}{piece})?" if separator else piece
+        elif optional:
+            pattern += f"(?:{separator}{piece})?"
+        else:
+            pattern += separator + piece
+    compiled = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    return Route(template=template, pattern=compiled, checks=checks, is_literal=not compiled.groupindex)
+
+
+def _segment(template: str, segment: str, checks: dict[str, tuple[Check, ...]]) -> tuple[str, bool, bool]:
+    """Return the regular expression of one segment with parameters, and whether it catches all or is optional."""
+    tokens = _split(template, segment)
+    catches_all = optional = False
+    piece = ""
+    for is_parameter, text in tokens:
+        if not is_parameter:
+            piece += re.escape(text)
+            continue
+        match = _PARAMETER.match(text)
+        if match is None:
+            reason = "default values are not supported" if "=" in text else "it cannot be read"
+            raise ValueError(f"the route {template!r} holds {{{text}}}: {reason}")
+        catches_all, optional = bool(match["all"]), bool(match["optional"])
+        if (catches_all or optional) and len(tokens) > 1:
+            raise ValueError(f"the route {template!r} mixes {{{text}}} with other text in one segment")
+        if f"(?P<{match['name']}>" in piece or match["name"] in checks:
+            raise ValueError(f"the route {template!r} uses the name {match['name']} twice")
+        expression, extra = _constraints(template, match["constraints"], ".*" if catches_all else "[^/]+")
+        checks[match["name"]] = extra
+        piece += f"(?P<{match['name']}>{expression})"
+    return piece, catches_all, optional
+
+
+def _split(template: str, segment: str) -> list[tuple[bool, str]]:
+    tokens: list[tuple[bool, str]] = []
+    position = 0
+    while position < len(segment):
+        if segment[position] == "{":
+            end = _closing(segment, position)
+            if end < 0:
+                raise ValueError(f"the route {template!r} has a brace that is not closed")
+            tokens.append((True, segment[position + 1 : end]))
+            position = end + 1
+        elif segment[position] == "}":
+            raise ValueError(f"the route {template!r} has a brace that was not opened")
+        else:
+            end = segment.find("{", position)
+            end = len(segment) if end < 0 else end
+            tokens.append((False, segment[position:end]))
+            position = end
+    return tokens
+
+
+def _closing(segment: str, start: int) -> int:
+    depth = 0
+    for index in range(start, len(segment)):
+        depth += {"{": 1, "}": -1}.get(segment[index], 0)
+        if depth == 0:
+            return index
+    return -1
+
+
+def _constraints(template: str, text: str, anything: str) -> tuple[str, tuple[Check, ...]]:
+    expression = anything
+    checks: list[Check] = []
+    for name in [part for part in re.split(r":(?![^(]*\))", text) if part]:
+        lowered = name.lower()
+        if lowered in _SIMPLE:
+            expression = _SIMPLE[lowered] if expression == anything else expression
+            checks.append(_expression_check(_SIMPLE[lowered]))
+        elif (match := _WITH_NUMBER.match(lowered)) is not None:
+            checks.append(_number_check(match[1], int(match[2]), int(match[3]) if match[3] else None))
+        elif lowered.startswith("regex(") and name.endswith(")"):
+            checks.append(_search_check(name[6:-1].replace("{{", "{").replace("}}", "}")))
+        else:
+            raise ValueError(f"the route {template!r} uses the constraint {name!r}, which this host does not know")
+        if lowered in ("int", "long"):
+            limit = 2**31 if lowered == "int" else 2**63
+            checks.append(lambda value, limit=limit: -limit <= int(value) < limit)  # type: ignore[misc]
+    return expression, tuple(checks)
+
+
+def _expression_check(expression: str) -> Check:
+    compiled = re.compile(expression, re.IGNORECASE)
+    return lambda value: compiled.fullmatch(value) is not None
+
+
+def _search_check(expression: str) -> Check:
+    compiled = re.compile(expression, re.IGNORECASE)
+    return lambda value: compiled.search(value) is not None
+
+
+def _number_check(kind: str, first: int, second: int | None) -> Check:
+    def whole(value: str) -> int | None:
+        return int(value) if re.fullmatch(r"[+-]?\d+", value) else None
+
+    upper = first if second is None else second
+    table: dict[str, Check] = {
+        "length": lambda value: first <= len(value) <= upper,
+        "minlength": lambda value: len(value) >= first,
+        "maxlength": lambda value: len(value) <= first,
+        "min": lambda value: (number := whole(value)) is not None and number >= first,
+        "max": lambda value: (number := whole(value)) is not None and number <= first,
+        "range": lambda value: (number := whole(value)) is not None and first <= number <= upper,
+    }
+    return table[kind]

@@ -1,0 +1,150 @@
+"""Clients of blob and queue storage for the host's own work, and the writing of output bindings."""
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import LinearRetry as BlobRetry
+from azure.storage.queue import LinearRetry as QueueRetry
+from azure.storage.queue import QueueClient, QueueServiceClient
+
+from funchost.blobpaths import fill_path, literal_output_path
+from funchost.catalogue import Entry
+from funchost.settings import find_connection
+
+HOSTS_CONTAINER = "azure-webjobs-hosts"
+_TIMES = {"connection_timeout": 5, "read_timeout": 30}
+
+
+class Storage:
+    """One storage account; clients are made on first use and may be used from any thread."""
+
+    def __init__(self, connection_string: str, api_version: str = "") -> None:
+        extra: dict[str, Any] = {**_TIMES, **({"api_version": api_version} if api_version else {})}
+        self.blobs = BlobServiceClient.from_connection_string(
+            connection_string, retry_policy=BlobRetry(backoff=1, retry_total=1), **extra
+        )
+        self._queues = QueueServiceClient.from_connection_string(
+            connection_string, retry_policy=QueueRetry(backoff=1, retry_total=1), **extra
+        )
+        self.account_name: str = self.blobs.account_name or "account"
+
+    def queue(self, name: str) -> QueueClient:
+        """Return a client that leaves message texts as they are."""
+        return self._queues.get_queue_client(name.lower(), message_encode_policy=None, message_decode_policy=None)
+
+    def container(self, name: str) -> ContainerClient:
+        """Return a container's client."""
+        return self.blobs.get_container_client(name)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.blobs.close()
+        self._queues.close()
+
+
+class StorageFactory:
+    """Gives one Storage for each connection string."""
+
+    def __init__(self, environment: Mapping[str, str], api_version: str) -> None:
+        self._environment = environment
+        self._api_version = api_version
+        self._lock = threading.Lock()
+        self._made: dict[str, Storage] = {}
+
+    def named(self, connection: str | None) -> Storage:
+        """Return the storage that a binding's `connection` means.
+
+        Raises:
+            ValueError: no such connection is set, or its text is no connection string.
+        """
+        text = find_connection(connection, self._environment)
+        with self._lock:
+            if text not in self._made:
+                self._made[text] = Storage(text, self._api_version)
+            return self._made[text]
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for storage in self._made.values():
+                storage.close()
+
+
+def send_message(client: QueueClient, content: str) -> None:
+    """Put a message as it is; a missing queue is made."""
+    try:
+        client.send_message(content)
+    except ResourceNotFoundError:
+        try:
+            client.create_queue()
+        except ResourceExistsError:
+            pass
+        client.send_message(content)
+
+
+def encode_body(body: bytes, encoding: str) -> str:
+    """Return a message's text in the host's encoding."""
+    return base64.b64encode(body).decode() if encoding == "base64" else body.decode("utf-8")
+
+
+class Emitter:
+    """Writes the outputs of functions that have succeeded."""
+
+    def __init__(self, factory: StorageFactory, encoding: str, wake: Callable[[str, str], None]) -> None:
+        self._factory = factory
+        self._encoding = encoding
+        self._wake = wake
+
+    def emit(self, entry: Entry, outputs: list[dict[str, Any]], values: Mapping[str, str]) -> None:
+        """Write every output.
+
+        Raises:
+            azure.core.exceptions.AzureError: the storage refused or could not be reached.
+            ValueError: an output has no binding, or its path cannot be filled.
+        """
+        bindings = {str(binding["name"]): binding for binding in entry.outputs}
+        for output in outputs:
+            binding = bindings.get(output["name"])
+            if binding is None:
+                raise ValueError(f"function {entry.name!r} has no output {output['name']!r}")
+            storage = self._factory.named(binding.get("connection"))
+            if binding["type"] == "queue":
+                self._to_queue(storage, str(binding["queueName"]).lower(), output)
+            elif binding["type"] == "blob":
+                _to_blob(storage, fill_path(str(binding["path"]), values), output)
+
+    def _to_queue(self, storage: Storage, queue: str, output: Mapping[str, Any]) -> None:
+        client = storage.queue(queue)
+        for body in queue_bodies(output):
+            send_message(client, encode_body(body, self._encoding))
+        self._wake(storage.account_name, queue)
+
+
+def queue_bodies(output: Mapping[str, Any]) -> list[bytes]:
+    """Return one message body for each message that an output stands for."""
+    if output["type"] == "bytes":
+        return [base64.b64decode(output["value"])]
+    if output["type"] != "json":
+        return [str(output["value"]).encode()]
+    document = json.loads(output["value"])
+    items = document if isinstance(document, list) else [document]
+    return [(item if isinstance(item, str) else json.dumps(item)).encode() for item in items]
+
+
+def _to_blob(storage: Storage, path: str, output: Mapping[str, Any]) -> None:
+    container, blob = literal_output_path(path)
+    data = base64.b64decode(output["value"]) if output["type"] == "bytes" else str(output["value"]).encode()
+    client = storage.blobs.get_blob_client(container, blob)
+    try:
+        client.upload_blob(data, overwrite=True)
+    except ResourceNotFoundError:
+        try:
+            storage.container(container).create_container()
+        except ResourceExistsError:
+            pass
+        client.upload_blob(data, overwrite=True)

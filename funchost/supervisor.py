@@ -1,0 +1,335 @@
+"""The host process: imports no user code; keeps the workers, runs the listeners, answers the admin API, stops in order."""
+
+import gc
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, MutableMapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from funchost import logs
+from funchost.admin import AdminApi
+from funchost.catalogue import Entry, make_catalogue
+from funchost.errors import AppLoadError, ChannelClosed, ConfigurationError, HostError
+from funchost.hostjson import HostJson, read_host_json
+from funchost.keys import Keys, load_keys
+from funchost.metrics import Metrics, add_up
+from funchost.routes import full_template
+from funchost.rpc import Answer, RemoteError, Switchboard
+from funchost.settings import HostSettings, apply_local_settings, is_true, make_settings
+from funchost.state import HostState
+from funchost.workers import WorkerSlot, describe
+
+_START_SECONDS = 90
+
+
+def run_host(
+    *,
+    app_dir: Path,
+    state_dir: Path | None,
+    address: str | None,
+    port: int | None,
+    strict: bool,
+    environment: MutableMapping[str, str],
+) -> int:
+    """Run a function app until a stop signal; return the exit code.
+
+    Raises:
+        HostError: it could not start; the text says what and why.
+    """
+    local = apply_local_settings(app_dir, environment)
+    settings = make_settings(
+        app_dir=app_dir,
+        state_dir=state_dir,
+        address=address,
+        port=port,
+        strict=strict,
+        local=local,
+        environment=environment,
+    )
+    host_json = read_host_json(app_dir, environment)
+    logs.capture_standard_logging()
+    for text in (*local.warnings, *host_json.warnings):
+        logs.warning("configuration.warning", reason=text)
+    supervisor = Supervisor(settings, host_json, environment)
+    _on_stop_signals(supervisor.ask_to_stop)
+    return supervisor.run()
+
+
+def _on_stop_signals(callback: Any) -> None:
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: callback())
+
+
+class Supervisor:
+    """Owns everything of one host process."""
+
+    def __init__(self, settings: HostSettings, host_json: HostJson, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._host_json = host_json
+        self._environment = environment
+        self._state = HostState()
+        self._metrics = Metrics()
+        self._lock = threading.Lock()
+        self._catalogue: Future[list[Entry]] = Future()
+        self._fatal: Future[HostError] = Future()
+        self._keys: Keys | None = None
+        self._admin: AdminApi | None = None
+        self._listeners: Any = None
+        self._stop_asked = threading.Event()
+        self._stops = 0
+        self._http_serving = threading.Event()
+        self._socket = _bind(settings)
+        self._switchboard = Switchboard()
+        level = environment.get("AzureFunctionsJobHost__logging__logLevel__default")
+        self._http = [
+            self._slot("http", f"http-{number}" if number else "http", level) for number in range(settings.http_workers)
+        ]
+        self._event = self._slot("event", "event", level)
+
+    def _slot(self, role: str, name: str, level: str | None) -> WorkerSlot:
+        return WorkerSlot(
+            role=role,
+            name=name,
+            app_dir=self._settings.app_dir,
+            switchboard=self._switchboard,
+            on_call=self._from_worker,
+            listener=self._socket if role == "http" else None,
+            log_level=level,
+        )
+
+    def ask_to_stop(self) -> None:
+        """Begin the orderly stop; asked a second time, stop at once."""
+        self._stops += 1
+        self._stop_asked.set()
+
+    def run(self) -> int:
+        """Start, wait for the stop, stop.
+
+        Raises:
+            HostError: the app cannot be loaded, or --strict and a function has an error.
+        """
+        started = time.monotonic()
+        try:
+            self._start()
+            if not self._stop_asked.is_set():
+                self._announce(time.monotonic() - started)
+            while not self._stop_asked.wait(1.0):
+                continue
+        finally:
+            self._stop()
+        return 0
+
+    def _start(self) -> None:
+        for slot in (*self._http, self._event):
+            slot.start()
+        from funchost import listeners  # the storage SDK loads while the workers load the app
+
+        entries = self._wait_for(self._catalogue)
+        if entries is None:
+            return
+        problems = [f"{entry.name}: {error}" for entry in entries for error in entry.errors]
+        for problem in problems:
+            logs.error("function.refused", reason=problem)
+        if problems and self._settings.strict:
+            raise ConfigurationError("--strict: " + "; ".join(problems))
+        self._listeners = listeners.Listeners(
+            settings=self._settings,
+            host_json=self._host_json,
+            environment=self._environment,
+            entries=entries,
+            worker=self._event,
+            state=self._state,
+            metrics=self._metrics,
+        )
+        self._keys = load_keys(self._settings.state_dir, [entry.name for entry in entries], self._environment)
+        self._admin = AdminApi(
+            settings=self._settings,
+            host_json=self._host_json,
+            state=self._state,
+            entries=entries,
+            fire=self._listeners.fire_by_hand,
+            workers=lambda: describe([*self._http, self._event]),
+            metrics=self._all_metrics,
+        )
+        for slot in self._http:
+            slot.release_held()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._http_serving.wait(0.05) and not self._stop_asked.is_set():
+            if time.monotonic() > deadline:
+                raise HostError(f"the HTTP worker did not serve within {_START_SECONDS} s")
+        if self._listeners.needs_worker:
+            self._listeners.start()
+        else:
+            threading.Thread(target=self._event.stop, args=(2.0,), daemon=True).start()
+        gc.collect()
+        gc.freeze()
+
+    def _wait_for(self, future: "Future[list[Entry]]") -> list[Entry] | None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._stop_asked.is_set():
+            if self._fatal.done():
+                raise self._fatal.result()
+            try:
+                return future.result(timeout=0.05)
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise HostError(f"the app was not loaded within {_START_SECONDS} s") from None
+        return None
+
+    def _announce(self, seconds: float) -> None:
+        entries = self._catalogue.result()
+        shown = f"[{self._settings.address}]" if ":" in self._settings.address else self._settings.address
+        logs.info(
+            "host.ready",
+            url=f"http://{shown}:{self._socket.getsockname()[1]}",
+            host_id=self._settings.host_id,
+            functions=[entry.name for entry in entries if entry.listens],
+            disabled=[entry.name for entry in entries if entry.runs and entry.disabled],
+            refused=[entry.name for entry in entries if not entry.runs],
+            seconds=round(seconds, 3),
+        )
+
+    def _stop(self) -> None:
+        logs.info("host.stopping", grace_seconds=self._settings.grace_seconds)
+        deadline = time.monotonic() + self._settings.grace_seconds
+        self._state.stop()
+        self._socket.close()
+        stops = [threading.Thread(target=slot.stop, args=(self._settings.grace_seconds,)) for slot in self._http]
+        for thread in stops:
+            thread.start()
+        while time.monotonic() < deadline and self._stops < 2 and not self._state.wait_idle(0.1):
+            continue
+        if self._state.under_way:
+            logs.warning("host.cut", invocations=self._state.under_way, reason="the grace period is over")
+            self._event.kill()
+        if self._listeners is not None:
+            self._listeners.finish(5.0)
+        self._event.stop(1.0)
+        for thread in stops:
+            thread.join(max(0.1, deadline - time.monotonic()) + 6 if self._stops < 2 else 0.1)
+        self._switchboard.close()
+        logs.info("host.stopped")
+
+    def _all_metrics(self) -> dict[str, Any]:
+        documents = [self._metrics.document()]
+        for slot in self._http:
+            future, _ = slot.call("metrics", {})
+            try:
+                documents.append(future.result(timeout=2).body)
+            except (TimeoutError, ChannelClosed, RemoteError) as error:
+                logs.warning("metrics.incomplete", worker=slot.name, reason=repr(error))
+        total = add_up(documents)
+        total["counters"]["worker_restarts"] = sum(slot.restarts for slot in (*self._http, self._event))
+        total["underWay"] = self._state.under_way
+        return total
+
+    def _from_worker(self, slot: WorkerSlot, method: str, body: dict[str, Any], answer: Answer) -> None:
+        """Handle a worker's call; runs on the channel's reading thread, so slow work goes to another."""
+        if method == "indexed":
+            self._indexed(slot, body)
+            answer({})
+        elif method == "ready_to_serve":
+            slot.hold(lambda: answer(self._serving_plan()))
+            if self._admin is not None:
+                slot.release_held()
+        elif method == "serving":
+            slot.mark_ready()
+            self._http_serving.set()
+            answer({})
+        elif method in ("emit", "admin"):
+            work = self._emit if method == "emit" else self._answer_admin
+            threading.Thread(target=_answering, args=(work, body, answer), daemon=True).start()
+        else:
+            answer({"error": f"the host does not know {method!r}"})
+
+    def _indexed(self, slot: WorkerSlot, body: Mapping[str, Any]) -> None:
+        if "failure" in body:
+            if not self._catalogue.done() and not self._fatal.done():
+                self._fatal.set_result(AppLoadError(str(body["failure"])))
+            return
+        with self._lock:
+            if not self._catalogue.done():
+                self._catalogue.set_result(make_catalogue(body["functions"], self._host_json, self._environment))
+        if slot is self._event:
+            slot.mark_ready()
+
+    def _serving_plan(self) -> dict[str, Any]:
+        settings, host_json = self._settings, self._host_json
+        timeout = host_json.function_timeout
+        share = max(1, settings.http_workers)
+        assert self._keys is not None
+        return {
+            "functions": http_functions(self._catalogue.result(), host_json),
+            "keys": self._keys.as_document(),
+            "grace_seconds": settings.grace_seconds,
+            "options": {
+                "body_limit_bytes": settings.body_limit_bytes,
+                "max_concurrent": _shared(host_json.max_concurrent_requests, share),
+                "max_outstanding": _shared(host_json.max_outstanding_requests, share),
+                "custom_headers": dict(host_json.custom_headers),
+                "cors_origins": list(settings.cors_origins),
+                "cors_credentials": settings.cors_credentials,
+                "enforce_keys": settings.enforce_keys,
+                "function_timeout_seconds": None if timeout is None else timeout.total_seconds(),
+                "homepage": not is_true(self._environment.get("AzureWebJobsDisableHomepage")),
+            },
+        }
+
+    def _emit(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        entry = next(entry for entry in self._catalogue.result() if entry.name == body["function"])
+        self._listeners.emitter.emit(entry, body["outputs"], body["values"])
+        return {}
+
+    def _answer_admin(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        if self._admin is None:
+            return {"status": 503, "document": None}
+        status, document = self._admin.answer(body["method"], body["path"], body["body"])
+        return {"status": status, "document": document}
+
+
+def http_functions(entries: Sequence[Entry], host_json: HostJson) -> list[dict[str, Any]]:
+    """Return what an HTTP worker must know of each HTTP function that may run."""
+    return [
+        {
+            "name": entry.name,
+            "template": full_template(host_json.route_prefix, entry.route),
+            "methods": list(entry.methods),
+            "level": entry.level,
+            "disabled": entry.disabled,
+        }
+        for entry in entries
+        if entry.runs and entry.kind == "httpTrigger"
+    ]
+
+
+def _shared(limit: int, workers: int) -> int:
+    return limit if limit <= 0 else max(1, limit // workers)
+
+
+def _answering(work: Any, body: dict[str, Any], answer: Answer) -> None:
+    try:
+        answer(work(body))
+    except Exception as error:  # noqa: BLE001 - the worker's caller must get an answer in any case
+        answer({"error": f"{type(error).__name__}: {error}"})
+
+
+def _bind(settings: HostSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform != "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.address, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"cannot listen on {settings.address}:{settings.port}: {error.strerror}; give another with --port"
+        ) from error
+    return listener

@@ -1,0 +1,41 @@
+"""The entry of a worker process: reads its boot line, splits off its keeper, then plays its role."""
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from funchost import keeper, logs
+
+_BOOT_LIMIT = 1 << 20
+
+
+def main() -> None:
+    """Run until the host says stop or is gone."""
+    boot = _read_boot_line()
+    keeper.split_off_worker()
+    logs.set_role(boot["role"])
+    logs.capture_standard_logging(boot.get("log_level"))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.path[:] = [boot["app_dir"], *[entry for entry in sys.path if entry not in ("", boot["app_dir"])]]
+    if boot["role"] == "http":
+        from funchost.http_worker import HttpWorker
+
+        HttpWorker(boot).run()
+    else:
+        from funchost.event_worker import EventWorker
+
+        EventWorker(boot).run()
+
+
+def _read_boot_line() -> dict[str, Any]:
+    """Read byte by byte: what follows on standard input belongs to the keeper."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte or len(line) > _BOOT_LIMIT:
+            os._exit(2)
+        line += byte
+    document: dict[str, Any] = json.loads(line)
+    return document
