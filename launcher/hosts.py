@@ -70,7 +70,7 @@ def _embedded(place: Place, port: int, address: str, why: str) -> HostChoice:
     return HostChoice(
         name="embedded host (funchost)",
         why=why,
-        command=tuple(str(word) for word in (venv_python(), *words, "--address", address)),
+        command=tuple(str(word) for word in (venv_python(), *words, "--host", address)),
         ready_seconds=EMBEDDED_READY_SECONDS,
     )
 

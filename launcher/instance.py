@@ -24,7 +24,7 @@ from launcher.main import wanted_ports
 from launcher.places import PROJECT_DIR, Place, venv_python
 from launcher.problems import EXIT_CODE, SetupProblem
 from launcher.roles import disabling_settings
-from launcher.watching import follow_preparation
+from launcher.watching import follow_preparation, last_words
 from shared.azurite import Azurite, AzuriteFailed, StorageAccount, start_azurite, wait_until_ready
 from shared.platform import (
     die_with_parent,
@@ -127,9 +127,8 @@ class Instance:
                 self._say(f"{choice.name}: {choice.why}")
                 return
             self._stop_host(grace_seconds=2)
-        raise SetupProblem(
-            f"The {choices[-1].name} did not become ready.", f"Its log says why: {self.place.logs / 'host.log'}"
-        )
+        log = self.place.logs / "host.log"
+        raise SetupProblem(f"The {choices[-1].name} did not become ready: {last_words(log)}.", f"Its log: {log}")
 
     def _start_host(self, choice: HostChoice) -> None:
         self.host_choice = choice

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from os import SEEK_END
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from launcher.problems import SetupProblem
 
 LINE_EVERY_PERCENT = 10.0
+LOOK_BACK_BYTES = 8192
 
 
 class _Bar:
@@ -32,7 +34,8 @@ class _Bar:
             self._console.print(f"· first model {percent:3.0f} % {step}", highlight=False)
 
     def close(self) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
 
 def follow_preparation(child: subprocess.Popen[bytes], console: Console, log: Path) -> dict[str, Any]:
@@ -59,3 +62,13 @@ def follow_preparation(child: subprocess.Popen[bytes], console: Console, log: Pa
     if result is None or code != 0:
         raise SetupProblem(f"The preparation ended with exit code {code}.", f"Its log says why: {log}")
     return result
+
+
+def last_words(log: Path) -> str:
+    """Return the last line of a log that is no JSON record, which is how a program says why it does not start."""
+    with log.open("rb") as stream:
+        stream.seek(0, SEEK_END)
+        stream.seek(max(0, stream.tell() - LOOK_BACK_BYTES))
+        lines = stream.read().decode(errors="replace").splitlines()
+    said = (line.strip() for line in reversed(lines))
+    return next((line.rstrip(".") for line in said if line and not line.startswith("{")), "it said nothing")

@@ -1,0 +1,129 @@
+"""Leftovers, roles, hosts and the instance's environment, each by itself."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher.asking import first_command
+from launcher.checks import clear_leftovers
+from launcher.environment import host_id, instance_environment
+from launcher.hosts import BUNDLE, BUNDLE_PATH_SETTING, host_choices
+from launcher.places import Place
+from launcher.preparation import ensure_administrator_key
+from launcher.problems import SetupProblem
+from launcher.roles import BACKGROUND_FUNCTIONS, disabling_settings
+from shared.azurite import StorageAccount
+from shared.platform import note_process
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(data_dir=tmp_path / "data")
+    made.run.mkdir(parents=True)
+    return made
+
+
+def test_only_the_very_process_that_was_left_over_is_ended(place: Place) -> None:
+    leftover, foreign = subprocess.Popen(SLEEPER), subprocess.Popen(SLEEPER)
+    try:
+        note_process(place.run / "azurite.json", leftover.pid)
+        note_process(place.run / "host.json", foreign.pid)
+        note = json.loads((place.run / "host.json").read_bytes())
+        (place.run / "host.json").write_text(json.dumps({**note, "identity": "of an earlier process"}))
+        assert clear_leftovers(place) == ["azurite"]
+        assert leftover.wait(timeout=5) != 0
+        assert foreign.poll() is None
+        assert list(place.run.glob("*.json")) == []
+    finally:
+        for process in (leftover, foreign):
+            process.kill()
+            process.wait()
+
+
+def test_an_account_is_made_once_and_is_its_owners_alone(place: Place) -> None:
+    first = StorageAccount.kept_in(place.storage_account)
+    assert StorageAccount.kept_in(place.storage_account) == first
+    assert first.name != "devstoreaccount1"
+    assert stat.S_IMODE(place.storage_account.stat().st_mode) == 0o600
+
+
+def test_a_damaged_account_file_is_named_rather_than_replaced(place: Place) -> None:
+    place.keys.mkdir()
+    place.storage_account.write_text("{}")
+    with pytest.raises(ValueError, match=r"storage\.json"):
+        StorageAccount.kept_in(place.storage_account)
+    assert place.storage_account.read_text() == "{}"
+
+
+def test_the_administrator_key_is_made_once(place: Place) -> None:
+    ensure_administrator_key(place)
+    first = place.administrator_key.read_bytes()
+    ensure_administrator_key(place)
+    assert place.administrator_key.read_bytes() == first
+    assert len(first.strip()) >= 43  # 32 bytes in base64
+    assert stat.S_IMODE(place.administrator_key.stat().st_mode) == 0o600
+
+
+def test_each_data_directory_has_a_host_id_of_its_own_that_the_host_accepts(tmp_path: Path) -> None:
+    ids = {host_id(tmp_path / name) for name in ("a", "b")}
+    assert len(ids) == 2
+    assert all(len(one) <= 32 and one == one.lower() for one in ids)
+
+
+def test_the_instances_storage_wins_at_its_start_and_the_callers_elsewhere(place: Place) -> None:
+    account = StorageAccount.kept_in(place.storage_account)
+    callers = {"AzureWebJobsStorage": "callers"}
+    started = instance_environment(place.data_dir, storage_ports=(1, 2, 3), base=callers)
+    assert started["AzureWebJobsStorage"] == account.connection_string((1, 2, 3))
+    assert instance_environment(place.data_dir, base=callers)["AzureWebJobsStorage"] == "callers"
+
+
+def test_every_function_of_the_app_has_its_role() -> None:
+    code = (
+        "import json, function_app\n"
+        "print(json.dumps({f.get_function_name(): f.get_trigger().type for f in function_app.app.get_functions()}))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    triggers = json.loads(answer.stdout)
+    background = {name for name, trigger in triggers.items() if trigger != "httpTrigger"}
+    assert background == BACKGROUND_FUNCTIONS
+    assert len(disabling_settings("inference", triggers)) == len(background)
+    assert len(disabling_settings("training", triggers)) == len(triggers) - len(background)
+    assert disabling_settings("all", triggers) == {}
+    assert disabling_settings("inference", triggers)["AzureWebJobs.sweep.Disabled"] == "true"
+
+
+def test_core_tools_are_chosen_only_with_their_bundle(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs, bundles = tmp_path / "programs", tmp_path / "bundles"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert [choice.name for choice in host_choices("auto", place, 1, "127.0.0.1")] == ["embedded host (funchost)"]
+    (programs / "func").write_text("#!/bin/sh\necho 4.9.0\n")
+    (programs / "func").chmod(0o755)
+    only = host_choices("auto", place, 1, "127.0.0.1")
+    assert len(only) == 1
+    assert "extension bundle" in only[0].why
+    with pytest.raises(SetupProblem, match="extension bundle"):
+        host_choices("core-tools", place, 1, "127.0.0.1")
+    (bundles / BUNDLE / "4.17.0").mkdir(parents=True)
+    monkeypatch.setenv(BUNDLE_PATH_SETTING, str(bundles))
+    first, second = host_choices("auto", place, 7099, "127.0.0.1")
+    assert first.command == ("func", "start", "--port", "7099", "--enableAuth", "--offline")
+    assert "not ready in 30 seconds" in second.why
+    assert [choice.why for choice in host_choices("embedded", place, 1, "127.0.0.1")] == ["as asked"]
+
+
+def test_the_line_to_try_is_a_prediction_where_there_is_an_item() -> None:
+    line = first_command("http://127.0.0.1:7071", "A-1")
+    assert line.endswith("""-d '{"items": [{"item_code": "A-1"}]}'""")
+    assert first_command("http://127.0.0.1:7071", None) == "curl http://127.0.0.1:7071/api/health"
