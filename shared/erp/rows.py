@@ -51,27 +51,40 @@ class TableRows:
             return self.empty(pl.String())
         return parsing.text(self.cells(field, names), null_tokens=(*self.source.null_tokens, *tokens), case=case)
 
-    def number(self, field: str, names: Sequence[str] | None, *, tokens: Sequence[str] = ()) -> pl.Series:
-        """Return a column as finite numbers; what is no number is counted and null."""
+    def number(
+        self, field: str, names: Sequence[str] | None, *, tokens: Sequence[str] = (), required: bool = False
+    ) -> pl.Series:
+        """Return a column as finite numbers; what is no number is counted and null, or its row is rejected."""
         if names is None:
             return self.empty(pl.Float64())
         cells = self.cells(field, names)
         values, bad = parsing.number(
             cells, null_tokens=(*self.source.null_tokens, *tokens), decimal_comma=self.source.decimal_comma
         )
-        self.note(bad, f"{field} is not a number", cells)
+        self._judge(field, values, bad, cells, "a number", required=required)
         return values
 
-    def day(self, field: str, names: Sequence[str] | None, *, tokens: Sequence[str] = ()) -> pl.Series:
-        """Return a column as days; what fits no date format is counted and null."""
+    def day(
+        self, field: str, names: Sequence[str] | None, *, tokens: Sequence[str] = (), required: bool = False
+    ) -> pl.Series:
+        """Return a column as days; what fits no date format is counted and null, or its row is rejected."""
         if names is None:
             return self.empty(pl.Date())
         cells = self.cells(field, names)
         days, bad = parsing.day(
             cells, null_tokens=(*self.source.null_tokens, *tokens), formats=self.source.date_formats
         )
-        self.note(bad, f"{field} is not a date", cells)
+        self._judge(field, days, bad, cells, "a date", required=required)
         return days
+
+    def _judge(
+        self, field: str, values: pl.Series, bad: pl.Series, cells: pl.Series, kind: str, *, required: bool
+    ) -> None:
+        if required:
+            self.reject(bad, f"{field} is not {kind}", cells)
+            self.reject(values.is_null(), f"{field} is missing")
+        else:
+            self.note(bad, f"{field} is not {kind}", cells)
 
     def flag(self, field: str, names: Sequence[str] | None, *, yes: Sequence[str], no: Sequence[str]) -> pl.Series:
         """Return a column as true or false; what is neither is counted and null."""

@@ -12,6 +12,7 @@ from shared.erp.rows import TableRows
 from shared.erp.source import Folder
 from shared.erp.units import factor
 
+_LARGEST_SEQUENCE = 2**31 - 1
 ONLY_ROUTING = "1"  # the routing number of a source that keeps one routing an item
 
 
@@ -98,8 +99,7 @@ def read_routings(
     at = mapping.columns
     codes = source.item_codes(at.item_code)
     source.reject(~codes.is_in(known_items.implode()), "item_code is unknown")
-    sequence = _sequence(source, at.sequence)
-    source.reject(sequence.is_null(), "sequence is missing")
+    sequence = _sequence(source, at.sequence, required=True)
     operation = source.text("operation_code", at.operation_code)
     source.reject(operation.is_null(), "operation_code is empty")
     factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
@@ -128,10 +128,10 @@ def read_routings(
     return rows.drop_duplicates(routings, key, table="routings", reason="the step is repeated", issues=issues)
 
 
-def _sequence(source: TableRows, names: tuple[str, ...] | None) -> pl.Series:
-    values = source.number("sequence", names)
-    odd = ((values != values.round(0)) | (values < 0) | (values > 2**31 - 1)).fill_null(value=False)
-    source.note(odd, "sequence is not a whole number", values)
+def _sequence(source: TableRows, names: tuple[str, ...] | None, *, required: bool = False) -> pl.Series:
+    values = source.number("sequence", names, required=required)
+    odd = ((values != values.round(0)) | (values < 0) | (values > _LARGEST_SEQUENCE)).fill_null(value=False)
+    (source.reject if required else source.note)(odd, "sequence is not a whole number", values)
     return values.set(odd, None).cast(pl.Int32)
 
 
@@ -156,10 +156,8 @@ def read_work_results(
     source.reject(~codes.is_in(known_items.implode()), "item_code is unknown")
     operation = source.text("operation_code", at.operation_code)
     source.reject(operation.is_null(), "operation_code is empty")
-    reported = source.day("reported_at", at.reported_at)
-    source.reject(reported.is_null(), "reported_at is missing")
-    quantity = source.number("quantity", at.quantity)
-    source.reject(quantity.is_null(), "quantity is missing")
+    reported = source.day("reported_at", at.reported_at, required=True)
+    quantity = source.number("quantity", at.quantity, required=True)
     source.reject(quantity <= 0, "quantity is not positive", quantity)
     bad_quantity = source.number("bad_quantity", at.bad_quantity)
     source.note(bad_quantity < 0, "bad_quantity is negative", bad_quantity)
@@ -168,7 +166,7 @@ def read_work_results(
     columns = {
         "item_code": codes,
         "routing_no": source.text("routing_no", at.routing_no),
-        "sequence": source.empty(pl.Int32()) if at.sequence is None else _sequence(source, at.sequence),
+        "sequence": _sequence(source, at.sequence),
         "operation_code": operation,
         "resource_code": source.text("resource_code", at.resource_code),
         "order_no": source.text("order_no", at.order_no),
@@ -187,10 +185,10 @@ def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Serie
     at = mapping.columns
     factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
     setup = rows.in_canonical_unit(source.number("setup_minutes", at.setup_minutes), factors)
-    run = rows.in_canonical_unit(source.number("run_minutes", at.run_minutes), factors)
+    run = rows.in_canonical_unit(source.number("run_minutes", at.run_minutes, required=True), factors)
     if mapping.run_time == "per_unit":
         run = run * quantity
-    source.reject(run.is_null(), "run_minutes is missing")
+    source.reject(run.is_null(), "run_minutes is in an unknown unit")
     source.reject(run < 0, "run_minutes is negative", run)
     source.reject(setup < 0, "setup_minutes is negative", setup)
     return setup, run
