@@ -2,6 +2,8 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,10 @@ from shared.registry.manifest import (
     canonical_bytes,
     format_time,
     parse_manifest,
+    read_manifest_file,
 )
 from shared.registry.signing import Keys
-from shared.registry.verify import GOLDEN_NAME, current_runtime, hash_file
+from shared.registry.verify import GOLDEN_NAME, check_files, current_runtime, hash_file
 from shared.registry.versions import check_version_name
 
 if TYPE_CHECKING:
@@ -31,6 +34,17 @@ log = structlog.get_logger()
 
 GOLDEN_QUESTIONS = 64
 GOLDEN_SEED = 20260131
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Making:
+    """What the model itself does not know about this package."""
+
+    version: str
+    job_id: str | None
+    parent: str | None
+    metrics: Mapping[str, Any]
+    at: datetime
 
 
 def build_package(
@@ -52,12 +66,13 @@ def build_package(
     from shared.prediction.package import save_model
 
     check_version_name(version)
+    making = _Making(version=version, job_id=job_id, parent=parent, metrics=metrics or {}, at=clock())
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".partial"))
     try:
         saved = save_model(model, staging)
         write_golden(model, staging, count=GOLDEN_QUESTIONS, seed=GOLDEN_SEED)
-        manifest = keys.sign(_describe(staging, saved, version, job_id, parent, metrics, clock))
+        manifest = keys.sign(_describe(model, staging, saved, making))
         data = manifest.to_bytes()
         parse_manifest(data)
         write_atomically(staging / MANIFEST_NAME, data)
@@ -77,9 +92,6 @@ def build_package(
 
 def sign_folder(folder: Path, keys: Keys) -> Manifest:
     """Sign a package folder's manifest with this instance's key, in place of any signature it has."""
-    from shared.registry.manifest import read_manifest_file
-    from shared.registry.verify import check_files
-
     manifest = parse_manifest(read_manifest_file(folder))
     check_files(folder, manifest)
     signed = keys.sign(manifest)
@@ -87,37 +99,29 @@ def sign_folder(folder: Path, keys: Keys) -> Manifest:
     return signed
 
 
-def _describe(
-    folder: Path,
-    saved: Mapping[str, Any],
-    version: str,
-    job_id: str | None,
-    parent: str | None,
-    metrics: Mapping[str, Any] | None,
-    clock: Clock,
-) -> Manifest:
+def _describe(model: "RoutingModel", folder: Path, saved: Mapping[str, Any], made: "_Making") -> Manifest:
     document = {
         "schema_version": SCHEMA_VERSION,
-        "version": version,
-        "created_at": format_time(clock()),
-        "model_kind": saved["model_kind"],
+        "version": made.version,
+        "created_at": format_time(made.at),
+        "model_kind": model.model_kind,
         "artifacts": [artifact.model_dump() for artifact in _artifacts(folder, saved["roles"])],
         "runtime": current_runtime().model_dump(),
-        "training": _training(saved, job_id, parent).model_dump(),
-        "metrics": {**saved.get("metrics", {}), **(metrics or {})},
+        "training": _training(model, saved, made).model_dump(),
+        "metrics": {**saved["metrics"], **made.metrics},
     }
     canonical_bytes(document)  # a figure that is not a number stops here, not at the reader
     return Manifest.model_validate(document)
 
 
-def _training(saved: Mapping[str, Any], job_id: str | None, parent: str | None) -> Training:
+def _training(model: "RoutingModel", saved: Mapping[str, Any], made: "_Making") -> Training:
     return Training(
-        profile=saved["profile"],
-        fingerprint=saved["fingerprint"],
-        data_as_of=format_time(saved["data_as_of"]),
-        rows=saved["rows"],
-        job_id=job_id,
-        parent=parent,
+        profile=model.profile,
+        fingerprint=model.fingerprint,
+        data_as_of=format_time(model.data_as_of),
+        rows=saved["training_rows"],
+        job_id=made.job_id,
+        parent=made.parent,
     )
 
 

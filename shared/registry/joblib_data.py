@@ -11,11 +11,15 @@ Memory is bounded by the file: nothing is reserved before its bytes are known to
 
 import re
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+MAX_INFLATED_BYTES = 512 * 1024**2
+
+_ZLIB = b"\x78"
 _STOP = ord(".")
 _SHORT_TEXT = 0x8C
 _MEMOIZE = 0x94
@@ -384,11 +388,24 @@ def _table_of_actions() -> list[Callable[[_Machine], None] | None]:
 _ACTIONS = _table_of_actions()
 
 
-def decode_joblib(data: bytes) -> Any:
-    """Return the plain data of an uncompressed joblib file; Unsafe for anything else. Arrays are read-only views."""
+def decode_joblib(data: bytes, *, most_bytes: int = MAX_INFLATED_BYTES) -> Any:
+    """Return the plain data of a joblib file, with arrays as read-only views; Unsafe for anything else.
+
+    A file may be compressed with zlib, joblib's own choice, and may then inflate to `most_bytes`.
+    """
     try:
-        return _Machine(data).run()
+        return _Machine(_inflated(data, most_bytes) if data[:1] == _ZLIB else data).run()
     except Unsafe:
         raise
-    except (IndexError, KeyError, ValueError, TypeError, struct.error, MemoryError) as fault:
+    except (IndexError, KeyError, ValueError, TypeError, struct.error, zlib.error, MemoryError) as fault:
         raise Unsafe(f"it is damaged ({type(fault).__name__}: {fault})") from fault
+
+
+def _inflated(data: bytes, most_bytes: int) -> bytes:
+    stream = zlib.decompressobj()
+    plain = stream.decompress(data, most_bytes)
+    if not stream.eof:
+        raise Unsafe(f"it is cut off, or inflates to more than {most_bytes} bytes")
+    if stream.unused_data:
+        raise Unsafe("something follows after the end of the compressed data")
+    return plain

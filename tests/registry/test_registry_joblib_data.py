@@ -1,10 +1,7 @@
 """Reading joblib files: own data comes back whole, and whatever could run is refused before it does."""
 
 import ast
-import bz2
-import gzip
 import io
-import lzma
 import os
 import pickle
 import random
@@ -180,12 +177,41 @@ def test_the_canary_would_sing_in_the_ordinary_reader(tmp_path: Path) -> None:
     assert canary.exists()
 
 
-@pytest.mark.parametrize("squeeze", [zlib.compress, gzip.compress, bz2.compress, lzma.compress])
-def test_compressed_files_are_refused_unopened(squeeze: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("level", [1, 3, 9])
+def test_a_file_compressed_by_joblib_is_read(level: int) -> None:
+    value = {**PLAIN, "arrays": ARRAYS}
+    read = decode_joblib(dumped(value, compress=level))
+    assert read["nested"] == PLAIN["nested"]
+    for expected, found in zip(ARRAYS, read["arrays"], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("method", ["gzip", "bz2", "lzma", "xz"])
+def test_other_compressions_are_refused_unopened(method: str) -> None:
     with pytest.raises(Unsafe):
-        decode_joblib(squeeze(dumped(PLAIN)))
-    with pytest.raises(Unsafe):
-        decode_joblib(squeeze(b"\0" * 10_000_000))
+        decode_joblib(dumped(PLAIN, compress=(method, 3)))
+
+
+def test_a_compressed_file_cannot_hide_anything(tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    for evil in attacks(canary).values():
+        with pytest.raises(Unsafe):
+            decode_joblib(dumped([np.arange(4), evil], compress=3))
+    assert not canary.exists()
+
+
+def test_what_inflates_beyond_the_limit_is_refused() -> None:
+    bomb = zlib.compress(dumped(np.zeros(1_000_000)))
+    with pytest.raises(Unsafe, match="inflates"):
+        decode_joblib(bomb, most_bytes=1_000_000)
+    assert decode_joblib(bomb, most_bytes=9_000_000).shape == (1_000_000,)
+
+
+def test_damaged_compression_is_refused() -> None:
+    good = dumped(PLAIN, compress=3)
+    for bad in (good[:-1], good + b"x", good[:20] + b"\0" + good[21:], b"\x78", b"\x78\x9c"):
+        with pytest.raises(Unsafe):
+            decode_joblib(bad)
 
 
 def op(*parts: bytes | int) -> bytes:

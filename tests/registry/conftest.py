@@ -1,0 +1,95 @@
+"""One small real model, fitted once, and instances of the registry around it."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from shared.configuration import default_configuration
+from shared.database.alerts import Alerts
+from shared.database.engine import make_engine, migrate
+from shared.database.models import ModelVersions
+from shared.database.work import WorkRows
+from shared.erp.demo import generate_demo
+from shared.erp.extract import extract
+from shared.erp.profiles import load_profile
+from shared.prediction.fit import fit_model
+from shared.prediction.model import RoutingModel
+from shared.registry.build import build_package
+from shared.registry.installation import Installer
+from shared.registry.lifecycle import Lifecycle
+from shared.registry.serving import Serving
+from shared.registry.signing import Keys
+from shared.registry.store import ModelStore
+from shared.settings import Settings
+from tests.registry.registry_support import Clock, Instance
+
+DEMO_DAY = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> RoutingModel:
+    """A model of 150 demo items."""
+    folder = tmp_path_factory.mktemp("demo")
+    generate_demo(folder / "source", items=150, seed=7)
+    snapshot = extract(load_profile("demo"), folder / "source", folder / "snapshots", now=DEMO_DAY)
+    return fit_model(snapshot, default_configuration())
+
+
+@pytest.fixture(scope="session")
+def shared_keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Keys that signed the package below; tests read them and change nothing."""
+    keys = Keys(tmp_path_factory.mktemp("keys"))
+    keys.ensure()
+    return keys
+
+
+@pytest.fixture(scope="session")
+def built(model: RoutingModel, shared_keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A signed package folder named `pilot`; tests copy it and leave it as it is."""
+    folder = tmp_path_factory.mktemp("built") / "pilot"
+    build_package(model, folder, version="pilot", keys=shared_keys, job_id="job_1", metrics={"mae": 1.5})
+    return folder
+
+
+@pytest.fixture
+def package(built: Path, tmp_path: Path) -> Path:
+    """A copy of the package that a test may damage."""
+    return Path(shutil.copytree(built, tmp_path / "incoming" / "pilot"))
+
+
+@pytest.fixture
+def instance(tmp_path: Path, model: RoutingModel, shared_keys: Keys) -> Iterator[Instance]:
+    """A fresh instance that trusts the session's signing key."""
+    settings = Settings(data_dir=tmp_path / "data", active_poll_seconds=0.05)
+    migrate(settings.database)
+    engine = make_engine(settings.database)
+    clock = Clock()
+    versions, alerts = ModelVersions(engine, clock), Alerts(engine, clock)
+    keys = Keys(settings.keys)
+    keys.trust(shared_keys.ensure().public, label="test")
+
+    def build(version: str) -> Path:
+        folder = tmp_path / "builds" / version
+        build_package(model, folder, version=version, keys=shared_keys)
+        return folder
+
+    serving = Serving(settings, versions, alerts, keys=keys)
+    yield Instance(
+        settings=settings,
+        engine=engine,
+        clock=clock,
+        keys=keys,
+        versions=versions,
+        alerts=alerts,
+        work=WorkRows(engine, clock=clock),
+        store=ModelStore(settings.models),
+        installer=Installer(settings, engine, keys=keys, clock=clock),
+        lifecycle=Lifecycle(settings, versions, keys=keys),
+        serving=serving,
+        build=build,
+    )
+    serving.stop()
+    engine.dispose()

@@ -1,0 +1,221 @@
+"""Installing, activating, going back, and the repair of what a crash left."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from shared.database.tables import VersionState
+from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
+from shared.registry.manifest import MANIFEST_NAME
+from shared.registry.repair import MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
+from shared.registry.verify import CHECKS
+from tests.registry.registry_support import Instance
+
+
+def repair(instance: Instance) -> RepairReport:
+    return Repair(instance.settings, instance.engine, instance.alerts, keys=instance.keys, clock=instance.clock).run()
+
+
+def open_alerts(instance: Instance, kind: str) -> list[str]:
+    return [alert.subject for alert in instance.alerts.list(state="open", kind=kind)[0]]
+
+
+def damage(instance: Instance, version: str) -> None:
+    path = instance.store.folder(version) / "metrics.json"
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+# ------------------------------------------------------------------------------------------------------- installing
+
+
+def test_a_local_package_becomes_a_pending_version_and_stays_where_it_was(instance: Instance) -> None:
+    folder = instance.build("first")
+    row = instance.installer.register_local(folder, actor="ada", reason="pilot")
+    assert (row.version, row.state) == ("first", VersionState.PENDING)
+    assert row.manifest_sha256 == instance.store.manifest_sha256("first")
+    assert [(event.actor, event.to_state, event.reason) for event in instance.versions.events("first")] == [
+        ("ada", "pending", "pilot")
+    ]
+    assert (folder / MANIFEST_NAME).is_file()
+    assert not any(instance.settings.quarantine.iterdir())
+
+
+def test_registering_the_same_package_twice_is_the_same_as_once(instance: Instance) -> None:
+    folder = instance.build("first")
+    first = instance.installer.register_local(folder, actor="ada", reason="pilot")
+    again = instance.installer.register_local(folder, actor="bob", reason="again")
+    assert again == first
+    assert len(instance.versions.events("first")) == 1
+
+
+def test_another_package_under_a_taken_name_is_refused_and_the_installed_one_untouched(instance: Instance) -> None:
+    instance.install("first")
+    before = instance.store.manifest_sha256("first")
+    shutil.rmtree(instance.settings.data_dir.parent / "builds")
+    with pytest.raises(Conflict, match="not touched"):
+        instance.installer.register_local(instance.build("first"), actor="ada", reason="other")
+    assert instance.store.manifest_sha256("first") == before
+    assert not any(instance.settings.quarantine.iterdir())
+
+
+def test_a_name_that_differs_in_case_only_is_refused(instance: Instance) -> None:
+    (instance.settings.models / "First").mkdir(parents=True)
+    with pytest.raises(Conflict, match="case"):
+        instance.install("first")
+
+
+def test_a_damaged_local_package_installs_nothing(instance: Instance) -> None:
+    folder = instance.build("first")
+    (folder / "metrics.json").write_text("{}")
+    with pytest.raises(PackageRejected):
+        instance.installer.register_local(folder, actor="ada", reason="pilot")
+    assert instance.store.names() == []
+    assert instance.versions.find("first") is None
+    assert not any(instance.settings.quarantine.iterdir())
+
+
+def test_free_names_avoid_rows_and_folders(instance: Instance) -> None:
+    (instance.settings.models / "pilot").mkdir(parents=True)
+    assert instance.installer.free_version_name("pilot") == "pilot_2"
+    instance.install("pilot_2")
+    assert instance.installer.free_version_name("pilot") not in {"pilot", "pilot_2"}
+    assert instance.installer.free_version_name() == "version_20260201_120000"
+
+
+# ------------------------------------------------------------------------------------------------------- activating
+
+
+def test_activation_and_rollback_leave_exactly_one_active_version_and_its_history(instance: Instance) -> None:
+    for version in ("first", "second"):
+        instance.install(version)
+    instance.lifecycle.activate("first", actor="ada", reason="start")
+    instance.lifecycle.activate("second", actor="ada", reason="better", expected_active="first")
+    row = instance.lifecycle.rollback(actor="bob", reason="worse after all")
+    assert row.version == "first"
+    active = instance.versions.active()
+    assert active is not None
+    assert active.version == "first"
+    assert instance.versions.get("second").state == VersionState.RETIRED
+    history = instance.lifecycle.lineage("first")["events"]
+    assert [(event["to_state"], event["actor"]) for event in history] == [
+        ("pending", "test"), ("active", "ada"), ("retired", "ada"), ("active", "bob"),
+    ]  # fmt: skip
+
+
+def test_a_version_whose_folder_was_damaged_is_not_activated(instance: Instance) -> None:
+    instance.install("first")
+    damage(instance, "first")
+    with pytest.raises(PackageRejected) as caught:
+        instance.lifecycle.activate("first", actor="ada", reason="start")
+    assert caught.value.facts["check"] == "files"
+    assert instance.versions.get("first").state == VersionState.PENDING
+
+
+def test_a_folder_exchanged_for_another_good_package_is_not_activated(instance: Instance) -> None:
+    instance.install("first")
+    shutil.rmtree(instance.settings.data_dir.parent / "builds")
+    shutil.rmtree(instance.store.folder("first"))
+    shutil.copytree(instance.build("first"), instance.store.folder("first"))
+    with pytest.raises(PackageRejected, match="another package"):
+        instance.lifecycle.activate("first", actor="ada", reason="start")
+
+
+def test_a_damaged_previous_version_is_not_gone_back_to(instance: Instance) -> None:
+    for version in ("first", "second"):
+        instance.install(version)
+        instance.lifecycle.activate(version, actor="ada", reason="start")
+    damage(instance, "first")
+    with pytest.raises(PackageRejected):
+        instance.lifecycle.rollback(actor="ada", reason="back")
+    active = instance.versions.active()
+    assert active is not None
+    assert active.version == "second"
+
+
+def test_a_rejected_version_cannot_be_activated_and_an_active_one_not_rejected(instance: Instance) -> None:
+    for version in ("first", "second"):
+        instance.install(version)
+    instance.lifecycle.reject("first", actor="ada", reason="wrong data")
+    with pytest.raises(Conflict) as caught:
+        instance.lifecycle.activate("first", actor="ada", reason="start")
+    assert caught.value.facts["state"] == VersionState.REJECTED
+    instance.lifecycle.activate("second", actor="ada", reason="start")
+    with pytest.raises(Conflict):
+        instance.lifecycle.reject("second", actor="ada", reason="no")
+
+
+def test_changes_need_a_reason_an_existing_version_and_the_expected_one(instance: Instance) -> None:
+    instance.install("first")
+    with pytest.raises(InvalidInput):
+        instance.lifecycle.activate("first", actor="ada", reason="  ")
+    with pytest.raises(NotFound):
+        instance.lifecycle.activate("none", actor="ada", reason="start")
+    with pytest.raises(Conflict):
+        instance.lifecycle.activate("first", actor="ada", reason="start", expected_active="other")
+    with pytest.raises(Conflict, match="No version served before"):
+        instance.lifecycle.rollback(actor="ada", reason="back")
+    assert instance.versions.active() is None
+
+
+def test_a_dry_run_names_the_first_check_that_would_fail(instance: Instance) -> None:
+    instance.install("first")
+    good = instance.lifecycle.verify("first")
+    assert good["ok"]
+    assert [check["check"] for check in good["checks"]] == list(CHECKS)
+    damage(instance, "first")
+    bad = instance.lifecycle.verify("first")
+    assert not bad["ok"]
+    assert [check["ok"] for check in bad["checks"]] == [True, True, False, None, None, None]
+    assert "metrics.json" in bad["checks"][2]["detail"]
+    shutil.rmtree(instance.store.folder("first"))
+    assert not instance.lifecycle.verify("first")["ok"]
+    with pytest.raises(NotFound):
+        instance.lifecycle.verify("none")
+    json.dumps([good, bad])
+
+
+def test_lineage_tells_the_training_and_the_ancestors(instance: Instance) -> None:
+    instance.install("first")
+    line = instance.lifecycle.lineage("first")
+    assert line["training"]["profile"] == "demo"
+    assert line["ancestors"] == []
+    with pytest.raises(NotFound):
+        instance.lifecycle.lineage("none")
+    json.dumps(line)
+
+
+# ----------------------------------------------------------------------------------------------------------- repair
+
+
+def test_a_folder_installed_before_a_crash_gets_its_row(instance: Instance) -> None:
+    shutil.copytree(instance.build("first"), instance.store.folder("first"))
+    assert repair(instance).adopted == ["first"]
+    assert instance.versions.get("first").state == VersionState.PENDING
+    assert instance.versions.events("first")[0].actor == "repair"
+    assert repair(instance) == RepairReport()
+
+
+def test_a_bad_or_legacy_folder_is_reported_and_never_adopted(instance: Instance) -> None:
+    shutil.copytree(instance.build("first"), instance.store.folder("first"))
+    damage(instance, "first")
+    (instance.settings.models / "legacy").mkdir()
+    (instance.settings.models / "legacy" / "encoder.joblib").write_bytes(b"\x80\x04N.")
+    (instance.settings.models / "Strange Name").mkdir()
+    report = repair(instance)
+    assert report.adopted == []
+    assert set(report.refused) == {"first", "legacy", "Strange Name"}
+    assert sorted(open_alerts(instance, UNKNOWN_FOLDER)) == ["Strange Name", "first", "legacy"]
+    assert instance.versions.list()[1] == 0
+
+
+def test_a_missing_folder_raises_an_alert_until_it_is_back(instance: Instance, tmp_path: Path) -> None:
+    instance.install("first")
+    folder = instance.store.folder("first")
+    shutil.move(folder, tmp_path / "away")
+    assert repair(instance).missing == ["first"]
+    assert open_alerts(instance, MISSING_FOLDER) == ["first"]
+    shutil.move(tmp_path / "away", folder)
+    assert repair(instance) == RepairReport()
+    assert open_alerts(instance, MISSING_FOLDER) == []

@@ -1,0 +1,176 @@
+"""Serving: the active version answers, exchanges happen beside the requests, a bad version changes nothing."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from shared.errors import NoActiveModel
+from shared.prediction.answers import ItemQuery
+from shared.prediction.model import RoutingModel
+from shared.registry.serving import ALERT_KIND, Serving
+from tests.registry.registry_support import Instance
+
+POLL_SECONDS = 0.05
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Return after how many seconds `condition` held."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, "it did not happen in time"
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+def activate(instance: Instance, *versions: str) -> None:
+    for version in versions:
+        instance.install(version)
+        instance.lifecycle.activate(version, actor="test", reason="a test")
+
+
+def damage(instance: Instance, version: str) -> None:
+    path = instance.store.folder(version) / "metrics.json"
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+def alerts(instance: Instance) -> list[tuple[str, int]]:
+    return [(alert.subject, alert.count) for alert in instance.alerts.list(state="open", kind=ALERT_KIND)[0]]
+
+
+def test_without_an_active_version_the_error_says_what_to_do(instance: Instance) -> None:
+    with pytest.raises(NoActiveModel) as caught:
+        instance.serving.active()
+    assert "manage.py" in str(caught.value.remedy)
+    assert instance.serving.status()["ready"] is False
+
+
+def test_the_active_version_is_loaded_at_its_first_use_without_a_watcher(
+    instance: Instance, model: RoutingModel
+) -> None:
+    activate(instance, "first")
+    served = instance.serving.active()
+    assert served.version == "first"
+    assert instance.serving.active() is served
+    query = ItemQuery(item_code=model.search_items("", limit=1, offset=0)[0][0]["item_code"])
+    assert served.model.predict([query]) == model.predict([query])
+    status = instance.serving.status()
+    assert (status["active_version"], status["serving_version"]) == ("first", "first")
+    assert status["manifest_check"] == "passed"
+    assert status["watching"] is False
+    json.dumps(status)
+
+
+def test_the_watcher_follows_activation_and_rollback(instance: Instance) -> None:
+    activate(instance, "first")
+    instance.serving.start()
+    assert instance.serving.ensure_loaded(5).version == "first"
+    held = instance.serving.active()
+    activate(instance, "second")
+    wait_for(lambda: instance.serving.active().version == "second", 5)
+    assert held.version == "first", "a request that began before keeps its model"
+    instance.lifecycle.rollback(actor="test", reason="back")
+    wait_for(lambda: instance.serving.active().version == "first", 5)
+
+
+def test_requests_never_fail_and_never_see_two_versions_while_versions_change(
+    instance: Instance, model: RoutingModel
+) -> None:
+    activate(instance, "first", "second")
+    instance.serving.start()
+    instance.serving.ensure_loaded(5)
+    query = ItemQuery(item_code=model.search_items("", limit=1, offset=0)[0][0]["item_code"])
+    expected = model.predict([query])
+    stop, faults, seen = threading.Event(), list[BaseException](), set[str]()
+
+    def ask() -> None:
+        try:
+            while not stop.is_set():
+                served = instance.serving.active()
+                assert served.model.predict([query]) == expected
+                assert served.manifest.version == served.version
+                seen.add(served.version)
+        except BaseException as fault:  # noqa: BLE001 - told below
+            faults.append(fault)
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
+    for client in clients:
+        client.start()
+    for number in range(4):
+        wanted = ("first", "second")[number % 2]
+        instance.lifecycle.activate(wanted, actor="test", reason="to and fro")
+        wait_for(lambda wanted=wanted: instance.serving.active().version == wanted)  # type: ignore[misc]
+    stop.set()
+    for client in clients:
+        client.join()
+    assert faults == []
+    assert seen == {"first", "second"}
+
+
+def test_a_broken_new_version_leaves_the_old_one_serving_and_alerts_once(instance: Instance) -> None:
+    activate(instance, "first")
+    instance.serving.ensure_loaded(1)
+    activate(instance, "second")
+    damage(instance, "second")
+    instance.serving.start()
+    wait_for(lambda: instance.serving.status()["last_error"] is not None)
+    time.sleep(POLL_SECONDS * 8)
+    assert instance.serving.active().version == "first"
+    assert alerts(instance) == [("second", 1)]
+    status = instance.serving.status()
+    assert status["manifest_check"] == "failed"
+    assert (status["active_version"], status["serving_version"]) == ("second", "first")
+
+
+def test_the_alert_closes_when_a_good_version_serves_again(instance: Instance) -> None:
+    activate(instance, "first")
+    instance.serving.ensure_loaded(1)
+    activate(instance, "second")
+    damage(instance, "second")
+    instance.serving.refresh()
+    assert alerts(instance) == [("second", 1)]
+    instance.lifecycle.rollback(actor="test", reason="back")
+    instance.serving.refresh()
+    assert alerts(instance) == []
+    assert instance.serving.status()["last_error"] is None
+
+
+def test_a_process_that_starts_on_a_broken_version_says_which(instance: Instance) -> None:
+    activate(instance, "first")
+    damage(instance, "first")
+    with pytest.raises(NoActiveModel, match="first") as caught:
+        instance.serving.active()
+    assert "rollback" in str(caught.value.remedy)
+
+
+def test_a_repaired_version_is_served_without_another_activation(instance: Instance) -> None:
+    activate(instance, "first")
+    path = instance.store.folder("first") / "metrics.json"
+    good = path.read_bytes()
+    path.write_bytes(b"{}")
+    instance.serving.start()
+    wait_for(lambda: instance.serving.status()["last_error"] is not None)
+    path.write_bytes(good)
+    assert instance.serving.ensure_loaded(10).version == "first"
+    assert alerts(instance) == []
+
+
+def test_waiting_for_a_model_ends_in_time(instance: Instance) -> None:
+    started = time.monotonic()
+    with pytest.raises(NoActiveModel):
+        instance.serving.ensure_loaded(0.3)
+    assert 0.3 <= time.monotonic() - started < 3
+
+
+def test_two_processes_follow_one_registry(instance: Instance) -> None:
+    other = Serving(instance.settings, instance.versions, instance.alerts, keys=instance.keys)
+    activate(instance, "first")
+    for serving in (instance.serving, other):
+        serving.start()
+        serving.ensure_loaded(5)
+    activate(instance, "second")
+    wait_for(lambda: instance.serving.active().version == other.active().version == "second", 5)
+    other.stop()
+    assert other.status()["watching"] is False
