@@ -226,7 +226,7 @@ class BlobScanner:
                     continue
                 for function in functions:
                     if function.path.match(blob.name) is not None:
-                        all_done &= self._notice(data, function, blob)
+                        all_done &= self._notice(function, blob)
                 newest = max(newest, blob.last_modified)
                 if self._state.stopping.is_set():
                     return
@@ -235,7 +235,7 @@ class BlobScanner:
         if all_done and newest > since:
             info.write(newest)
 
-    def _notice(self, data: Storage, function: BlobFunction, blob: BlobProperties) -> bool:
+    def _notice(self, function: BlobFunction, blob: BlobProperties) -> bool:
         message = {
             "Type": "BlobTrigger",
             "FunctionId": function.id,

@@ -16,7 +16,8 @@ from funchost.timespan import parse_timespan
 OVERRIDE_PREFIX = "AzureFunctionsJobHost__"
 _UNTOUCHED = {  # read by the real host, without meaning here
     "version", "logging", "extensionbundle", "watchdirectories", "watchfiles", "healthmonitor", "applicationinsights",
-    "aggregator", "retry", "concurrency", "telemetrymode", "customhandler", "manageddependency", "sendcanceledinvocationstoworker",
+    "aggregator", "retry", "concurrency", "telemetrymode", "customhandler", "manageddependency",
+    "sendcanceledinvocationstoworker",
 }  # fmt: skip
 _UNTOUCHED_DEEP = {"extensions.http.hsts", "extensions.http.dynamicthrottlesenabled"}
 
@@ -127,7 +128,8 @@ def read_host_json(app_dir: Path, environment: Mapping[str, str]) -> HostJson:
     """Read `host.json` of an app, put `AzureFunctionsJobHost__a__b` settings over it and check every known key.
 
     Raises:
-        ConfigurationError: the file is missing or no JSON, the version is not "2.0", or a value has a wrong type or range.
+        ConfigurationError: the file is missing or no JSON, its version is not "2.0", or a value has a wrong type or
+            range.
     """
     path = app_dir / "host.json"
     document = _load(path)

@@ -30,6 +30,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 HostCall = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+_KILL_GRACE_SECONDS = 2.0
 _HOMEPAGE = (
     b"<!DOCTYPE html><html><head><title>Function host</title></head>"
     b"<body><h1>Your function app is up and running</h1></body></html>"
@@ -283,21 +284,27 @@ class HttpServer:
             headers.append((b"access-control-allow-headers", names.encode("latin-1")))
         return headers
 
-    async def watch_time_outs(self) -> None:
-        """End this process, 2 s after logging why, when an invocation outlives functionTimeout; the host starts another."""
+    def watch_time_outs(self) -> None:
+        """End this process when an invocation outlives functionTimeout; the host starts another.
+
+        On a thread of its own, because the function may be what blocks the event loop.
+        """
         limit = self._options.function_timeout_seconds
         while limit is not None:
-            await asyncio.sleep(min(limit / 4, 1.0))
+            time.sleep(min(limit / 4, 1.0))
             now = time.monotonic()
-            late = [running for running in self.running.values() if now - running.started > limit]
-            if not late:
-                continue
+            late = [running for running in list(self.running.values()) if now - running.started > limit]
             for running in late:
                 logs.error(
-                    "function.timed_out", function=running.function, invocation_id=running.invocation_id, trigger="http",
-                    timeout_seconds=limit, outcome="failed",
-                )  # fmt: skip
-            await asyncio.sleep(2)
+                    "function.timed_out",
+                    function=running.function,
+                    invocation_id=running.invocation_id,
+                    trigger="http",
+                    timeout_seconds=limit,
+                    outcome="failed",
+                )
+            if late:
+                time.sleep(_KILL_GRACE_SECONDS)
             if any(running.invocation_id in self.running for running in late):
                 os._exit(70)
 

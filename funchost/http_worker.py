@@ -5,6 +5,7 @@ import base64
 import gc
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,12 +60,11 @@ class HttpWorker(WorkerBase):
         )
         config.app = application
         self._server = uvicorn.Server(config)
-        watcher = asyncio.create_task(application.watch_time_outs())
+        threading.Thread(target=application.watch_time_outs, name="time-outs", daemon=True).start()
         announcer = asyncio.create_task(self._announce(self._server))
         gc.collect()
         gc.freeze()
         await self._server.serve(sockets=[listener])
-        watcher.cancel()
         announcer.cancel()
 
     async def _announce(self, server: uvicorn.Server) -> None:

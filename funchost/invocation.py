@@ -38,7 +38,7 @@ class Plan:
     directory: str
 
 
-class TraceContext(func.TraceContext if hasattr(func, "TraceContext") else object):  # type: ignore[misc]
+class TraceContext:
     """The caller's W3C trace headers."""
 
     __slots__ = ("_parent", "_state")
@@ -72,7 +72,7 @@ class RetryContext:
     exception: str | None
 
 
-class Context(func.Context):  # type: ignore[misc]
+class Context(func.Context):
     """What a function with a `context` parameter gets."""
 
     _thread_local = threading.local()
@@ -104,17 +104,17 @@ class Context(func.Context):  # type: ignore[misc]
         return self._plan.directory
 
     @property
-    def trace_context(self) -> TraceContext:
+    def trace_context(self) -> Any:
         """The caller's trace."""
         return self._trace
 
     @property
-    def retry_context(self) -> RetryContext | None:
+    def retry_context(self) -> Any:
         """Set while a retry policy is at work."""
         return self._retry
 
 
-class OutputValue(func.Out):  # type: ignore[misc]
+class OutputValue(func.Out[Any]):
     """Collects what a function sets."""
 
     __slots__ = ("_value",)

@@ -6,6 +6,7 @@ closes, which also happens when the host is killed, or when the worker ends in w
 adopter of orphans, so that grandchildren in groups of their own are found as well. On Windows a job object does both.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -51,7 +52,8 @@ def _prctl(option: int, value: int) -> None:
 
 def _keep(worker_id: int) -> int:
     """Wait for the worker's end or the host's; then end all that is left below and return the worker's exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)  # the host decides when; its end is seen on standard input
     os.closerange(3, 1024)  # the listening socket among them: only host and worker may hold it
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
@@ -91,10 +93,8 @@ def _end_everything_below(worker_id: int) -> None:
     while time.monotonic() < deadline:
         for process_id in descendants(os.getpid()):
             _kill(process_id)
-        try:
+        with contextlib.suppress(OSError):
             os.killpg(worker_id, signal.SIGKILL)
-        except OSError:
-            pass
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 continue
@@ -104,10 +104,8 @@ def _end_everything_below(worker_id: int) -> None:
 
 
 def _kill(process_id: int) -> None:
-    try:
+    with contextlib.suppress(OSError):
         os.kill(process_id, signal.SIGKILL)
-    except OSError:
-        pass
 
 
 def descendants(process_id: int) -> list[int]:
@@ -154,7 +152,8 @@ def _tie_to_windows_job() -> None:
     class Extended(ctypes.Structure):
         _fields_ = (
             ("basic", Basic), ("io_counters", ctypes.c_uint64 * 6), ("process_memory", ctypes.c_size_t),
-            ("job_memory", ctypes.c_size_t), ("peak_process_memory", ctypes.c_size_t), ("peak_job_memory", ctypes.c_size_t),
+            ("job_memory", ctypes.c_size_t), ("peak_process_memory", ctypes.c_size_t),
+            ("peak_job_memory", ctypes.c_size_t),
         )  # fmt: skip
 
     kill_on_close, extended_information = 0x2000, 9

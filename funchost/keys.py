@@ -53,7 +53,7 @@ def _same(shown: str | None, kept: str) -> bool:
 
 
 def load_keys(state_dir: Path, functions: Iterable[str], environment: Mapping[str, str]) -> Keys:
-    """Read the key file, make it or the missing keys of new functions, and put `FUNCHOST_MASTER_KEY` over the master key.
+    """Read the key file, or make it, or the keys of new functions; `FUNCHOST_MASTER_KEY` overrides the master key.
 
     Raises:
         ConfigurationError: the file cannot be read or written, or is damaged.

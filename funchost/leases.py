@@ -1,5 +1,6 @@
 """Leases on blobs, by which several hosts agree on who runs a timer or scans for blobs."""
 
+import contextlib
 import threading
 import time
 
@@ -63,14 +64,10 @@ class SingletonLease:
             logs.warning("lease.release_failed", lease=self.name, reason=str(error).split("\n", 1)[0])
 
     def _make_blob(self) -> None:
-        try:
+        with contextlib.suppress(ResourceExistsError):
             self._storage.container(HOSTS_CONTAINER).create_container()
-        except ResourceExistsError:
-            pass
-        try:
+        with contextlib.suppress(ResourceExistsError):
             self._blob.upload_blob(b"", overwrite=False)
-        except ResourceExistsError:
-            pass
 
     def _renew_loop(self, lease: BlobLeaseClient, released: threading.Event) -> None:
         while not released.wait(self._period_seconds / 2):

@@ -3,7 +3,6 @@
 import contextvars
 import json
 import logging
-import os
 import sys
 import threading
 import traceback
@@ -89,7 +88,7 @@ def capture_standard_logging(level: str | None = None) -> None:
     """Send the root logger's records to standard output as JSON lines; an app may replace this by its own handlers."""
     root = logging.getLogger()
     root.handlers[:] = [JsonHandler()]
-    name = level or os.environ.get("AzureFunctionsJobHost__logging__logLevel__default", "information")
+    name = level or "information"
     root.setLevel(_LEVELS.get(name.lower(), logging.INFO))
     for noisy in ("azure", "urllib3", "uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

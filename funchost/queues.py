@@ -74,7 +74,7 @@ class PollDelay:
         self._empty_polls += 1
         if self._empty_polls == 1:
             return _SHORTEST_DELAY_SECONDS
-        grown = random.uniform(0.8, 1.2) * 2 ** min(self._empty_polls - 2, 30) * 0.1  # noqa: S311 - spreads polls only
+        grown = random.uniform(0.8, 1.2) * 2.0 ** min(self._empty_polls - 2, 30) * 0.1  # noqa: S311 - spreads polls only
         return min(_SHORTEST_DELAY_SECONDS + grown, self._cap)
 
 
@@ -280,8 +280,8 @@ class QueueListener:
                 attempt()
             except HttpResponseError as error:
                 if error.status_code is not None and 400 <= error.status_code < 500:
-                    logs.warning(f"queue.{action}_refused", queue=self.queue, message_id=message.id, reason=error.error_code
-                                 if hasattr(error, "error_code") else str(error))  # fmt: skip
+                    reason = str(getattr(error, "error_code", None) or error).split("\n", 1)[0]
+                    logs.warning(f"queue.{action}_refused", queue=self.queue, message_id=message.id, reason=reason)
                     return False
                 failure: Exception = error
             except (AzureError, OSError) as error:

@@ -25,7 +25,7 @@ class RetryPolicy:
         """Return the wait before the next try; the exponential one is spread by chance."""
         if not self.exponential:
             return self.minimum_seconds
-        grown = self.minimum_seconds * 2 ** min(retries_done, 40) * random.uniform(0.8, 1.2)  # noqa: S311
+        grown = self.minimum_seconds * 2.0 ** min(retries_done, 40) * random.uniform(0.8, 1.2)  # noqa: S311
         return min(self.minimum_seconds + grown, self.maximum_seconds)
 
 

@@ -1,5 +1,6 @@
 """Calls between the host and its workers over a loopback socket: length-prefixed JSON plus bytes, never pickle."""
 
+import contextlib
 import hmac
 import itertools
 import json
@@ -25,8 +26,6 @@ class Reply:
 
     body: dict[str, Any]
     payload: bytes
-
-
 
 
 class Answer(Protocol):
@@ -80,10 +79,8 @@ class Channel:
 
     def close(self) -> None:
         """Close the connection; calls that are open fail."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._socket.close()
 
     def _send(self, message: dict[str, Any], payload: bytes) -> None:

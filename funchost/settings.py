@@ -170,8 +170,8 @@ def _host_id(app_dir: Path, environment: Mapping[str, str]) -> str:
     if given:
         if not _HOST_ID.match(given) or "--" in given:
             raise ConfigurationError(
-                f'setting "AzureFunctionsWebHost__hostid" is {given!r}; it may hold up to 32 lower-case letters, digits '
-                "and single inner hyphens"
+                f'setting "AzureFunctionsWebHost__hostid" is {given!r}; it may hold up to 32 lower-case '
+                "letters, digits and single inner hyphens"
             )
         return given
     machine = re.sub(r"[^a-z0-9]", "", socket.gethostname().lower())[:20] or "host"

@@ -1,6 +1,7 @@
 """Clients of blob and queue storage for the host's own work, and the writing of output bindings."""
 
 import base64
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -80,10 +81,8 @@ def send_message(client: QueueClient, content: str) -> None:
     try:
         client.send_message(content)
     except ResourceNotFoundError:
-        try:
+        with contextlib.suppress(ResourceExistsError):
             client.create_queue()
-        except ResourceExistsError:
-            pass
         client.send_message(content)
 
 
@@ -143,8 +142,6 @@ def _to_blob(storage: Storage, path: str, output: Mapping[str, Any]) -> None:
     try:
         client.upload_blob(data, overwrite=True)
     except ResourceNotFoundError:
-        try:
+        with contextlib.suppress(ResourceExistsError):
             storage.container(container).create_container()
-        except ResourceExistsError:
-            pass
         client.upload_blob(data, overwrite=True)

@@ -1,4 +1,4 @@
-"""The host process: imports no user code; keeps the workers, runs the listeners, answers the admin API, stops in order."""
+"""The host process: imports no user code; keeps the workers, runs the listeners, stops in order."""
 
 import gc
 import signal

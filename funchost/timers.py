@@ -1,5 +1,6 @@
 """Timer listeners: one owner by lease, status blob, past due once, no overlap, retries by policy."""
 
+import contextlib
 import json
 import os
 import threading
@@ -83,10 +84,8 @@ class StatusStore:
         try:
             self._blob.upload_blob(data, overwrite=True)
         except ResourceNotFoundError:
-            try:
+            with contextlib.suppress(ResourceExistsError):
                 self._storage.container(HOSTS_CONTAINER).create_container()
-            except ResourceExistsError:
-                pass
             self._blob.upload_blob(data, overwrite=True)
 
     def _moment(self, text: str) -> datetime:

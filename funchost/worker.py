@@ -17,7 +17,8 @@ def main() -> None:
     keeper.split_off_worker()
     logs.set_role(boot["role"])
     logs.capture_standard_logging(boot.get("log_level"))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, _leave_it_to_the_host)
     sys.path[:] = [boot["app_dir"], *[entry for entry in sys.path if entry not in ("", boot["app_dir"])]]
     if boot["role"] == "http":
         from funchost.http_worker import HttpWorker
@@ -27,6 +28,10 @@ def main() -> None:
         from funchost.event_worker import EventWorker
 
         EventWorker(boot).run()
+
+
+def _leave_it_to_the_host(*_: object) -> None:
+    """A signal to the whole group means the host, which stops its workers in order; children do not inherit this."""
 
 
 def _read_boot_line() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The host's side of a worker process: starts it, restarts it when it ends, ends it with all its children."""
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -225,10 +226,8 @@ class WorkerSlot:
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Close the keeper's input, which makes it end everything below; on Windows end the tree by its own means."""
     if process.stdin is not None:
-        try:
+        with contextlib.suppress(OSError):
             process.stdin.close()
-        except OSError:
-            pass
     if sys.platform == "win32":
         if process.poll() is None:
             subprocess.run(  # noqa: S603
