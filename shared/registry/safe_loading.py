@@ -7,7 +7,7 @@ other module of the product may import pickle or call `joblib.load`.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,6 +33,7 @@ class PackageReader:
 
     folder: Path
     artifacts: Mapping[str, Artifact]
+    _read: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, folder: Path, manifest: Manifest) -> "PackageReader":
@@ -71,6 +72,13 @@ class PackageReader:
         """Tell whether the package holds this optional file."""
         return name in self.artifacts
 
+    def read_the_rest(self) -> None:
+        """Decode what the loader had no need of, so that a file nobody reads yet is as harmless as the others."""
+        readers = {".json": self.json, ".joblib": self.arrays, ".parquet": self.table}
+        for name in sorted(self.artifacts.keys() - self._read):
+            if (read := readers.get(Path(name).suffix)) is not None:
+                read(name)
+
     def _artifact(self, name: str) -> Artifact:
         if (artifact := self.artifacts.get(name)) is None:
             self._refuse(name, "the manifest does not name it")
@@ -84,6 +92,7 @@ class PackageReader:
             data = file.read(artifact.bytes + 1)
         if len(data) != artifact.bytes or hashlib.sha256(data).hexdigest() != artifact.sha256:
             self._refuse(name, "it changed after it was checked")
+        self._read.add(name)
         return data
 
     def _refuse(self, name: str, why: str, cause: Exception | None = None) -> NoReturn:

@@ -191,11 +191,13 @@ def load_checked(package: CheckedPackage) -> "RoutingModel":
     reader = PackageReader.of(package.folder, package.manifest)
     try:
         model = load_model(reader)
+        golden = reader.json(GOLDEN_NAME)
+        reader.read_the_rest()
     except PackageRejected:
         raise
     except (RoutingError, OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as fault:
         _refuse("load", f"The model cannot be put together from its files: {type(fault).__name__}: {fault}.", fault)
-    differences = _replay(model, reader.json(GOLDEN_NAME), replay_golden)
+    differences = _replay(model, golden, replay_golden)
     if differences:
         shown = "; ".join(differences[:3])
         _refuse("golden", f"{len(differences)} golden answers differ from those it was made with: {shown:.600}.")

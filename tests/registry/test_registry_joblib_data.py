@@ -192,6 +192,7 @@ def test_other_compressions_are_refused_unopened(method: str) -> None:
         decode_joblib(dumped(PLAIN, compress=(method, 3)))
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 def test_a_compressed_file_cannot_hide_anything(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     for evil in attacks(canary).values():

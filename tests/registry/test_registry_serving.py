@@ -47,9 +47,7 @@ def test_without_an_active_version_the_error_says_what_to_do(instance: Instance)
     assert instance.serving.status()["ready"] is False
 
 
-def test_the_active_version_is_loaded_at_its_first_use_without_a_watcher(
-    instance: Instance, model: RoutingModel
-) -> None:
+def test_the_active_version_is_loaded_at_its_first_use(instance: Instance, model: RoutingModel) -> None:
     activate(instance, "first")
     served = instance.serving.active()
     assert served.version == "first"

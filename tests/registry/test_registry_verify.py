@@ -58,9 +58,13 @@ def resign(folder: Path, keys: Keys) -> None:
     from shared.registry.verify import hash_file
 
     artifacts = [
-        {**artifact.model_dump(), "sha256": hash_file(folder / artifact.path), "bytes": (folder / artifact.path).stat().st_size}
+        {
+            **artifact.model_dump(),
+            "sha256": hash_file(folder / artifact.path),
+            "bytes": (folder / artifact.path).stat().st_size,
+        }
         for artifact in manifest_of(folder).artifacts
-    ]  # fmt: skip
+    ]
     rewrite(folder, keys, artifacts=artifacts)
 
 
@@ -102,7 +106,7 @@ def test_a_package_is_never_written_over_another(model: RoutingModel, built: Pat
 
 
 def test_a_build_that_fails_leaves_nothing(model: RoutingModel, shared_keys: Keys, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="nan"):
+    with pytest.raises(ValueError, match="JSON"):
         build_package(model, tmp_path / "out" / "pilot", version="pilot", keys=shared_keys, metrics={"a": float("nan")})
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -320,16 +324,15 @@ def test_every_joblib_file_of_an_own_package_is_plain_data(built: Path) -> None:
 
 
 def test_a_signed_package_of_nonsense_is_refused_at_loading(package: Path, shared_keys: Keys) -> None:
-    for path in sorted(package.iterdir()):
-        if path.name in {MANIFEST_NAME, "golden.json"}:
-            continue
+    """Of the index file only the hnsw back end reads anything; exact search works from the vectors."""
+    skipped = {MANIFEST_NAME, "golden.json", "similarity_index.bin"}
+    for path in sorted(path for path in package.iterdir() if path.name not in skipped):
         original = path.read_bytes()
         path.write_bytes(b"nonsense")
         resign(package, shared_keys)
-        try:
+        with pytest.raises(PackageRejected) as caught:
             verify_folder(package, shared_keys)
-        except PackageRejected as fault:
-            assert fault.facts["check"] in {"load", "golden"}, path.name
+        assert caught.value.facts["check"] == "load", path.name
         path.write_bytes(original)
 
 

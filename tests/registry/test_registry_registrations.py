@@ -1,0 +1,397 @@
+"""A package dropped into blob storage: noticed once, fetched, verified, and then pending or rejected with a reason."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.storage.blob import ContainerClient
+
+from shared.azurite import Azurite
+from shared.database.tables import ModelVersion, Registration, RegistrationState, VersionState
+from shared.errors import NotFound, StorageUnavailable
+from shared.registry.manifest import MANIFEST_NAME, sha256_hex
+from shared.registry.registrations import Registrations
+from shared.storage.clients import Storage
+from shared.storage.doorbells import Doorbells
+from shared.storage.packages import CONTAINER, Packages
+from tests.registry.registry_support import Instance
+
+pytestmark = pytest.mark.azurite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """An instance with a drop container of its own in a real Azurite."""
+
+    instance: Instance
+    storage: Storage
+    packages: Packages
+    registrations: Registrations
+
+    @property
+    def container(self) -> ContainerClient:
+        return self.storage.blobs.get_container_client(CONTAINER)
+
+    def upload(self, folder: Path, *, as_version: str | None = None, skip: tuple[str, ...] = ()) -> bytes:
+        """Upload with the ordinary SDK as a stranger would, and return the manifest."""
+        for path in sorted(folder.iterdir()):
+            if path.name not in skip:
+                self.container.upload_blob(
+                    f"{as_version or folder.name}/{path.name}", path.read_bytes(), overwrite=True
+                )
+        return (folder / MANIFEST_NAME).read_bytes()
+
+    def notice_and_register(self, version: str, manifest: bytes) -> Registration:
+        return self.registrations.register(self.registrations.notice(version, manifest).id)
+
+    def count(self) -> int:
+        return self.instance.work.list(Registration)[1]
+
+    def nothing_was_installed(self, version: str) -> None:
+        assert self.instance.versions.find(version) is None
+        assert not self.instance.store.names()
+        self.quarantine_is_empty()
+
+    def quarantine_is_empty(self) -> None:
+        quarantine = self.instance.settings.quarantine
+        assert not quarantine.exists() or not any(quarantine.iterdir())
+
+
+@pytest.fixture
+def drop(azurite: Azurite, instance: Instance) -> Drop:
+    storage = Storage(azurite.connection_string)
+    packages = Packages(storage)
+    packages.ensure_container()
+    container = storage.blobs.get_container_client(CONTAINER)
+    for blob in container.list_blobs():
+        container.delete_blob(blob.name)
+    registrations = Registrations(
+        instance.settings,
+        instance.engine,
+        instance.work,
+        Doorbells(storage),
+        packages,
+        keys=instance.keys,
+        clock=instance.clock,
+    )
+    return Drop(instance=instance, storage=storage, packages=packages, registrations=registrations)
+
+
+def test_a_good_drop_ends_pending(drop: Drop, package: Path) -> None:
+    manifest = drop.upload(package)
+    row = drop.notice_and_register("pilot", manifest)
+    assert (row.state, row.error) == (RegistrationState.INSTALLED, None)
+    version = drop.instance.versions.get("pilot")
+    assert (version.state, version.manifest_sha256) == (VersionState.PENDING, sha256_hex(manifest))
+    assert drop.instance.versions.events("pilot")[0].actor == "registration"
+    assert drop.instance.lifecycle.verify("pilot")["ok"]
+    drop.quarantine_is_empty()
+
+
+def test_noticing_rings_the_bell_of_the_row(drop: Drop, package: Path) -> None:
+    queue = drop.storage.queue(Registration.QUEUE)
+    Doorbells(drop.storage).ensure(Registration.QUEUE)
+    queue.clear_messages()
+    row = drop.registrations.notice("pilot", drop.upload(package))
+    assert row.state == RegistrationState.RECEIVED
+    assert row.rung_at == drop.instance.clock()
+    message = queue.receive_message()
+    assert message is not None
+    assert row.id in message.content
+
+
+def test_the_same_drop_noticed_ten_times_at_once_is_one_row(drop: Drop, package: Path) -> None:
+    manifest = drop.upload(package)
+    ids: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: ids.append(drop.registrations.notice("pilot", manifest).id)) for _ in range(10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ids) == 10
+    assert len(set(ids)) == 1
+    assert drop.count() == 1
+    for id_ in ids:
+        assert drop.registrations.register(id_).state == RegistrationState.INSTALLED
+    assert len(drop.instance.versions.events("pilot")) == 1
+
+
+def test_two_workers_on_one_drop_install_it_once(drop: Drop, package: Path) -> None:
+    row = drop.registrations.notice("pilot", drop.upload(package))
+    states: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: states.append(drop.registrations.register(row.id).state)) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert drop.instance.work.get(Registration, row.id).state == RegistrationState.INSTALLED
+    assert set(states) <= {RegistrationState.INSTALLED, RegistrationState.VERIFYING}
+    assert len(drop.instance.versions.events("pilot")) == 1
+
+
+# --------------------------------------------------------------------------------------------------------- rejected
+
+
+def change_a_file(folder: Path) -> None:
+    path = folder / "encoder.joblib"
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def lengthen_a_file(folder: Path) -> None:
+    path = folder / "encoder.joblib"
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def change_the_manifest(folder: Path) -> None:
+    path = folder / MANIFEST_NAME
+    path.write_bytes(path.read_bytes().replace(b'"role":"report"', b'"role":"rapport"', 1))
+
+
+def no_json(folder: Path) -> None:
+    (folder / MANIFEST_NAME).write_bytes(b"hello")
+
+
+def unsigned(folder: Path) -> None:
+    from shared.registry.manifest import parse_manifest
+
+    path = folder / MANIFEST_NAME
+    path.write_bytes(parse_manifest(path.read_bytes()).model_copy(update={"signature": None}).to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (change_a_file, "encoder.joblib"),
+        (lengthen_a_file, "encoder.joblib"),
+        (change_the_manifest, "signature"),
+        (no_json, "not JSON"),
+        (unsigned, "not signed"),
+    ],
+)
+def test_a_bad_drop_is_rejected_with_its_reason_and_nothing_is_decoded(
+    damage: Callable[[Path], None], reason: str, drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("a file of a refused package was decoded")
+
+    monkeypatch.setattr("shared.registry.safe_loading.decode_joblib", refuse)
+    damage(package)
+    row = drop.notice_and_register("pilot", drop.upload(package))
+    assert row.state == RegistrationState.REJECTED
+    assert reason in row.reason
+    assert row.error
+    drop.nothing_was_installed("pilot")
+    assert drop.registrations.register(row.id).state == RegistrationState.REJECTED
+
+
+@pytest.mark.parametrize("version", ["active", "con", "UPPER", "inner/pilot", "a b", "x" * 100])
+def test_a_drop_under_an_impossible_name_is_rejected(version: str, drop: Drop, package: Path) -> None:
+    row = drop.notice_and_register(version, drop.upload(package, as_version=version))
+    assert row.state == RegistrationState.REJECTED
+    assert "cannot be the name" in row.reason
+    drop.nothing_was_installed("pilot")
+
+
+def test_a_drop_under_another_name_than_its_manifest_bears_is_rejected(drop: Drop, package: Path) -> None:
+    row = drop.notice_and_register("other", drop.upload(package, as_version="other"))
+    assert row.state == RegistrationState.REJECTED
+    assert "pilot" in row.reason
+
+
+def test_a_drop_never_touches_the_installed_version_of_its_name(drop: Drop, package: Path) -> None:
+    drop.instance.install("pilot")
+    before = drop.instance.store.manifest_sha256("pilot")
+    row = drop.notice_and_register("pilot", drop.upload(package))
+    assert row.state == RegistrationState.REJECTED
+    assert "installed already" in row.reason
+    assert drop.instance.store.manifest_sha256("pilot") == before
+    assert drop.instance.lifecycle.verify("pilot")["ok"]
+
+
+def test_a_drop_of_the_installed_package_itself_is_installed(drop: Drop, package: Path) -> None:
+    drop.instance.installer.register_local(package, actor="ada", reason="pilot")
+    row = drop.notice_and_register("pilot", drop.upload(package))
+    assert row.state == RegistrationState.INSTALLED
+    assert len(drop.instance.versions.events("pilot")) == 1
+
+
+def test_a_bad_drop_does_not_block_a_good_one_of_the_same_name(drop: Drop, package: Path) -> None:
+    good = (package / MANIFEST_NAME).read_bytes()
+    no_json(package)
+    assert drop.notice_and_register("pilot", drop.upload(package)).state == RegistrationState.REJECTED
+    (package / MANIFEST_NAME).write_bytes(good)
+    assert drop.notice_and_register("pilot", drop.upload(package)).state == RegistrationState.INSTALLED
+    assert drop.count() == 2
+
+
+def test_a_manifest_that_was_replaced_is_a_drop_of_its_own(drop: Drop, package: Path) -> None:
+    row = drop.registrations.notice("pilot", b"an earlier manifest")
+    manifest = drop.upload(package)
+    assert drop.registrations.register(row.id).state == RegistrationState.REJECTED
+    assert drop.notice_and_register("pilot", manifest).state == RegistrationState.INSTALLED
+
+
+# ---------------------------------------------------------------------------------------------------------- waiting
+
+
+def test_files_may_arrive_after_the_manifest(drop: Drop, package: Path) -> None:
+    late = ("golden.json", "encoder.joblib")
+    row = drop.notice_and_register("pilot", drop.upload(package, skip=late))
+    assert row.state == RegistrationState.WAITING
+    assert row.error is not None
+    assert "2 of" in row.error
+    assert row.not_before == drop.instance.clock() + timedelta(seconds=10)
+    drop.nothing_was_installed("pilot")
+    drop.instance.clock.advance(5)
+    assert drop.registrations.register(row.id).state == RegistrationState.WAITING, "not yet"
+    drop.upload(package)
+    drop.instance.clock.advance(6)
+    assert drop.registrations.register(row.id).state == RegistrationState.INSTALLED
+
+
+def test_each_further_look_waits_longer_and_the_deadline_ends_it(drop: Drop, package: Path) -> None:
+    row = drop.notice_and_register("pilot", drop.upload(package, skip=("golden.json",)))
+    clock, waits = drop.instance.clock, []
+    for _ in range(400):
+        row = drop.registrations.register(row.id)
+        if row.state == RegistrationState.REJECTED:
+            break
+        assert row.not_before is not None
+        waits.append((row.not_before - clock()).total_seconds())
+        clock.now = row.not_before
+    assert row.state == RegistrationState.REJECTED
+    assert "golden.json" in row.reason
+    assert "deadline" in row.reason
+    assert clock() >= row.deadline
+    assert waits[:7] == [10, 20, 40, 80, 160, 320, 600]
+    assert max(waits) == 600
+    drop.nothing_was_installed("pilot")
+
+
+def test_a_drop_that_was_removed_waits_and_does_not_fail(drop: Drop, package: Path) -> None:
+    manifest = drop.upload(package)
+    drop.container.delete_blob(f"pilot/{MANIFEST_NAME}")
+    assert drop.notice_and_register("pilot", manifest).state == RegistrationState.WAITING
+
+
+# ---------------------------------------------------------------------------------------------- faults and accidents
+
+
+def test_a_death_between_folder_and_row_is_repaired_by_the_next_worker(
+    drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = drop.registrations.notice("pilot", drop.upload(package))
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drop.instance.work, "finish", die)
+        with pytest.raises(Killed):
+            drop.registrations.register(row.id)
+    assert drop.instance.store.has("pilot")
+    assert drop.instance.versions.find("pilot") is None
+    assert drop.instance.work.get(Registration, row.id).state == RegistrationState.VERIFYING
+    drop.instance.clock.advance(drop.instance.settings.lease_seconds + 1)
+    assert drop.registrations.register(row.id).state == RegistrationState.INSTALLED
+    assert drop.instance.versions.get("pilot").state == VersionState.PENDING
+
+
+def test_a_fault_of_storage_or_disk_is_tried_again(drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = drop.registrations.notice("pilot", drop.upload(package))
+    for fault in (StorageUnavailable("away"), OSError(28, "No space left on device")):
+        with monkeypatch.context() as patch:
+
+            def fail(*_: Any, fault: Exception = fault) -> None:
+                raise fault
+
+            patch.setattr(drop.packages, "stream_file", fail)
+            with pytest.raises(StorageUnavailable) as caught:
+                drop.registrations.register(row.id)
+        assert caught.value.retryable
+        assert drop.instance.work.get(Registration, row.id).state == RegistrationState.RECEIVED
+        drop.nothing_was_installed("pilot")
+    assert drop.registrations.register(row.id).state == RegistrationState.INSTALLED
+
+
+def test_a_package_larger_than_the_free_disk_is_not_fetched(
+    drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = drop.registrations.notice("pilot", drop.upload(package))
+    usage = shutil.disk_usage(package)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+        with pytest.raises(StorageUnavailable, match="1000 are free"):
+            drop.registrations.register(row.id)
+    drop.nothing_was_installed("pilot")
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(
+    drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = drop.registrations.notice("pilot", drop.upload(package))
+    fetch = drop.packages.stream_file
+
+    def slow(*arguments: Any) -> Any:
+        drop.instance.clock.advance(1000)
+        drop.instance.work.claim(Registration, row.id, worker="other", lease_seconds=3600)
+        return fetch(*arguments)
+
+    monkeypatch.setattr(drop.packages, "stream_file", slow)
+    after = drop.registrations.register(row.id)
+    assert (after.state, after.worker) == (RegistrationState.VERIFYING, "other")
+    assert drop.instance.versions.find("pilot") is None
+
+
+def test_an_unknown_row_is_not_found(drop: Drop) -> None:
+    with pytest.raises(NotFound):
+        drop.registrations.register("reg_unknown")
+
+
+# ------------------------------------------------------------------------------------------------------------ sweep
+
+
+def test_the_sweep_notices_what_no_message_told_of_and_reads_it_once(
+    drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop.upload(package)
+    drop.container.upload_blob(f"huge/{MANIFEST_NAME}", b" " * (1024 * 1024 + 1))
+    assert sorted(drop.registrations.note_missed_drops()) == ["huge", "pilot"]
+    monkeypatch.setattr(drop.packages, "read_manifest", lambda *_: pytest.fail("read again"))
+    assert drop.registrations.note_missed_drops() == []
+    states = {row.version: row.state for row in drop.instance.work.list(Registration)[0]}
+    assert states == {"huge": RegistrationState.REJECTED, "pilot": RegistrationState.RECEIVED}
+
+
+def test_the_sweep_clears_old_quarantine_only(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+    import time
+
+    quarantine = drop.instance.settings.quarantine
+    for name, age in (("old", 7 * 3600), ("new", 60)):
+        (quarantine / name).mkdir(parents=True)
+        os.utime(quarantine / name, (time.time() - age, time.time() - age))
+    assert drop.registrations.remove_stale_quarantine() == ["old"]
+    assert [path.name for path in quarantine.iterdir()] == ["new"]
+
+
+def test_packages_pushed_by_the_product_are_taken_in(drop: Drop, package: Path) -> None:
+    drop.packages.upload_package(package, "pilot")
+    assert drop.registrations.note_missed_drops() == ["pilot"]
+    rows: list[Registration] = drop.instance.work.list(Registration)[0]
+    assert drop.registrations.register(rows[0].id).state == RegistrationState.INSTALLED
+    version: ModelVersion = drop.instance.versions.get("pilot")
+    assert version.profile == "demo"
