@@ -162,14 +162,14 @@ class Instance:
     def _introduce(self, active: str | None, seconds: float) -> None:
         model = f"model {active}" if active else "no model yet (`manage.py train` makes one)"
         self._say(f"ready at [bold]{self.address}[/] in {seconds:.1f} s, {model}")
-        for line in (
-            f"  documentation      {self.address}/api/docs",
+        lines = [
             f"  administrator key  {self.place.administrator_key}",
             f"  logs               {self.place.logs}",
-            "  try it:",
-            f"  {first_command(self.address, example_item(self.address) if active else None)}",
-            "  Ctrl-C ends it.",
-        ):
+        ]
+        if self.role != "training":  # which answers no requests
+            lines.insert(0, f"  documentation      {self.address}/api/docs")
+            lines += ["  try it:", f"  {first_command(self.address, example_item(self.address) if active else None)}"]
+        for line in (*lines, "  Ctrl-C ends it."):
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     # ---------------------------------------------------------------------------------------- keep running and end
