@@ -120,5 +120,5 @@ def _write(
         "excluded_items": excluded,
         "files": files,
     }
-    text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True)
+    text = json.dumps(document, ensure_ascii=False, indent=1)  # attributes keep the profile's order
     (staging / DOCUMENT).write_text(text + "\n", encoding="utf-8")

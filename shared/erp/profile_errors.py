@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,7 +16,8 @@ Location = tuple[str | int, ...]
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `" (did you mean ...?)"` for the known name most like `name`, or an empty text."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    longer = [candidate for candidate in by_folded if candidate.startswith(name.casefold())]
+    close = longer[:1] or get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
     return f" (did you mean {by_folded[close[0]]!r}?)" if close else ""
 
 
@@ -101,15 +102,23 @@ def _known_part(location: Location, lines: dict[Location, int]) -> Location:
 def _fields_at(model: type[BaseModel], location: Location) -> tuple[str, ...]:
     """Return the field names of the model that stands at `location` below `model`."""
     current: Any = model
+    names_are_free = False  # the next part is a key of a dictionary or an index, not a field's name
     for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(part))
-            current = None if field is None else _model_in(field.annotation)
-        # A dict's key or a list's index stays with the model that its values hold.
-    return tuple(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else ()
+        if names_are_free or isinstance(part, int):
+            names_are_free = False
+            continue
+        field = current.model_fields.get(part) if _is_model(current) else None
+        current = None if field is None else _model_in(field.annotation)
+        names_are_free = field is not None and get_origin(field.annotation) is dict
+    return tuple(current.model_fields) if _is_model(current) else ()
+
+
+def _is_model(candidate: Any) -> bool:
+    return isinstance(candidate, type) and issubclass(candidate, BaseModel)
 
 
 def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation if issubclass(annotation, BaseModel) else None
+    """Return the model that an annotation is or holds, or None."""
+    if _is_model(annotation):
+        return annotation
     return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -121,7 +121,7 @@ def _from_document(folder: Path, document: dict[str, Any]) -> Snapshot:
         attributes=attributes,
         fingerprint=document["fingerprint"],
         data_as_of=datetime.fromisoformat(document["data_as_of"]),
-        rows=document["rows"],
+        rows={name: int(document["rows"][name]) for name in TABLES},
         issues=document["issues"],
         issue_samples=document["issue_samples"],
         excluded_items=tuple(document["excluded_items"]),
