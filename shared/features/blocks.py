@@ -102,7 +102,8 @@ class CategoryBlock:
 
 def code_beginnings(text: str) -> list[str]:
     """Return a code's beginnings, each one part longer: letters, digits and separators are parts."""
-    beginnings, end = [], 0
+    beginnings: list[str] = []
+    end = 0
     for part in _CODE_PART.finditer(text):
         step = part.end() - part.start()
         if step > 3 and text[part.start()].isdigit():  # long digit runs are hierarchical too

@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.erp.canonical import Attribute, AttributeKind
-from shared.features.blocks import Block, CategoryBlock, CodeBlock, ScaleBlock, TextBlock, block_from_state, encode_column
+from shared.features.blocks import (
+    Block,
+    CategoryBlock,
+    CodeBlock,
+    ScaleBlock,
+    TextBlock,
+    block_from_state,
+    encode_column,
+)
 
 Vector = npt.NDArray[np.float32]
 
@@ -111,7 +119,9 @@ class ItemEncoder:
     def unseen(self, vector: Vector) -> list[str]:
         """Name the attributes whose value has nothing in common with any value seen when fitted."""
         lengths = np.add.reduceat(np.abs(vector), self.offsets[:-1])
-        return [a.name for a, length in zip(self.attributes, lengths, strict=True) if length == 0 and self.weights[a.name]]
+        return [
+            a.name for a, length in zip(self.attributes, lengths, strict=True) if length == 0 and self.weights[a.name]
+        ]
 
     def get_feature_names_out(self) -> list[str]:
         """Name every number of a vector, in order."""

@@ -61,7 +61,7 @@ def _correlation(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -
 
 
 def _uniformity(kind: AttributeKind, known: Sequence[Any]) -> float:
-    """Return 1 for values spread evenly (entropy of the frequencies, or of 20 bins for sizes and days), 0 for one value."""
+    """Return 1 for values spread evenly, 0 for one value: the entropy of their frequencies (sizes: of 20 bins)."""
     if not known:
         return 0.0
     if kind in (AttributeKind.NUMERIC, AttributeKind.DATE):

@@ -1,5 +1,6 @@
 """One question to the model: neighbours, candidates, times and evidence for one item."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,7 +58,7 @@ class Question:
     quantity: float
     own: int = -1  # the item's place where its own routing and results may be used
     _similar: dict[int, SimilarItem] = field(default_factory=dict)
-    _estimates: dict[tuple[int, int, int, int], Estimate] = field(default_factory=dict)
+    _estimates: dict[tuple[int, int, int], Estimate] = field(default_factory=dict)
 
     def estimator(self) -> TimeEstimator:
         """Return what estimates this item's minutes."""
@@ -144,17 +145,22 @@ class Question:
     def _operation(self, pattern: int, own_row: int) -> PredictedOperation:
         """Answer one operation; `pattern` is the routing row that shows its code and place in the routing."""
         routings = self.knowledge.routings
-        operation, occurrence = int(routings.operation[pattern]), int(routings.occurrence[pattern])
-        picked = self.near.doing(operation, occurrence)
+        task = int(routings.task[pattern])
+        picked = self.near.doing(task)
         rows = self.near.rows[picked]
         votes = vote_weights(self.near, self.knowledge.votes, self.view)[self.near.row_neighbour[picked]]
         if own_row >= 0:
-            resource, inside, rows, votes = int(routings.resource[pattern]), int(routings.inside[pattern]), rows[:0], votes[:0]
+            resource, inside, rows, votes = (
+                int(routings.resource[pattern]),
+                int(routings.inside[pattern]),
+                rows[:0],
+                votes[:0],
+            )
         else:
             resource, inside = self._work_centre(rows, votes)
-        key = (operation, occurrence, resource, own_row)
+        key = (task, resource, own_row)
         if key not in self._estimates:
-            self._estimates[key] = self.estimator().estimate(operation, occurrence, resource, own_row)
+            self._estimates[key] = self.estimator().estimate(task, resource, own_row)
         estimate = self._estimates[key]
         planned = {
             name: float(values[own_row]) if own_row >= 0 else _mean(values[rows], votes)
@@ -188,8 +194,12 @@ class Question:
             resource_code=routings.resources[resource] if resource >= 0 else None,
             resource_name=routings.resource_names[resource] if resource >= 0 else None,
             inside=None if inside < 0 else bool(inside),
-            setup_minutes=Minutes(value=estimate.minutes(0), low=setup_low, high=setup_high, planned=_number(plan_setup)),
-            run_minutes_per_unit=Minutes(value=estimate.minutes(1), low=run_low, high=run_high, planned=_number(plan_run)),
+            setup_minutes=Minutes(
+                value=estimate.minutes(0), low=setup_low, high=setup_high, planned=_number(plan_setup)
+            ),
+            run_minutes_per_unit=Minutes(
+                value=estimate.minutes(1), low=run_low, high=run_high, planned=_number(plan_run)
+            ),
             order_minutes=Minutes(value=order_value, low=order_low, high=order_high, planned=_number(plan_order)),
             optimistic_minutes=order_low, safe_minutes=order_high,
             wait_minutes=_number(planned["wait_minutes"]) or 0.0, move_minutes=_number(planned["move_minutes"]) or 0.0,
@@ -219,10 +229,12 @@ def _mean(values: npt.NDArray[np.float64], votes: npt.NDArray[np.float64]) -> fl
 
 
 def _number(value: float) -> float | None:
-    return None if value != value else value  # noqa: PLR0124 -- nan is the only number unlike itself
+    return None if math.isnan(value) else value
 
 
-def unusual(knowledge: Knowledge, vector: npt.NDArray[np.float32], nearest: npt.NDArray[np.float32] | None) -> list[str]:
+def unusual(
+    knowledge: Knowledge, vector: npt.NDArray[np.float32], nearest: npt.NDArray[np.float32] | None
+) -> list[str]:
     """Name the attributes that keep an item away from all others, the most unusual first."""
     unseen = knowledge.encoder.unseen(vector)
     if nearest is None:

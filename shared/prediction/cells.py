@@ -1,6 +1,6 @@
 """Work results condensed: one cell for each item, operation and occurrence, with robust logarithmic means.
 
-A source that reports one undivided time has no setup of its own. Where a cell's quantities differ enough, setup and
+A source that reports one undivided time has no setup of its own. Where the operation's quantities differ, setup and
 run come from a regression of the order's minutes on its quantity; elsewhere the planned setup is taken off, as long as
 it is less than half of the order. Results are trimmed by their ratio to the cell's median, and weighted by recency.
 """
@@ -16,8 +16,9 @@ from shared.prediction.memory import Floats, Ints, Items, Routings
 
 SETUP_OFFSET = 0.05  # minutes added before taking logarithms, so that no setup at all has one
 RUN_OFFSET = 1e-4
-_REGRESSION_ORDERS = 8
-_REGRESSION_SPREAD = 2.0
+_SLOPE_STEP = 0.05
+_SLOPE_TRUST = 4.0  # how much an operation's slope weighs against a cell's own, in squared log quantity
+_LEAST_SPREAD = 1.0
 _FAR_RATIO = 6.0  # an order that took this many times its cell's median, or that part of it, was disturbed
 CELL_COLUMNS = (
     "orders", "trimmed", "weight", "effective", "log_setup", "log_run", "squares_setup", "squares_run",
@@ -56,15 +57,14 @@ def condense(
     count = int(cell[-1]) + 1
     kept = _believable(cell, count, setup + run * quantity, quantity, setup, run, trim_share)
     values = _summaries(cell, count, kept, setup, run, quantity, weight)
-    first = np.searchsorted(cell, np.arange(count))
-    return rows.select(keys)[first.tolist()].with_columns(
-        *(pl.Series(name, values[name], dtype=pl.Float64) for name in CELL_COLUMNS)
-    )
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    named: pl.DataFrame = rows.select(keys)[first.tolist()]
+    return named.with_columns(*(pl.Series(name, values[name], dtype=pl.Float64) for name in CELL_COLUMNS))
 
 
 def usable_results(results: pl.DataFrame, items: Items, routings: Routings) -> pl.DataFrame:
     """Return the sound results of known items with `occurrence` and `planned_setup` of the operation they belong to."""
-    known = pl.col("item_code").is_in(items.codes) & pl.col("operation_code").is_not_null()
+    known: pl.Expr = pl.col("item_code").is_in(items.codes) & pl.col("operation_code").is_not_null()
     sound = (
         (pl.col("quantity") > 0) & pl.col("quantity").is_finite()
         & (pl.col("run_minutes") >= 0) & pl.col("run_minutes").is_finite()
@@ -80,7 +80,7 @@ def usable_results(results: pl.DataFrame, items: Items, routings: Routings) -> p
     first = chosen.filter(pl.col("occurrence") == 0).select(
         "item_code", "operation_code", pl.col("planned_setup").alias("first_setup")
     )
-    return (
+    usable: pl.DataFrame = (
         results.filter(known & sound & split)
         .join(exact, on=["item_code", "operation_code", "sequence"], how="left")
         .join(first, on=["item_code", "operation_code"], how="left")
@@ -89,6 +89,7 @@ def usable_results(results: pl.DataFrame, items: Items, routings: Routings) -> p
             pl.coalesce("planned_setup", "first_setup").fill_null(0.0).alias("planned_setup"),
         )
     )
+    return usable
 
 
 def _divide(rows: pl.DataFrame, cell: Ints, quantity: Floats) -> tuple[Floats, Floats]:
@@ -99,30 +100,35 @@ def _divide(rows: pl.DataFrame, cell: Ints, quantity: Floats) -> tuple[Floats, F
     if whole.any():
         planned = rows["planned_setup"].to_numpy().astype(np.float64)
         planned = np.where(np.isfinite(planned) & (planned >= 0) & (planned < booked / 2), planned, 0.0)
-        recovered = _setup_by_regression(cell, quantity, booked, whole)
-        guess = np.where(np.isnan(recovered), planned, np.minimum(recovered, booked))
+        operation = rows.select(pl.col("operation_code").rank("dense"))["operation_code"].to_numpy().astype(np.int64)
+        share = _setup_share(cell, operation, quantity, booked, whole)
+        typical = _medians(cell, int(cell[-1]) + 1, booked)[cell]
+        guess = np.where(np.isnan(share), planned, np.minimum(share * typical, booked))
         setup = np.where(whole, guess, setup)
         booked = np.where(whole, booked - setup, booked)
     return setup, booked / quantity
 
 
-def _setup_by_regression(cell: Ints, quantity: Floats, booked: Floats, whole: npt.NDArray[np.bool_]) -> Floats:
-    """Fit booked = setup + run x quantity in every cell, weighted by 1 / quantity; nan where it cannot be trusted."""
+def _setup_share(cell: Ints, operation: Ints, quantity: Floats, booked: Floats, whole: npt.NDArray[np.bool_]) -> Floats:
+    """Return which share of a cell's typical order is setup, nan where quantities never differ.
+
+    The slope of log minutes over log quantity within a cell is the share that grows with the quantity, that is the
+    run. A cell's own slope is drawn towards its operation's, which is rounded so that no single item decides it.
+    """
     count = int(cell[-1]) + 1
-    weight = np.where(whole, 1 / quantity, 0.0)
-    orders = np.bincount(cell, whole, count)
-    total = np.maximum(np.bincount(cell, weight, count), 1e-300)
-    mean_quantity = np.bincount(cell, weight * quantity, count) / total
-    mean_booked = np.bincount(cell, weight * booked, count) / total
-    off = quantity - mean_quantity[cell]
-    spread = np.bincount(cell, weight * off**2, count)
-    slope = np.bincount(cell, weight * off * booked, count) / np.maximum(spread, 1e-300)
-    setup = mean_booked - np.maximum(slope, 0) * mean_quantity
-    least, most = np.full(count, np.inf), np.zeros(count)
-    np.minimum.at(least, cell[whole], quantity[whole])
-    np.maximum.at(most, cell[whole], quantity[whole])
-    sound = (orders >= _REGRESSION_ORDERS) & (most >= _REGRESSION_SPREAD * least) & (spread > 0)
-    return np.where(sound, np.maximum(setup, 0), np.nan)[cell]
+    number = np.maximum(np.bincount(cell, whole, count), 1)
+    across, up = np.log(quantity), np.log(booked + SETUP_OFFSET)
+    across = np.where(whole, across - (np.bincount(cell, whole * across, count) / number)[cell], 0.0)
+    up = np.where(whole, up - (np.bincount(cell, whole * up, count) / number)[cell], 0.0)
+    spread, joint = np.bincount(cell, across**2, count), np.bincount(cell, across * up, count)
+    of_cell = np.zeros(count, dtype=np.int64)
+    of_cell[cell] = operation
+    all_spread, all_joint = np.bincount(of_cell, spread), np.bincount(of_cell, joint)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slope = np.round(all_joint / all_spread / _SLOPE_STEP) * _SLOPE_STEP
+    slope = np.where(all_spread > _LEAST_SPREAD, slope, np.nan)[of_cell]
+    own = (joint + _SLOPE_TRUST * slope) / (spread + _SLOPE_TRUST)
+    return np.asarray(1.0 - np.clip(own, 0.0, 1.0))[cell]
 
 
 def _medians(cell: Ints, count: int, numbers: Floats) -> Floats:
@@ -130,7 +136,8 @@ def _medians(cell: Ints, count: int, numbers: Floats) -> Floats:
     starts = np.searchsorted(cell[order], np.arange(count + 1))
     sizes = np.diff(starts)
     sorted_numbers = numbers[order]
-    return (sorted_numbers[starts[:-1] + (sizes - 1) // 2] + sorted_numbers[starts[:-1] + sizes // 2]) / 2
+    middle = sorted_numbers[starts[:-1] + (sizes - 1) // 2] + sorted_numbers[starts[:-1] + sizes // 2]
+    return np.asarray(middle / 2, dtype=np.float64)
 
 
 def _believable(
@@ -147,7 +154,7 @@ def _believable(
     cut = np.floor(sizes * trim_share)[cell]
     inner = (rank >= cut) & (rank < sizes[cell] - cut)
     near = (np.abs(ratio) <= np.log(_FAR_RATIO)) | (sizes[cell] < 3)
-    return inner & near
+    return np.asarray(inner & near)
 
 
 def _summaries(
@@ -181,13 +188,17 @@ def _summaries(
 def build_cells(frame: pl.DataFrame, items: Items, routings: Routings) -> Cells:
     """Arrange the frame of `condense` for serving; cells of operations in no current routing are left out."""
     frame = frame.filter(
-        pl.col("item_code").is_in(items.codes), pl.col("operation_code").is_in(routings.operations), pl.col("orders") > 0
+        pl.col("item_code").is_in(items.codes),
+        pl.col("operation_code").is_in(routings.operations),
+        pl.col("orders") > 0,
     )
     item = np.array([items.place_of[code] for code in frame["item_code"]], dtype=np.int64)
     operation = np.array([routings.place_of_operation[code] for code in frame["operation_code"]], dtype=np.int64)
     occurrence = frame["occurrence"].to_numpy().astype(np.int64)
     values = {name: frame[name].to_numpy().astype(np.float64) for name in CELL_COLUMNS}
-    where = {key: place for place, key in enumerate(zip(item.tolist(), operation.tolist(), occurrence.tolist(), strict=True))}
+    where = {
+        key: place for place, key in enumerate(zip(item.tolist(), operation.tolist(), occurrence.tolist(), strict=True))
+    }
     owner = np.repeat(np.arange(len(items.codes)), np.diff(routings.offsets)).tolist()
     rows = zip(owner, routings.operation.tolist(), routings.occurrence.tolist(), strict=True)
     of_row = np.array([where.get(key, -1) for key in rows], dtype=np.int64)

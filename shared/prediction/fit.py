@@ -105,7 +105,12 @@ def fit_model(
     _check(items, routed)
     steps.reach(20, "condensing the work results")
     frame = condense(
-        results, items, routings, day=day, half_life_days=settings.recency_half_life_days, trim_share=settings.trim_share
+        results,
+        items,
+        routings,
+        day=day,
+        half_life_days=settings.recency_half_life_days,
+        trim_share=settings.trim_share,
     )
     cells = build_cells(frame, items, routings)
     encoded = _encode(snapshot.attributes, settings, items, routings, routed, seed, steps)
@@ -120,7 +125,7 @@ def fit_model(
     steps.reach(75, "asking withheld items for their routings")
     cases = withhold(index, items, routings, routed, settings.neighbours, CALIBRATION_ITEMS, seed)
     votes = fit_votes(vote_cases(cases, items, routings))
-    times = with_between(times, row_pairs(cases, routings), residuals, seen, routings.operation)
+    times = with_between(times, row_pairs(cases, routings), residuals, seen, routings.task)
     knowledge = Knowledge(
         configuration=settings, encoder=encoded.encoder, items=items, routings=routings, cells=cells, seen=seen,
         votes=votes, times=times,
@@ -131,7 +136,12 @@ def fit_model(
     knowledge = replace(knowledge, times=with_quantiles(times, errors.ratio / errors.spread, errors.folds))
     steps.reach(92, "measuring the model")
     metrics = measure(knowledge, cases, time_errors(knowledge, index, cases, orders, apart=False))
-    counts = {"items": len(items.codes), "routed_items": len(routed), "work_results": results.height, "cells": frame.height}
+    counts = {
+        "items": len(items.codes),
+        "routed_items": len(routed),
+        "work_results": results.height,
+        "cells": frame.height,
+    }
     log.info("model.fitted", seconds=round(time.perf_counter() - started, 2), backend=index.backend, **counts)
     documents = _documents(snapshot, configuration, encoded, items, routings, counts, metrics, excluded)
     documents["metrics.json"] |= {
@@ -140,7 +150,8 @@ def fit_model(
     steps.reach(100, "fitted")
     return RoutingModel(
         profile=snapshot.profile_name, data_as_of=snapshot.data_as_of, fingerprint=snapshot.fingerprint,
-        knowledge=knowledge, index=index, routed=routed, excluded_items=excluded, documents=documents, cells_frame=frame,
+        knowledge=knowledge, index=index, routed=routed, excluded_items=excluded, documents=documents,
+        cells_frame=frame,
     )  # fmt: skip
 
 
@@ -154,8 +165,8 @@ def _check(items: Items, routed: Ints) -> None:
 
 
 def _encode(
-    attributes: tuple[Attribute, ...], settings: PredictionConfiguration, items: Items, routings: Routings, routed: Ints,
-    seed: int, steps: _Steps,
+    attributes: tuple[Attribute, ...], settings: PredictionConfiguration, items: Items, routings: Routings,
+    routed: Ints, seed: int, steps: _Steps,
 ) -> _Encoded:  # fmt: skip
     steps.reach(30, "learning the attributes")
     encoder = ItemEncoder(attributes, seed=seed)
@@ -165,9 +176,7 @@ def _encode(
     chosen = np.sort(np.random.default_rng(seed).permutation(routed)[:SAMPLE])
     blocks = encoder.blocks_of({name: [values[place] for place in chosen] for name, values in columns.items()})
     given = _given_weights(encoder, settings, columns)
-    learned = learn_factors(
-        blocks, np.array(list(given.values())), routings.signature[chosen], items.groups[chosen]
-    )
+    learned = learn_factors(blocks, np.array(list(given.values())), routings.signature[chosen], items.groups[chosen])
     encoder.set_weights(
         {name: weight * factor for (name, weight), factor in zip(given.items(), learned.factors.tolist(), strict=True)}
     )

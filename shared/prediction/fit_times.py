@@ -15,8 +15,8 @@ from shared.prediction.timing import Observations, TimeModel
 from shared.prediction.voting import EVERYTHING, VIEWS
 
 _LEAST_RESULTS = 5
-_MOST_ROWS = 20_000  # rows of one operation that its regression learns from
-_PENALTIES = (0.1, 1.0, 10.0)
+_MOST_ROWS = 20_000  # rows of one task that its regression learns from
+_PENALTIES = (0.3, 3.0)
 _MOST_RESOURCES = 24
 _TRUST = 5.0  # orders' worth of trust in the overall variance
 _LEAST_VARIANCE = 1e-4
@@ -24,7 +24,8 @@ _NORMAL = (-1.2816, 1.2816)  # the 10 % and 90 % quantiles of a normal error, wh
 
 VectorsOf = Callable[[Ints], npt.NDArray[np.float32]]
 LEFT_OUT: tuple[frozenset[int], ...] = (
-    *(frozenset({fold}) for fold in range(FOLDS)), frozenset(), *(frozenset({f, (f + 1) % FOLDS}) for f in range(FOLDS)),
+    *(frozenset({fold}) for fold in range(FOLDS)), frozenset(),
+    *(frozenset({fold, (fold + 1) % FOLDS}) for fold in range(FOLDS)),
 )  # fmt: skip
 
 
@@ -53,18 +54,21 @@ def fit_times(
     """
     owner = np.repeat(np.arange(len(items.codes)), np.diff(routings.offsets))
     folds = items.folds[owner].astype(np.int64)
-    count = len(routings.operations)
+    count = routings.tasks
     has = ~np.isnan(seen.results).any(axis=1)
     by_results = np.array(
-        [np.bincount(routings.operation[has & _outside(folds, left)], minlength=count) >= _LEAST_RESULTS for left in LEFT_OUT]
+        [
+            np.bincount(routings.task[has & _outside(folds, left)], minlength=count) >= _LEAST_RESULTS
+            for left in LEFT_OUT
+        ]
     )
     size, views, resources = vectors_of(owner[:1]).shape[1], len(LEFT_OUT), len(routings.resources) + 1
     slopes = np.zeros((views, count, size, 2), dtype=np.float32)
     base, effect = np.zeros((views, count, 2)), np.zeros((views, count, resources, 2), dtype=np.float32)
     residuals = np.full((VIEWS, len(owner), 2), np.nan)
-    for operation in range(count):
-        rows = np.flatnonzero(routings.operation == operation)
-        for basis in sorted(set(by_results[:, operation].tolist())):
+    for task in range(count):
+        rows = np.flatnonzero(routings.task == task)
+        for basis in sorted(set(by_results[:, task].tolist())):
             known = seen.results[rows] if basis else seen.planned[rows]
             used = rows[~np.isnan(known).any(axis=1)]
             used = used[:: max(1, len(used) // _MOST_ROWS)]
@@ -73,10 +77,10 @@ def fit_times(
             weight = seen.recent[used] / (seen.recent[used] + 1) if basis else np.ones(len(used))
             target = (seen.results if basis else seen.planned)[used]
             picked = vectors_of(owner[used])
-            fitted = _fit_operation(picked, routings.resource[used], target, weight, folds[used], resources)
-            mine = by_results[:, operation] == basis
-            slopes[mine, operation], base[mine, operation] = fitted.slopes[mine], fitted.base[mine]
-            effect[mine, operation] = fitted.effect[mine]
+            fitted = _fit_task(picked, routings.resource[used], target, weight, folds[used], resources)
+            mine = by_results[:, task] == basis
+            slopes[mine, task], base[mine, task] = fitted.slopes[mine], fitted.base[mine]
+            effect[mine, task] = fitted.effect[mine]
             for view in np.flatnonzero(mine[:VIEWS]):
                 residuals[view, used] = fitted.residuals[view]
     return _with_variances(routings, seen, squares, folds, by_results, slopes, base, effect, residuals), residuals
@@ -86,9 +90,11 @@ def _outside(folds: Ints, left: frozenset[int]) -> npt.NDArray[np.bool_]:
     return ~np.isin(folds, list(left)) if left else np.ones(len(folds), dtype=bool)
 
 
-def _fit_operation(
+def _fit_task(
     vectors: npt.NDArray[np.float32], resource: Ints, target: Floats, weight: Floats, folds: Ints, resources: int
 ) -> _Fitted:
+    from scipy.linalg import solve as solve_symmetric
+
     codes, frequency = np.unique(resource, return_counts=True)
     named = codes[np.argsort(-frequency, kind="stable")][:_MOST_RESOURCES]
     design = np.concatenate([vectors, resource[:, None] == named[None, :], np.ones((len(vectors), 1))], axis=1)
@@ -106,7 +112,8 @@ def _fit_operation(
             gram = sum((grams[fold] for fold in kept), start=np.zeros_like(grams[present[0]]))
             ridge = np.full(len(gram), penalty)
             ridge[-1] = 1e-6
-            solved[key] = np.linalg.solve(gram + np.diag(ridge), sum((sums[fold] for fold in kept), start=0.0))
+            right = sum((sums[fold] for fold in kept), start=np.zeros_like(sums[present[0]]))
+            solved[key] = solve_symmetric(gram + np.diag(ridge), right, assume_a="pos", check_finite=False)
         return solved[key]
 
     residuals = np.full((VIEWS, len(target), 2), np.nan)
@@ -137,19 +144,19 @@ def _with_variances(
     routings: Routings, seen: Observations, squares: Floats, folds: Ints, by_results: npt.NDArray[np.bool_],
     slopes: npt.NDArray[np.float32], base: Floats, effect: npt.NDArray[np.float32], residuals: Floats,
 ) -> TimeModel:  # fmt: skip
-    count = len(routings.operations)
+    count = routings.tasks
     within = np.stack([_within(routings, seen, squares, _outside(folds, left)) for left in LEFT_OUT[:VIEWS]])
     prior, bias, planned = np.empty((VIEWS, count, 2)), np.empty((VIEWS, count, 2)), np.empty((VIEWS, count, 2))
     for view in range(VIEWS):
         kept = ~np.isnan(residuals[view]).any(axis=1)
-        noise = np.where(by_results[view][routings.operation][:, None], within[view][routings.operation, :2], 0.0)
+        noise = np.where(by_results[view][routings.task][:, None], within[view][routings.task, :2], 0.0)
         squared = np.nan_to_num(residuals[view]) ** 2 - noise / seen.recent[:, None]
-        prior[view] = _pooled(routings.operation, squared, kept, count)
+        prior[view] = _pooled(routings.task, squared, kept, count)
         difference = seen.results - seen.planned
         both = ~np.isnan(difference).any(axis=1) & _outside(folds, LEFT_OUT[view])
-        bias[view] = _pooled(routings.operation, np.nan_to_num(difference), both, count, least=-np.inf)
-        off = np.nan_to_num(difference) - bias[view][routings.operation]
-        planned[view] = _pooled(routings.operation, off**2, both, count)
+        bias[view] = _pooled(routings.task, np.nan_to_num(difference), both, count, least=-np.inf)
+        off = np.nan_to_num(difference) - bias[view][routings.task]
+        planned[view] = _pooled(routings.task, off**2, both, count)
     again = [*range(VIEWS), *range(FOLDS)]
     return TimeModel(
         by_results=by_results, slopes=slopes, base=base, resource_effect=effect, prior_variance=prior[again],
@@ -159,51 +166,50 @@ def _with_variances(
 
 
 def _within(routings: Routings, seen: Observations, squares: Floats, kept: npt.NDArray[np.bool_]) -> Floats:
-    count = len(routings.operations)
+    count = routings.tasks
     freedom = np.where(kept, np.maximum(seen.orders - 1, 0), 0.0)
     total = np.maximum(freedom.sum(), 1e-9)
     result = np.empty((count, 3))
     for part in range(3):
         overall = float((squares[:, part] * kept).sum() / total)
-        sums = np.bincount(routings.operation, squares[:, part] * kept, count)
-        result[:, part] = (sums + _TRUST * overall) / (np.bincount(routings.operation, freedom, count) + _TRUST)
+        sums = np.bincount(routings.task, squares[:, part] * kept, count)
+        result[:, part] = (sums + _TRUST * overall) / (np.bincount(routings.task, freedom, count) + _TRUST)
     return np.maximum(result, _LEAST_VARIANCE)
 
 
 def _pooled(
-    operation: Ints, values: Floats, kept: npt.NDArray[np.bool_], count: int, least: float = _LEAST_VARIANCE
+    task: Ints, values: Floats, kept: npt.NDArray[np.bool_], count: int, least: float = _LEAST_VARIANCE
 ) -> Floats:
-    """Return each operation's mean, drawn towards the overall mean where there is little."""
-    number = np.bincount(operation, kept, count)
+    """Return each task's mean, drawn towards the overall mean where there is little."""
+    number = np.bincount(task, kept, count)
     result = np.empty((count, 2))
     for part in range(2):
         masked = np.where(kept, values[:, part], 0.0)
         overall = masked.sum() / max(kept.sum(), 1)
-        result[:, part] = (np.bincount(operation, masked, count) + _TRUST * overall) / (number + _TRUST)
+        result[:, part] = (np.bincount(task, masked, count) + _TRUST * overall) / (number + _TRUST)
     return np.maximum(result, least)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Routing rows of the same operation in a withheld item and a near one."""
+    """Routing rows of the same task in a withheld item and a near one."""
 
     row: Ints
     other: Ints
     similarity: Floats
 
 
-def with_between(
-    model: TimeModel, pairs: Pairs, residuals: Floats, seen: Observations, operation: Ints
-) -> TimeModel:
+def with_between(model: TimeModel, pairs: Pairs, residuals: Floats, seen: Observations, task: Ints) -> TimeModel:
     """Return the model with the variance between items, a constant and a slope over dissimilarity, from pairs."""
     between = np.zeros_like(model.between)
     for view in range(VIEWS):
         off = residuals[view, pairs.row] - residuals[view, pairs.other]
         kept = ~np.isnan(off).any(axis=1)
-        used = model.by_results[view][operation[pairs.row]]
-        noise = model.within[view][operation[pairs.row], :2] * (
-            1 / seen.recent[pairs.row] + 1 / seen.recent[pairs.other]
-        )[:, None]
+        used = model.by_results[view][task[pairs.row]]
+        noise = (
+            model.within[view][task[pairs.row], :2]
+            * (1 / seen.recent[pairs.row] + 1 / seen.recent[pairs.other])[:, None]
+        )
         squared = off**2 - np.where(used[:, None], noise, 0.0)
         for part in range(2):
             between[view, :, part] = _line(1 - pairs.similarity[kept], squared[kept, part])

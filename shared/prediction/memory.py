@@ -2,7 +2,8 @@
 
 An item's current routing is, among those valid on the day the data was read, the newest; of equally new ones the one
 with the fewest outsourced operations, then the greatest number. An operation is known by its code and by its
-occurrence (0 for the first time the code appears in the routing), so that a routing that washes twice stays apart.
+occurrence (0 for the first time the code appears in the routing): together they are a *task*, so that a routing that
+washes twice keeps two times.
 """
 
 import hashlib
@@ -98,6 +99,8 @@ class Routings:
     offsets: Ints
     operation: Ints
     occurrence: Ints
+    task: Ints
+    tasks: int  # how many there are
     sequence: Ints
     resource: Ints  # -1 unknown
     inside: npt.NDArray[np.int8]  # -1 unknown
@@ -128,7 +131,10 @@ def choose_current(frame: pl.DataFrame, day: date) -> pl.DataFrame:
     best = (
         frame.filter("valid")
         .group_by("item_code", "routing_no")
-        .agg(pl.col("created_at").max().alias("newest"), (~pl.col("inside")).fill_null(value=False).sum().alias("outside"))
+        .agg(
+            pl.col("created_at").max().alias("newest"),
+            (~pl.col("inside")).fill_null(value=False).sum().alias("outside"),
+        )
         .sort("item_code", "newest", "outside", "routing_no", descending=[False, True, False, True], nulls_last=True)
         .unique("item_code", keep="first", maintain_order=True)
         .select("item_code", "routing_no", pl.lit(value=True).alias("current"))
@@ -156,9 +162,12 @@ def build_routings(frame: pl.DataFrame, items: Items) -> Routings:
     names = sorted(set(rows["operation_name"].drop_nulls()))
     name_number = {name: place for place, name in enumerate(names)}
     signature, signatures = _signatures(operation, offsets)
+    occurrence = _occurrences(places, operation)
+    pairs, task = np.unique(operation * 10_000 + occurrence, return_inverse=True)
     inside = rows["inside"].cast(pl.Int8).fill_null(-1).to_numpy().astype(np.int8)
     return Routings(
-        frame=frame, offsets=offsets, operation=operation, occurrence=_occurrences(places, operation),
+        frame=frame, offsets=offsets, operation=operation, occurrence=occurrence,
+        task=task.astype(np.int64), tasks=len(pairs),
         sequence=rows["sequence"].fill_null(0).to_numpy().astype(np.int64),
         resource=np.array([resource_number.get(code, -1) for code in rows["resource_code"]], dtype=np.int64),
         inside=inside,

@@ -76,7 +76,8 @@ class RoutingModel:
             raise InvalidInput("quantity: must be a finite number above 0.", errors=[error])
         asked = self._read(queries)
         return [
-            self._answer(query, one, candidates, quantity, as_if_unknown) for query, one in zip(queries, asked, strict=True)
+            self._answer(query, one, candidates, quantity, as_if_unknown)
+            for query, one in zip(queries, asked, strict=True)
         ]
 
     def _read(self, queries: Sequence[ItemQuery]) -> list[_Asked]:
@@ -149,8 +150,10 @@ class RoutingModel:
             for name, value in zip(drawings, given, strict=True)
         )
         sisters = items.frame.select(pl.arg_where(same)).to_series().to_numpy().astype(np.int64)
-        return np.unique(np.concatenate([own, sisters])) if len(own) == 0 else np.concatenate(
-            [own, np.setdiff1d(sisters, own)]
+        return (
+            np.unique(np.concatenate([own, sisters]))
+            if len(own) == 0
+            else np.concatenate([own, np.setdiff1d(sisters, own)])
         )
 
     def _abstain(self, query: ItemQuery, message: str) -> ItemPrediction:
@@ -165,7 +168,8 @@ class RoutingModel:
         least = self.knowledge.configuration.minimum_similarity
         return (
             f"Nothing near enough was made before: the nearest item, {code}, has similarity "
-            f"{near.similarities[0]:.2f} and {least:.2f} is needed. Most unusual: {listed(names) or 'no single attribute'}."
+            f"{near.similarities[0]:.2f} and {least:.2f} is needed. "
+            f"Most unusual: {listed(names) or 'no single attribute'}."
         )
 
     def similar(self, item_code: str, k: int) -> list[SimilarItem]:
@@ -208,7 +212,7 @@ class RoutingModel:
         values = knowledge.items.frame.row(place, named=True)
         code = values.pop("item_code")
         rows = knowledge.routings.frame
-        start, end = (int(rows["item_code"].search_sorted(code, side=side)) for side in ("left", "right"))  # type: ignore[call-overload]
+        start, end = (int(rows["item_code"].search_sorted(code, side=side)) for side in ("left", "right"))
         return ItemRecord(
             item_code=code, attributes=values, routings=rows.slice(start, end - start).to_dicts(),
             work_orders=int(knowledge.cells.item_orders[place]),
@@ -220,7 +224,10 @@ class RoutingModel:
         wanted = query.strip().lower()
         if wanted:
             texts = [name for name, kind in frame.schema.items() if kind == pl.String()]
-            holds = [pl.col(name).str.to_lowercase().str.contains(wanted, literal=True).fill_null(value=False) for name in texts]
+            holds = [
+                pl.col(name).str.to_lowercase().str.contains(wanted, literal=True).fill_null(value=False)
+                for name in texts
+            ]
             frame = frame.filter(pl.any_horizontal(holds))
         routed = self.knowledge.routings.signature
         place_of = self.knowledge.items.place_of

@@ -21,14 +21,15 @@ class Neighbourhood:
     @cached_property
     def _sizes(self) -> Ints:
         offsets = self.routings.offsets
-        return offsets[self.places + 1] - offsets[self.places]
+        return np.asarray(offsets[self.places + 1] - offsets[self.places])
 
     @cached_property
     def rows(self) -> Ints:
         """Return the neighbours' routing rows, neighbour by neighbour."""
         ends = np.cumsum(self._sizes)
         total = int(ends[-1]) if len(ends) else 0
-        return np.arange(total) + np.repeat(self.routings.offsets[self.places] - (ends - self._sizes), self._sizes)
+        first = self.routings.offsets[self.places] - (ends - self._sizes)
+        return np.asarray(np.arange(total) + np.repeat(first, self._sizes))
 
     @cached_property
     def row_neighbour(self) -> Ints:
@@ -36,18 +37,14 @@ class Neighbourhood:
         return np.repeat(np.arange(len(self.places)), self._sizes)
 
     @cached_property
-    def _operation(self) -> Ints:
-        return self.routings.operation[self.rows]
+    def _task(self) -> Ints:
+        return self.routings.task[self.rows]
 
-    @cached_property
-    def _occurrence(self) -> Ints:
-        return self.routings.occurrence[self.rows]
-
-    def doing(self, operation: int, occurrence: int) -> Ints:
-        """Return which of `rows` are this operation at this occurrence."""
-        return np.flatnonzero((self._operation == operation) & (self._occurrence == occurrence))
+    def doing(self, task: int) -> Ints:
+        """Return which of `rows` are this task."""
+        return np.flatnonzero(self._task == task)
 
     @cached_property
     def voters(self) -> npt.NDArray[np.bool_]:
         """Tell which neighbours vote: all but the asked item itself."""
-        return self.places != self.own
+        return np.asarray(self.places != self.own)

@@ -2,7 +2,8 @@
 
 All of it happens on logarithms, for setup (of an order) and run (of a piece) apart:
 
-1. A ridge regression for each operation on the item's vector and the work centre gives a first estimate.
+1. A ridge regression on the item's vector and the work centre, one for each task (an operation at an occurrence),
+   gives a first estimate.
 2. Each near item with results of the operation pulls it by its own difference from that regression, with the weight
    1 / (variance between items of that similarity + variance between orders / its recent orders).
 3. What remains uncertain is the variance between orders plus that of the estimate. Quantiles of the errors of
@@ -31,15 +32,15 @@ _FULL_CONFIDENCE_ORDERS = 3.0
 class TimeModel:
     """The fitted figures; the first axis of each array is the view, the last (where 2) is setup, run."""
 
-    by_results: npt.NDArray[np.bool_]  # (views, operations) whether results, not planned times, were learned from
-    slopes: npt.NDArray[np.float32]  # (views, operations, vector size, 2)
-    base: Floats  # (views, operations, 2)
-    resource_effect: npt.NDArray[np.float32]  # (views, operations, resources + 1, 2); the last is an unknown one
-    prior_variance: Floats  # (views, operations, 2) of the regression for items it has not seen
+    by_results: npt.NDArray[np.bool_]  # (views, tasks) whether results, not planned times, were learned from
+    slopes: npt.NDArray[np.float32]  # (views, tasks, vector size, 2)
+    base: Floats  # (views, tasks, 2)
+    resource_effect: npt.NDArray[np.float32]  # (views, tasks, resources + 1, 2); the last is an unknown one
+    prior_variance: Floats  # (views, tasks, 2) of the regression for items it has not seen
     between: Floats  # (views, 2, 2) variance between items: constant, and per unit of dissimilarity
-    within: Floats  # (views, operations, 3) variance between orders: setup, run, whole order
-    planned_bias: Floats  # (views, operations, 2) mean logarithm of actual over planned
-    planned_variance: Floats  # (views, operations, 2)
+    within: Floats  # (views, tasks, 3) variance between orders: setup, run, whole order
+    planned_bias: Floats  # (views, tasks, 2) mean logarithm of actual over planned
+    planned_variance: Floats  # (views, tasks, 2)
     quantiles: Floats  # (views, 2) 10 % and 90 % quantiles of errors in units of the spread
 
     def state(self) -> dict[str, Any]:
@@ -139,12 +140,12 @@ class TimeEstimator:
     vector: npt.NDArray[np.float32]
     vectors: npt.NDArray[np.float32]  # the neighbours'
 
-    def estimate(self, operation: int, occurrence: int, resource: int, own_row: int = -1) -> Estimate:
-        """Return the time of an operation on a work centre; `own_row` is the asked item's own routing row, if usable."""
+    def estimate(self, task: int, resource: int, own_row: int = -1) -> Estimate:
+        """Return a task's time on a work centre; `own_row` is the asked item's own routing row, if usable."""
         model, view = self.model, self.view
-        by_results = bool(model.by_results[view, operation])
+        by_results = bool(model.by_results[view, task])
         known = self.seen.results if by_results else self.seen.planned
-        picked = self.near.doing(operation, occurrence)
+        picked = self.near.doing(task)
         rows = self.near.rows[picked]
         kept = ~np.isnan(known[rows]).any(axis=1)
         picked, rows = picked[kept], rows[kept]
@@ -152,28 +153,29 @@ class TimeEstimator:
         similarity = self.near.similarities[neighbour]
         recent = self.seen.recent[rows] if by_results else np.ones(len(rows))
         own = self.near.places[neighbour] == self.near.own
-        slopes = model.slopes[view, operation]
-        base = model.base[view, operation]
-        effect = model.resource_effect[view, operation]
+        slopes = model.slopes[view, task]
+        base = model.base[view, task]
+        effect = model.resource_effect[view, task]
         first = self.vector @ slopes + base + effect[resource]
         expected = self.vectors[neighbour] @ slopes + base + effect[self.near.routings.resource[rows]]
         apart = np.where(own, 0.0, 1.0)[:, None] * (
             model.between[view, 0] + model.between[view, 1] * (1 - similarity)[:, None]
         )
-        weights = 1.0 / (apart + model.within[view, operation, :2] / recent[:, None] + 1e-9)
-        total = weights.sum(axis=0) + 1.0 / model.prior_variance[view, operation]
+        weights = 1.0 / (apart + model.within[view, task, :2] / recent[:, None] + 1e-9)
+        total = weights.sum(axis=0) + 1.0 / model.prior_variance[view, task]
         pull = (weights * (known[rows] - expected)).sum(axis=0)
         if own_row >= 0 and by_results and not np.isnan(self.seen.planned[own_row]).any():
-            weight = 1.0 / (model.planned_variance[view, operation] + 1e-9)
-            pull = pull + weight * (self.seen.planned[own_row] + model.planned_bias[view, operation] - first)
+            weight = 1.0 / (model.planned_variance[view, task] + 1e-9)
+            pull = pull + weight * (self.seen.planned[own_row] + model.planned_bias[view, task] - first)
             total = total + weight
         logs = first + pull / total
-        return self._summary(operation, rows, similarity, weights, logs, 1.0 / total, by_results)
+        return self._summary(task, rows, similarity, weights, logs, 1.0 / total, by_results)
 
     def _summary(
-        self, operation: int, rows: Ints, similarity: Floats, weights: Floats, logs: Floats, variance: Floats, used: bool
+        self, task: int, rows: Ints, similarity: Floats, weights: Floats, logs: Floats, variance: Floats,
+        used: bool,
     ) -> Estimate:  # fmt: skip
-        spread = self.model.within[self.view, operation]
+        spread = self.model.within[self.view, task]
         orders = self.seen.orders[rows] if used else np.zeros(len(rows))
         samples = int(orders.sum())
         mean = std = None

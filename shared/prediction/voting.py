@@ -63,9 +63,12 @@ def choose(near: Neighbourhood, model: VoteModel, view: int) -> list[Choice]:
         members = voting[belongs == place]
         found.append(
             Choice(
-                signature=number, share=float(shares[place]), probability=float(probabilities[place]),
-                similarity=float(near.similarities[members[0]]), members=members,
-            )  # fmt: skip
+                signature=number,
+                share=float(shares[place]),
+                probability=float(probabilities[place]),
+                similarity=float(near.similarities[members[0]]),
+                members=members,
+            )
         )
     return sorted(found, key=lambda choice: (-round(choice.share, 9), *_preference(near, choice)))
 

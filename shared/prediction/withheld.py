@@ -72,7 +72,7 @@ def row_pairs(cases: Sequence[Withheld], routings: Routings) -> Pairs:
     mine, theirs, similar = [], [], []
     for case in cases:
         for row in range(routings.offsets[case.place], routings.offsets[case.place + 1]):
-            picked = case.near.doing(int(routings.operation[row]), int(routings.occurrence[row]))
+            picked = case.near.doing(int(routings.task[row]))
             mine.append(np.full(len(picked), row, dtype=np.int64))
             theirs.append(case.near.rows[picked])
             similar.append(case.near.similarities[case.near.row_neighbour[picked]])
@@ -143,8 +143,7 @@ def time_errors(
             actual = _actual(knowledge, orders, row, view)
             if not actual:
                 continue
-            operation, occurrence = int(routings.operation[row]), int(routings.occurrence[row])
-            estimate = estimator.estimate(operation, occurrence, int(routings.resource[row]))
+            estimate = estimator.estimate(int(routings.task[row]), int(routings.resource[row]))
             setup, run = estimate.minutes(0), estimate.minutes(1)
             for quantity, minutes in actual:
                 expected = setup + run * quantity
@@ -156,7 +155,7 @@ def time_errors(
 
 def _actual(knowledge: Knowledge, orders: Booked, row: int, view: int) -> list[tuple[float, float]]:
     """Return (quantity, minutes) of a row's newest orders; one planned piece where times are learned from plans."""
-    if knowledge.times.by_results[view, knowledge.routings.operation[row]]:
+    if knowledge.times.by_results[view, knowledge.routings.task[row]]:
         start, end = int(orders.start[row]), int(orders.start[row + 1])
         end = min(end, start + _ORDERS)
         return list(zip(orders.quantity[start:end].tolist(), orders.minutes[start:end].tolist(), strict=True))

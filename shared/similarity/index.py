@@ -125,13 +125,17 @@ class NeighbourIndex:
         return np.zeros(0, dtype=np.int64)
 
     def _ordered(
-        self, entries: npt.NDArray[np.int64], scores: npt.NDArray[Any], count: int, without: npt.NDArray[np.int64] | None
+        self,
+        entries: npt.NDArray[np.int64],
+        scores: npt.NDArray[Any],
+        count: int,
+        without: npt.NDArray[np.int64] | None,
     ) -> Neighbours:
         sizes = self._starts[entries + 1] - self._starts[entries]
         ends = np.cumsum(sizes)
         inside = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - sizes, sizes)
         places = self._members[np.repeat(self._starts[entries], sizes) + inside]
-        similarities = np.repeat(np.round(scores.astype(np.float64), _DIGITS), sizes)
+        similarities: npt.NDArray[np.float64] = np.repeat(np.round(scores.astype(np.float64), _DIGITS), sizes)
         if without is not None and len(without):
             kept = ~np.isin(places, without)
             places, similarities = places[kept], similarities[kept]
