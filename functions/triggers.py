@@ -46,7 +46,8 @@ def doorbell_function(blueprint: func.Blueprint, name: str, queue: str, run: Cal
         try:
             outcome = run(current_services(), parse_doorbell(msg.get_body().decode("utf-8", errors="replace")))
             latency_ms = round((time.perf_counter() - started) * 1000, 3)
-            log.info("queue.handled", queue=queue, outcome=str(outcome), latency_ms=latency_ms)
+            state = getattr(outcome, "state", "nothing to do")
+            log.info("queue.handled", queue=queue, state=state, latency_ms=latency_ms)
         finally:
             structlog.contextvars.unbind_contextvars("function", "message_id")
 

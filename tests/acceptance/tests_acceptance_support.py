@@ -116,7 +116,7 @@ class RunningInstance:
     def master_key(self) -> str:
         import json
 
-        return str(json.loads((self.data_dir / "funchost" / "secrets" / "host.json").read_text())["masterKey"]["value"])
+        return str(json.loads((self.data_dir / "funchost" / "host-keys.json").read_text())["masterKey"])
 
     def get(self, path: str) -> Any:
         answer = httpx.get(f"{self.address}/api/{path}", timeout=30)

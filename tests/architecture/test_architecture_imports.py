@@ -11,8 +11,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 # From the bottom floor up: a room may import rooms of lower floors only.
 FLOORS = [
-    {"shared.errors", "shared.clock", "shared.platform", "shared.platform_windows", "shared.logs"},
-    {"shared.settings"},
+    {"shared.errors", "shared.clock", "shared.platform_windows", "shared.logs"},
+    {"shared.settings", "shared.platform"},
     {"shared.configuration", "shared.azurite"},
     {"shared.erp", "shared.database", "shared.storage", "shared.similarity"},
     {"shared.features", "shared.snapshots"},
@@ -22,10 +22,11 @@ FLOORS = [
     {"shared.bootstrap"},
     {"shared.first_light"},
     {"functions", "cli"},
-    {"function_app", "launcher"},
+    {"function_app"},
+    {"launcher"},
 ]
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-HEAVY = ("polars", "numpy", "scipy", "sklearn", "hnswlib", "joblib", "pyarrow", "cryptography")
+HEAVY = ("polars", "numpy", "scipy", "sklearn", "hnswlib", "joblib", "pyarrow", "pandas")
 
 
 def _room_of(module: str) -> str | None:
