@@ -63,7 +63,7 @@ def _snapshot(services: Services, profile: str | None, data: Path | None) -> "Sn
         raise InvalidInput("--profile and --data belong together.", remedy="Give both, or neither.")
     if not data.is_dir():
         raise SourceError(f"{data} is not a folder.", remedy="Name the folder with the profile's files.")
-    return services.snapshots.take_from(profile, data.resolve(), reason=f"training on {profile}")
+    return services.snapshots.take_now(reason=f"training on {profile}", profile=profile, source=data.resolve())
 
 
 def _train(

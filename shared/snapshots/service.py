@@ -93,13 +93,15 @@ class Snapshots:
             self._tidy_after(snapshot)
         return self._work.get(Extract, extract_id)
 
-    def take_now(self, *, reason: str) -> Snapshot:
+    def take_now(self, *, reason: str, profile: str | None = None, source: Path | None = None) -> Snapshot:
         """Read the ERP in this process, at once, and return the new snapshot.
+
+        `profile` and `source` name another factory's than the instance's own.
 
         Raises:
             SourceError: the source or profile cannot be used; the row and an alert say why.
         """
-        row = self._new_row(None, reason)
+        row = self._new_row(None, reason, profile, source)
         self._work.insert(row)
         done = self.run(row.id)
         if done is None or done.snapshot_id is None:
@@ -109,13 +111,15 @@ class Snapshots:
             )
         return self._open(self._require_row(done.snapshot_id))
 
-    def current(self) -> Snapshot:
+    def current(self, profile_name: str | None = None) -> Snapshot:
         """Return the newest snapshot of the profile that is whole; a damaged one raises an alert and is passed over.
+
+        The profile is the instance's own unless its name is given.
 
         Raises:
             NotFound: there is none.
         """
-        profile = load_profile(self._settings.profile).name
+        profile = profile_name or load_profile(self._settings.profile).name
         rows, _total = self._rows.list(profile=profile, limit=1_000)
         for row in rows:
             try:
@@ -135,13 +139,15 @@ class Snapshots:
         except NotFound:
             return self.take_now(reason="there was no snapshot")
 
-    def _new_row(self, slot: str | None, reason: str) -> Extract:
+    def _new_row(
+        self, slot: str | None, reason: str, profile: str | None = None, source: Path | None = None
+    ) -> Extract:
         return Extract(
             id=f"extract_{uuid.uuid4().hex}",
             slot=slot,
             reason=reason,
-            profile=self._settings.profile,
-            source=str(self._settings.source_folder),
+            profile=profile or self._settings.profile,
+            source=str(source or self._settings.source_folder),
             created_at=self._clock(),
         )
 
