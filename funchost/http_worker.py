@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import gc
+import os
 import socket
 import sys
 import threading
@@ -105,8 +106,9 @@ class HttpWorker(WorkerBase):
         elif method == "stop":
             answer({})
             self.stop_asked.set()
-            if self._server is not None:
-                self._server.should_exit = True
+            if self._server is None:
+                os._exit(0)  # nothing is served yet, and the main thread waits for the host
+            self._server.should_exit = True
         else:
             answer({"error": f"an HTTP worker does not know {method!r}"})
 

@@ -1,0 +1,24 @@
+"""The fixtures of the host's tests: a storage account's view and a workshop for apps and hosts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from funchost_support import Account, Workshop
+
+from shared.azurite import Azurite
+
+
+@pytest.fixture
+def account(azurite: Azurite) -> Iterator[Account]:
+    made = Account(azurite.connection_string)
+    yield made
+    made.blobs.close()
+    made._queues.close()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, account: Account) -> Iterator[Workshop]:
+    made = Workshop(tmp_path, account)
+    yield made
+    made.end()
