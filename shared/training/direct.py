@@ -1,11 +1,13 @@
 """Training into a package folder: what a job's child does, and the command line and the first start do in process."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from shared.clock import Clock, utc_now
 from shared.configuration import Configuration
@@ -64,28 +66,28 @@ def train_now(
         Cancelled: `cancelled` answered true at a safe point.
         Conflict: `out_folder` exists.
     """
-    judged = None
-    if evaluate:
-        judged = judge(
-            kind,
+    with threadpool_limits(spare_cores(), user_api="blas"):
+        judged = None
+        if evaluate:
+            judged = judge(
+                kind,
+                snapshot,
+                configuration,
+                active,
+                exclude_items=exclude_items,
+                progress=progress,
+                cancelled=cancelled,
+            )
+            log.info("training.judged", kind=kind, promoted=judged.promoted, reason=judged.reason)
+            if not judged.promoted:
+                return Trained(judged=judged, manifest=None, folder=None)
+        model = fit_model(
             snapshot,
-            configuration,
-            active,
-            exclude_items=exclude_items,
-            progress=progress,
+            configuration if judged is None else judged.recipe.configuration,
+            exclude_items=tuple(sorted(exclude_items)),
+            progress=scaled(progress, FIT_FROM if evaluate else 0.0, FIT_TO),
             cancelled=cancelled,
         )
-        log.info("training.judged", kind=kind, promoted=judged.promoted, reason=judged.reason)
-        if not judged.promoted:
-            return Trained(judged=judged, manifest=None, folder=None)
-    recipe = configuration if judged is None else judged.recipe.configuration
-    model = fit_model(
-        snapshot,
-        recipe,
-        exclude_items=tuple(sorted(exclude_items)),
-        progress=scaled(progress, FIT_FROM if evaluate else 0.0, FIT_TO),
-        cancelled=cancelled,
-    )
     progress(FIT_TO, "packaging")
     manifest = build_package(
         model,
@@ -99,6 +101,11 @@ def train_now(
     )
     progress(PACKAGED, "packaged")
     return Trained(judged=judged, manifest=manifest, folder=out_folder)
+
+
+def spare_cores() -> int:
+    """Return how many threads numeric libraries may use in training: one core is left to predictions."""
+    return max(1, (os.cpu_count() or 2) - 1)
 
 
 def _metrics(judged: Judged | None) -> dict[str, Any]:
