@@ -46,6 +46,7 @@ class Listeners:
         self._host_json = host_json
         self._state = state
         self._worker = worker
+        self._lock_retry_seconds = settings.lock_retry_seconds or host_json.listener_lock_retry.total_seconds()
         self._factory = StorageFactory(environment, settings.storage_api_version)
         self.emitter = Emitter(self._factory, host_json.message_encoding, self.wake)
         timeout = host_json.function_timeout
@@ -126,7 +127,7 @@ class Listeners:
             storage=self._factory.named(None),
             host_id=self._settings.host_id,
             lock_period_seconds=round(self._host_json.listener_lock_period.total_seconds()),
-            lock_retry_seconds=self._host_json.listener_lock_retry.total_seconds(),
+            lock_retry_seconds=self._lock_retry_seconds,
             invoker=self._invoker,
             state=self._state,
         )
@@ -183,7 +184,7 @@ class Listeners:
             host_id=self._settings.host_id,
             scan_seconds=self._settings.blob_scan_seconds,
             lock_period_seconds=round(self._host_json.listener_lock_period.total_seconds()),
-            lock_retry_seconds=self._host_json.listener_lock_retry.total_seconds(),
+            lock_retry_seconds=self._lock_retry_seconds,
             state=self._state,
             wake=self.wake,
         )

@@ -44,6 +44,7 @@ class HostSettings:
     grace_seconds: float
     blob_scan_seconds: float
     message_visibility_seconds: int
+    lock_retry_seconds: float | None
     body_limit_bytes: int
     storage_api_version: str
     cors_origins: tuple[str, ...] = ()
@@ -139,6 +140,7 @@ def make_settings(
         grace_seconds=_number(environment, "FUNCHOST_GRACE_SECONDS", 10, 0, 86400),
         blob_scan_seconds=_number(environment, "FUNCHOST_BLOB_SCAN_SECONDS", 2, 0.05, 3600),
         message_visibility_seconds=int(_number(environment, "FUNCHOST_MESSAGE_VISIBILITY", 600, 2, 604800)),
+        lock_retry_seconds=_number(environment, "FUNCHOST_LOCK_RETRY_SECONDS", 0, 0, 3600) or None,
         body_limit_bytes=int(_number(environment, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 104_857_600, 0, 2**40)),
         storage_api_version=environment.get("FUNCHOST_STORAGE_API_VERSION", ""),
         cors_origins=local.cors_origins,

@@ -1,5 +1,6 @@
 """A small function app in a folder of its own, run by a real host process against a real Azurite."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -88,10 +89,8 @@ class Account:
 
     def send(self, queue: str, *texts: str, raw: bool = False) -> None:
         client = self.queue(queue, raw=raw)
-        try:
+        with contextlib.suppress(ResourceExistsError):
             client.create_queue()
-        except ResourceExistsError:
-            pass
         for text in texts:
             client.send_message(text)
 
@@ -112,10 +111,8 @@ class Account:
 
     def put(self, blob: str, data: bytes = b"{}", *, container: str = "drop") -> str:
         client = self.blobs.get_container_client(self.name(container))
-        try:
+        with contextlib.suppress(ResourceExistsError):
             client.create_container()
-        except ResourceExistsError:
-            pass
         return str(client.upload_blob(blob, data, overwrite=True).get_blob_properties().etag).strip('"')
 
     def host_blobs(self, prefix: str) -> list[str]:
@@ -221,6 +218,7 @@ class Workshop:
             "FUNCHOST_MASTER_KEY": MASTER,
             "FUNCHOST_BLOB_SCAN_SECONDS": "0.3",
             "FUNCHOST_MESSAGE_VISIBILITY": "4",
+            "FUNCHOST_LOCK_RETRY_SECONDS": "1",
             **(settings or {}),
         }
         host = Host(app_dir, next(self._numbers), environment, list(arguments))

@@ -43,7 +43,7 @@ def test_an_expression_finds_its_next_occurrence(expression: str, after: str, ex
      "0 */0 * * * *", "0 ,1 * * * *", "0 0 0 0 * *", "0 0 0 * 13 *", "0 0 0 1W * *", "0 0 0 * * 2#1", "30", ""],
 )  # fmt: skip
 def test_what_ncrontab_does_not_know_is_refused(expression: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="field|schedule|step"):
         parse_schedule(expression)
 
 
@@ -203,7 +203,7 @@ def test_of_two_hosts_one_fires_and_the_other_takes_over_at_its_stop(workshop: W
     assert len(set(slots)) == len(slots)
     assert len({record["pid"] for record in first.records("tick")}) == 1
     assert first.stop() == 0
-    assert eventually(lambda: len({record["pid"] for record in second.records("tick")}) == 2, seconds=17)
+    assert eventually(lambda: len({record["pid"] for record in second.records("tick")}) == 2, seconds=6)
 
 
 @pytest.mark.azurite
