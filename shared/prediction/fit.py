@@ -26,6 +26,7 @@ from shared.prediction.timing import observe
 from shared.prediction.voting import fit_votes
 from shared.prediction.withheld import booked_orders, measure, row_pairs, time_errors, vote_cases, withhold
 from shared.similarity.index import NeighbourIndex
+from shared.similarity.threads import use_one_thread
 
 LEAST_ITEMS = 2
 CALIBRATION_ITEMS = 1_500
@@ -91,6 +92,9 @@ def fit_model(
         NotEnoughData: fewer than two items have attributes and a routing valid on the day of the data.
     """
     started = time.perf_counter()
+    import scipy.linalg  # noqa: F401 -- brings linear algebra of its own, which is to keep to one thread too
+
+    use_one_thread()
     steps = _Steps(progress=progress, cancelled=cancelled)
     settings, seed = configuration.prediction, configuration.training.seed
     day = snapshot.data_as_of.date()

@@ -21,6 +21,7 @@ from shared.prediction.model import RoutingModel
 from shared.prediction.timing import TimeModel, observe
 from shared.prediction.voting import VoteModel
 from shared.similarity.index import INDEX_FILE, VECTORS_FILE, NeighbourIndex
+from shared.similarity.threads import use_one_thread
 
 ROLES: dict[str, str] = {
     "encoder.joblib": "encoder",
@@ -103,6 +104,7 @@ def save_model(model: RoutingModel, folder: Path) -> dict[str, Any]:
 
 def load_model(reader: ArtifactReader) -> RoutingModel:
     """Rebuild a model from a verified package; it answers as the saved one did."""
+    use_one_thread()
     documents: Mapping[str, Any] = {name: reader.json(name) for name, role in ROLES.items() if name.endswith(".json")}
     metadata = documents["training_metadata.json"]
     weights = reader.arrays("feature_weights.joblib")
