@@ -73,7 +73,16 @@ class Health:
                 "detail": serving["last_error"] or "No model is active and loaded.",
                 "remedy": "Train and activate one: `manage.py train`, then `manage.py models activate VERSION`.",
             }
-        told = ("serving_version", "model_kind", "loaded_at", "load_seconds", "manifest_check", "signed", "warnings")
+        told = (
+            "serving_version",
+            "model_kind",
+            "similarity_backend",
+            "loaded_at",
+            "load_seconds",
+            "manifest_check",
+            "signed",
+            "warnings",
+        )
         part = {"status": "up", **{name: serving[name] for name in (*told, "development_key")}}
         if serving["last_error"]:
             part |= {"status": "degraded", "detail": serving["last_error"]}

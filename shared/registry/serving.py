@@ -284,6 +284,7 @@ class Serving:
             "load_seconds": round(served.load_seconds, 3) if served else None,
             "data_as_of": served.manifest.training.data_as_of if served else None,
             "model_kind": served.manifest.model_kind if served else None,
+            "similarity_backend": served.model.backend if served else None,
             "warnings": list(served.warnings) if served else [],
             "last_error": database_error or (failure.error if failure else None),
             "watching": self._watcher is not None,

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from azure.core.pipeline.policies import RetryPolicy
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from tests_acceptance_support import RunningInstance, eventually
@@ -36,7 +35,7 @@ def _a_made_item(instance: RunningInstance) -> str:
 
 
 def test_the_line_that_up_prints_gives_a_routing_with_times_and_evidence(demo: RunningInstance) -> None:
-    line = next(line.strip() for line in demo.output.read_text().splitlines() if line.strip().startswith("curl "))
+    line = eventually(lambda: next((text for text in demo.lines() if text.startswith("curl ")), None), 20)
     done = subprocess.run([*shlex.split(line), "-s"], capture_output=True, text=True, timeout=30, check=True)
     answer = json.loads(done.stdout)
     candidate = answer["predictions"][0]["candidates"][0]
@@ -182,7 +181,7 @@ def test_a_manifest_that_is_not_json_is_rejected(demo: RunningInstance, tmp_path
 def test_a_message_that_is_no_job_ends_buried_with_its_reason(demo: RunningInstance) -> None:
     connection = demo.manage("storage", "connection-string").stdout.strip()
     with QueueClient.from_connection_string(
-        connection, "retraining", message_encode_policy=TextBase64EncodePolicy(), retry_policy=RetryPolicy.no_retries()
+        connection, "retraining", message_encode_policy=TextBase64EncodePolicy()
     ) as queue:
         queue.send_message("not a job")
     buried = eventually(lambda: [p for p in demo.get("poison")["items"] if p["body"] == "not a job"])

@@ -59,6 +59,10 @@ class RunningInstance:
             time.sleep(0.1)
         raise AssertionError(f"not ready within {READY_SECONDS} s:\n{self.told()}")
 
+    def lines(self) -> list[str]:
+        """The lines it printed."""
+        return [line.strip() for line in self.output.read_text(encoding="utf-8", errors="replace").splitlines()]
+
     def told(self) -> str:
         """What it printed, and the end of its logs."""
         texts = [self.output.read_text(encoding="utf-8", errors="replace")[-4000:]]
