@@ -31,9 +31,9 @@ DEMO_DAY = datetime(2026, 1, 31, tzinfo=UTC)
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> RoutingModel:
-    """A model of 150 demo items."""
+    """A model of 120 demo items."""
     folder = tmp_path_factory.mktemp("demo")
-    generate_demo(folder / "source", items=150, seed=7)
+    generate_demo(folder / "source", items=120, seed=7)
     snapshot = extract(load_profile("demo"), folder / "source", folder / "snapshots", now=DEMO_DAY)
     return fit_model(snapshot, default_configuration())
 
@@ -63,7 +63,7 @@ def package(built: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def instance(tmp_path: Path, model: RoutingModel, shared_keys: Keys) -> Iterator[Instance]:
     """A fresh instance that trusts the session's signing key."""
-    settings = Settings(data_dir=tmp_path / "data", active_poll_seconds=0.05)
+    settings = Settings(data_dir=tmp_path / "data", active_poll_seconds=0.05, package_deadline_hours=2.0)
     migrate(settings.database)
     engine = make_engine(settings.database)
     clock = Clock()

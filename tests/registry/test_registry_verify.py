@@ -88,7 +88,7 @@ def test_the_manifest_says_how_the_model_was_made(built: Path, model: RoutingMod
     assert manifest.training.fingerprint == model.fingerprint
     assert manifest.training.profile == model.profile
     assert manifest.training.job_id == "job_1"
-    assert manifest.training.rows["items"] == 150
+    assert manifest.training.rows["items"] == 120
     assert manifest.metrics["mae"] == 1.5
     assert manifest.runtime == current_runtime()
     assert {artifact.path for artifact in manifest.artifacts} >= {"golden.json", "similarity_engine.joblib"}
