@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from funchost_support import Account, Workshop
 
 from shared.azurite import Azurite
+from tests.funchost.funchost_support import Account, Workshop
 
 
 @pytest.fixture

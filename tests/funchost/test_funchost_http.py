@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from funchost_support import MASTER, Account, Host, Workshop, eventually
 
 from shared.azurite import Azurite
+from tests.funchost.funchost_support import MASTER, Account, Host, Workshop, eventually
 
 APP = """
     def answer(text="ok", **options):

@@ -6,7 +6,8 @@ import time
 from datetime import datetime
 
 import pytest
-from funchost_support import Account, Workshop, eventually
+
+from tests.funchost.funchost_support import Account, Workshop, eventually
 
 pytestmark = pytest.mark.azurite
 

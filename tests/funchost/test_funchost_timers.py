@@ -7,11 +7,12 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from funchost_support import Account, Workshop, eventually
+from azure.storage.blob import BlobClient
 
 from funchost.ncrontab import ConstantSchedule, parse_cron, parse_schedule
 from funchost.retries import parse_retry
 from funchost.timespan import format_timespan, parse_timespan
+from tests.funchost.funchost_support import Account, Workshop, eventually
 
 OCCURRENCES = [
     ("* * * * * *", "2026-01-01T00:00:00", "2026-01-01T00:00:01"),
@@ -43,7 +44,7 @@ def test_an_expression_finds_its_next_occurrence(expression: str, after: str, ex
      "0 */0 * * * *", "0 ,1 * * * *", "0 0 0 0 * *", "0 0 0 * 13 *", "0 0 0 1W * *", "0 0 0 * * 2#1", "30", ""],
 )  # fmt: skip
 def test_what_ncrontab_does_not_know_is_refused(expression: str) -> None:
-    with pytest.raises(ValueError, match="field|schedule|step"):
+    with pytest.raises(ValueError, match=r"field|schedule|step"):
         parse_schedule(expression)
 
 
@@ -99,7 +100,7 @@ TIMER = """
 """
 
 
-def _status_blob(account: Account):
+def _status_blob(account: Account) -> BlobClient:
     return account.blobs.get_blob_client("azure-webjobs-hosts", f"timers/{account.host_id}/Host.Functions.tick/status")
 
 
