@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import CursorResult, Engine, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 
 from shared.clock import Clock, utc_now
+from shared.database.engine import writing
 from shared.database.models import ModelVersions, first_event
 from shared.database.tables import ModelVersion, Registration, RegistrationState
 from shared.database.work import Claim, WorkRows
@@ -49,11 +51,12 @@ from shared.registry.verify import CheckedPackage, check_package, check_signatur
 from shared.registry.versions import why_not_a_version_name
 from shared.settings import Settings
 from shared.storage.doorbells import Doorbells, growing_delay_seconds
-from shared.storage.packages import Packages
+from shared.storage.packages import Drop, Packages
 
 log = structlog.get_logger()
 
 ACTOR = "registration"
+CURABLE = ("signature", "files", "runtime", "load", "golden", "incomplete")  # checks that may pass another day
 _SPARE_DISK_BYTES = 64 * 1024**2
 
 
@@ -78,6 +81,7 @@ class Registrations:
     ) -> None:
         """Use the services of one process; keys are those below the data directory unless given."""
         self._settings = settings
+        self._engine = engine
         self._work = work
         self._doorbells = doorbells
         self._packages = packages
@@ -86,7 +90,7 @@ class Registrations:
         self._store = ModelStore(settings.models)
         self._versions = ModelVersions(engine, clock=clock)
         self._installer = Installer(settings, engine, keys=self._keys, clock=clock)
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[Drop] = set()
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
     # -- noticing
@@ -94,15 +98,27 @@ class Registrations:
     def notice(self, version: str, manifest: bytes) -> Registration:
         """Return the row of this drop, made and rung for when it is new; its files are not looked at.
 
+        A drop that was rejected for something that may have been put right since (a file damaged on its way, a key
+        not trusted yet) is looked at again when it is noticed again, under the same row.
+
         Raises:
             StorageUnavailable: never for the drop itself; a bell that could not be rung is left to the sweep.
         """
         row = self._new_row(version, sha256_hex(manifest))
-        if not self._work.insert(row):
+        if not self._work.insert(row) and not self._reopen(row):
             return self._work.get(Registration, row.id)
         self._ring(row.id)
         log.info("registration.received", registration_id=row.id, version=version[:200])
         return self._work.get(Registration, row.id)
+
+    def _reopen(self, row: Registration) -> bool:
+        """Make a rejected row claimable again unless its own bytes are what is wrong; tell whether it was."""
+        mine = (col(Registration.id) == row.id, col(Registration.state) == RegistrationState.REJECTED)
+        fresh = {"state": RegistrationState.RECEIVED, "deadline": row.deadline, "ended_at": None, "error": None}
+        statement = update(Registration).where(*mine, col(Registration.step).in_(CURABLE))
+        with writing(self._engine) as session:
+            result = session.execute(statement.values(reason="", step="", attempt=0, **fresh))
+        return cast("CursorResult[Any]", result).rowcount == 1
 
     def note_missed_drops(self) -> list[str]:
         """Notice every manifest in storage that has no row yet, and return the versions noticed.
@@ -114,27 +130,31 @@ class Registrations:
         for drop in self._packages.list_drops():
             if drop in self._seen:  # a manifest is read once by a process, not at every sweep
                 continue
-            self._seen.add(drop)
-            try:
-                data = self._packages.read_manifest(drop.version, MAX_MANIFEST_BYTES)
-            except NotFound:
-                continue  # removed between the listing and the reading
-            except (TooLarge, InvalidInput) as fault:
-                noticed += self._note_unreadable(drop.version, drop.manifest_etag, fault)
-                continue
-            if self._is_new(drop.version, sha256_hex(data)):
-                self.notice(drop.version, data)
+            if self._note_if_missed(drop):
                 noticed.append(drop.version)
+            self._seen.add(drop)
         return noticed
 
-    def _note_unreadable(self, version: str, etag: str, fault: RoutingError) -> list[str]:
-        row = self._new_row(version, sha256_hex(etag.encode()))
+    def _note_if_missed(self, drop: Drop) -> bool:
+        try:
+            data = self._packages.read_manifest(drop.version, MAX_MANIFEST_BYTES)
+        except NotFound:
+            return False  # removed between the listing and the reading
+        except (TooLarge, InvalidInput) as fault:
+            return self._note_unreadable(drop, fault)
+        if not self._is_new(drop.version, sha256_hex(data)):
+            return False
+        self.notice(drop.version, data)
+        return True
+
+    def _note_unreadable(self, drop: Drop, fault: RoutingError) -> bool:
+        row = self._new_row(drop.version, sha256_hex(drop.manifest_etag.encode()))
         if not self._work.insert(row):
-            return []
+            return False
         claim = self._claim(row.id)
         if claim is not None:
             self._reject(claim, fault)
-        return [version]
+        return True
 
     def _is_new(self, version: str, manifest_sha256: str) -> bool:
         try:
@@ -308,24 +328,22 @@ class Registrations:
     def _wait(self, claim: Claim[Registration], fault: PackageIncomplete) -> None:
         now = self._clock()
         if now >= claim.row.deadline:
-            self._reject(claim, fault, prefix="The package was waited for until its deadline. ")
+            self._reject(claim, fault, check="incomplete", prefix="The package was waited for until its deadline. ")
             return
         delay = min(growing_delay_seconds(claim.attempt), max((claim.row.deadline - now).total_seconds(), 1.0))
         with suppress(LeaseLost):
             self._work.release(claim, error=str(fault), delay_seconds=delay, state=RegistrationState.WAITING)
             self._ring(claim.id, delay_seconds=delay + 1)  # a bell just before the row may be claimed is lost
 
-    def _reject(self, claim: Claim[Registration], fault: RoutingError, *, prefix: str = "") -> None:
+    def _reject(
+        self, claim: Claim[Registration], fault: RoutingError, *, check: str | None = None, prefix: str = ""
+    ) -> None:
         reason = prefix + str(fault)
+        failed = check or fault.facts.get("check", "")
         with suppress(LeaseLost):
-            self._work.finish(claim, RegistrationState.REJECTED, reason=reason, error=reason)
-        log.warning(
-            "registration.rejected",
-            registration_id=claim.id,
-            version=claim.row.version,
-            check=fault.facts.get("check"),
-            reason=reason,
-        )
+            self._work.finish(claim, RegistrationState.REJECTED, reason=reason, error=reason, step=failed)
+        version = claim.row.version
+        log.warning("registration.rejected", registration_id=claim.id, version=version, check=failed, reason=reason)
 
     @contextmanager
     def _held(self, claim: Claim[Registration]) -> Iterator[threading.Event]:

@@ -14,8 +14,10 @@ from azure.storage.blob import ContainerClient
 from shared.azurite import Azurite
 from shared.database.tables import ModelVersion, Registration, RegistrationState, VersionState
 from shared.errors import NotFound, StorageUnavailable
-from shared.registry.manifest import MANIFEST_NAME, sha256_hex
+from shared.registry.build import sign_folder
+from shared.registry.manifest import MANIFEST_NAME, parse_manifest, sha256_hex
 from shared.registry.registrations import Registrations
+from shared.registry.signing import Keys
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells
 from shared.storage.packages import CONTAINER, Packages
@@ -162,8 +164,6 @@ def no_json(folder: Path) -> None:
 
 
 def unsigned(folder: Path) -> None:
-    from shared.registry.manifest import parse_manifest
-
     path = folder / MANIFEST_NAME
     path.write_bytes(parse_manifest(path.read_bytes()).model_copy(update={"signature": None}).to_bytes())
 
@@ -232,6 +232,36 @@ def test_a_bad_drop_does_not_block_a_good_one_of_the_same_name(drop: Drop, packa
     (package / MANIFEST_NAME).write_bytes(good)
     assert drop.notice_and_register("pilot", drop.upload(package)).state == RegistrationState.INSTALLED
     assert drop.count() == 2
+
+
+def test_a_drop_damaged_on_its_way_is_taken_in_when_it_is_dropped_again_whole(drop: Drop, package: Path) -> None:
+    whole = (package / "encoder.joblib").read_bytes()
+    change_a_file(package)
+    rejected = drop.notice_and_register("pilot", drop.upload(package))
+    assert rejected.state == RegistrationState.REJECTED
+    (package / "encoder.joblib").write_bytes(whole)
+    row = drop.notice_and_register("pilot", drop.upload(package))
+    assert (row.id, row.state, row.reason) == (rejected.id, RegistrationState.INSTALLED, "")
+    assert drop.count() == 1
+
+
+def test_a_stranger_s_drop_is_taken_in_when_it_is_dropped_again_after_the_key_was_trusted(
+    drop: Drop, package: Path, shared_keys: Keys, tmp_path: Path
+) -> None:
+    stranger = Keys(tmp_path / "stranger")
+    sign_folder(package, stranger)
+    manifest = drop.upload(package)
+    assert drop.notice_and_register("pilot", manifest).state == RegistrationState.REJECTED
+    drop.instance.keys.trust(stranger.ensure().public, label="the plant next door")
+    assert drop.notice_and_register("pilot", manifest).state == RegistrationState.INSTALLED
+
+
+def test_a_drop_that_can_never_be_good_is_not_looked_at_again(drop: Drop, package: Path) -> None:
+    no_json(package)
+    manifest = drop.upload(package)
+    row = drop.notice_and_register("pilot", manifest)
+    again = drop.notice_and_register("pilot", manifest)
+    assert again == row
 
 
 def test_a_manifest_that_was_replaced_is_a_drop_of_its_own(drop: Drop, package: Path) -> None:
@@ -374,6 +404,21 @@ def test_the_sweep_notices_what_no_message_told_of_and_reads_it_once(
     assert drop.registrations.note_missed_drops() == []
     states = {row.version: row.state for row in drop.instance.work.list(Registration)[0]}
     assert states == {"huge": RegistrationState.REJECTED, "pilot": RegistrationState.RECEIVED}
+
+
+def test_a_drop_that_could_not_be_read_is_tried_at_the_next_sweep(
+    drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop.upload(package)
+
+    def away(*_: Any) -> bytes:
+        raise StorageUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drop.packages, "read_manifest", away)
+        with pytest.raises(StorageUnavailable):
+            drop.registrations.note_missed_drops()
+    assert drop.registrations.note_missed_drops() == ["pilot"]
 
 
 def test_the_sweep_clears_old_quarantine_only(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
