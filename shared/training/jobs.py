@@ -113,6 +113,8 @@ class TrainingJobs:
         row = new_job(
             kind, now=self._clock(), reason=reason, label=label, priority=priority, dry_run=dry_run, slot=slot
         )
+        if by_alarm and slot is None:
+            row.slot = f"{ALARM_SLOT}{row.id}"  # the mark by which the next alarm finds it
         if label is not None and self._versions.find(label) is not None:
             raise Conflict(
                 f"A model version is called {label} already.",

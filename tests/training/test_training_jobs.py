@@ -113,7 +113,8 @@ def test_an_alarm_waits_for_running_jobs_and_for_its_cool_down(plant: Plant) -> 
 
 
 def test_a_slot_has_one_job_and_a_person_may_ask_during_a_cool_down(plant: Plant) -> None:
-    plant.jobs.cancel(plant.jobs.enqueue_for_alarm("MAE too high", "cycle_1").id, "tester")
+    alarm = plant.jobs.enqueue("refit", reason="MAE too high", actor="cycle_1", by_alarm=True)
+    plant.jobs.cancel(alarm.id, "tester")
     row = enqueue(plant, slot="2026-01-04T03:00:00+00:00")
     plant.jobs.cancel(row.id, "tester")
     with pytest.raises(Conflict, match="has had its training job"):
@@ -163,26 +164,31 @@ def test_a_job_ends_as_one_pending_version_however_often_its_message_comes(plant
     assert done.result["snapshot_id"] != ""
 
 
-def test_a_dry_run_does_everything_but_register(plant: Plant) -> None:
-    row = enqueue(plant, dry_run=True)
-    done = plant.jobs.run(row.id)
+def test_a_dry_run_on_old_data_registers_nothing_and_says_what_it_used(plant: Plant) -> None:
+    good = plant.snapshots.current()
+    for file in plant.settings.source_folder.glob("*.csv"):
+        file.unlink()
+    done = plant.jobs.run(enqueue(plant, dry_run=True).id)
 
     assert done.state == WorkState.SUCCEEDED
     assert done.model_version is None
     assert done.result["packaged"] is not None
     assert done.result["evaluation"]["overall"]["mae"]["n"] > 0
+    assert done.result["snapshot_id"] == good.id
+    assert good.id in done.result["data_note"]  # the ERP could not be read
     assert plant.version_names() == [FIRST]
     assert plant.staged() == []
 
 
-def test_an_urgent_job_goes_before_the_one_whose_message_came(plant: Plant) -> None:
+def test_an_urgent_job_goes_before_the_one_whose_message_came(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")  # only which job is taken matters here
     calm = enqueue(plant, label="calm")
-    urgent = enqueue(plant, label="urgent", priority=5, dry_run=True)
+    urgent = enqueue(plant, label="urgent", priority=5)
     plant.bells.rung.clear()
-    ran = plant.jobs.run(calm.id)
+    with pytest.raises(TrainingInterrupted, match=urgent.id):
+        plant.jobs.run(calm.id)
 
-    assert ran.id == urgent.id
-    assert plant.job(calm.id).state == WorkState.QUEUED
+    assert (plant.job(urgent.id).attempt, plant.job(calm.id).attempt) == (1, 0)
     assert plant.bells.rung == [calm.id]  # its own bell was used up, so it is rung again
 
 
@@ -349,14 +355,3 @@ def test_data_that_teaches_nothing_fails_at_once_with_the_reason(plant: Plant) -
     assert done.state == WorkState.FAILED
     assert done.attempt == 1
     assert "routing" in done.error
-
-
-def test_where_the_erp_cannot_be_read_the_last_good_snapshot_is_used_and_said(plant: Plant) -> None:
-    good = plant.snapshots.current()
-    for file in plant.settings.source_folder.glob("*.csv"):
-        file.unlink()
-    done = plant.jobs.run(enqueue(plant, dry_run=True).id)
-
-    assert done.state == WorkState.SUCCEEDED
-    assert done.result["snapshot_id"] == good.id
-    assert good.id in done.result["data_note"]
