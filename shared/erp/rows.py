@@ -19,8 +19,18 @@ class TableRows:
     A row is counted under the first reason that rejects it; a cell that cannot be read is counted and becomes null.
     """
 
-    def __init__(self, frame: pl.DataFrame, *, table: str, origin: str, source: FolderSource, issues: IssueLog) -> None:
+    def __init__(
+        self,
+        frame: pl.DataFrame,
+        *,
+        known: Sequence[str],
+        table: str,
+        origin: str,
+        source: FolderSource,
+        issues: IssueLog,
+    ) -> None:
         self.frame = frame
+        self.known = known  # every column of the source; the frame may hold only those that the profile names
         self.table = table
         self.origin = origin
         self.source = source
@@ -30,7 +40,8 @@ class TableRows:
 
     def cells(self, field: str, names: Sequence[str]) -> pl.Series:
         """Return a source column by its names; SourceError when the table has none of them."""
-        return self.frame[find_column(self.frame, names, table=self.origin, field=f"{self.table}.{field}")]
+        name = find_column(self.frame, names, known=self.known, table=self.origin, field=f"{self.table}.{field}")
+        return self.frame[name]
 
     def empty(self, dtype: pl.DataType) -> pl.Series:
         """Return a column of nulls, for a canonical column that the profile does not map."""

@@ -18,11 +18,25 @@ ONLY_ROUTING = "1"  # the routing number of a source that keeps one routing an i
 
 def _open(folder: Folder, profile: Profile, table: str, issues: IssueLog, now: datetime) -> TableRows:
     mapping: SourceTable = getattr(profile, table)
-    frame = folder.query(mapping.sql) if mapping.sql is not None else folder.table(mapping.table or "")
-    origin = mapping.table or f"the query of {table}"
-    opened = TableRows(frame, table=table, origin=origin, source=profile.source, issues=issues)
+    if mapping.sql is not None:
+        frame, origin = folder.query(mapping.sql), f"the query of {table}"
+        known = frame.columns
+    else:
+        origin = mapping.table or ""
+        known = folder.columns(origin)
+        frame = folder.table(origin, _words(mapping.model_dump()))
+    opened = TableRows(frame, known=known, table=table, origin=origin, source=profile.source, issues=issues)
     opened.filter(mapping.filters, now=now)
     return opened
+
+
+def _words(part: object) -> set[str]:
+    """Return every text in a mapping, keys too: among them are all the columns that it names."""
+    if isinstance(part, str):
+        return {part}
+    if isinstance(part, dict):
+        return _words(list(part)) | _words(list(part.values()))
+    return set().union(*map(_words, part)) if isinstance(part, (list, tuple)) else set()
 
 
 def read_items(folder: Folder, profile: Profile, issues: IssueLog, now: datetime) -> pl.DataFrame:
