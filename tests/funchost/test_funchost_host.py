@@ -18,7 +18,7 @@ from funchost.hostjson import read_host_json
 from funchost.settings import apply_local_settings, find_connection, is_disabled, resolve_names
 from shared.azurite import StorageAccount, start_azurite, wait_until_ready
 from shared.platform import free_ports
-from tests.funchost.funchost_support import FAST, MASTER, Account, Workshop, eventually
+from tests.funchost.funchost_support import FAST, MASTER, Account, Host, Workshop, eventually
 
 MIXED = """
     import subprocess, sys
