@@ -48,6 +48,8 @@ def extract(
             f"No item of {source_folder} could be used: {issues.counts.get('items', {})}.",
             remedy="Check the profile's item table, key column and filters.",
         )
+    strangers = sorted(set(excluded) - set(frames["items"]["item_code"]))
+    issues.add("items", "an item to exclude is unknown", len(strangers), strangers)
     for name in ("routings", "work_results"):
         frames[name] = frames[name].filter(~pl.col("item_code").is_in(excluded))
     fingerprint = fingerprint_of(frames)

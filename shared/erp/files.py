@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 _REPLACEMENT = "\ufffd"
 _CHUNK = 1 << 24
+_UNREADABLE = (OSError, EOFError, zlib.error, pl.exceptions.PolarsError)
 
 
 def table_name(path: Path) -> str | None:
@@ -40,7 +42,7 @@ class TableFile:
         """The names of the columns, trimmed; SourceError when the file cannot be read."""
         try:
             return [name.strip() for name in self._raw_columns()]
-        except (OSError, EOFError, pl.exceptions.PolarsError) as error:
+        except _UNREADABLE as error:
             raise self._unreadable(error) from error
 
     def read(self, wanted: Sequence[str] | None = None) -> pl.DataFrame:
@@ -53,7 +55,7 @@ class TableFile:
             raw = self._raw_columns()
             chosen = [name for name in raw if wanted is None or name.strip() in wanted]
             frame = self._rows(chosen)
-        except (OSError, EOFError, pl.exceptions.PolarsError) as error:
+        except _UNREADABLE as error:
             raise self._unreadable(error) from error
         self._text = None
         self._issues = None  # a second reading finds the same faults

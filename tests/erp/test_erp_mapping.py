@@ -77,6 +77,21 @@ def test_null_tokens_blanks_and_trailing_blanks_are_cleaned(factory: TinyFactory
     assert items["kind"].to_list() == ["ring", None, None, None]
 
 
+def test_a_number_can_be_a_null_token(factory: TinyFactory) -> None:
+    factory.document["items"]["attributes"]["diameter"]["null_tokens"] = ["9999"]
+    factory.write("parts.csv", PARTS + "1,ring,9999,mm\n2,ring,9998,mm\n")
+    snapshot = factory.extract()
+    assert snapshot.items()["diameter"].to_list() == [None, 9998.0]
+    assert "items" not in snapshot.issues
+
+
+def test_typed_numbers_know_null_tokens_and_refuse_infinity() -> None:
+    cells = pl.Series([1.0, 9999.0, float("inf"), float("nan"), None])
+    read, bad = parsing.number(cells, null_tokens=["9999"], decimal_comma=False)
+    assert read.to_list() == [1.0, None, None, None, None]
+    assert bad.to_list() == [False, False, True, False, False]
+
+
 def test_spellings_of_one_value_are_merged(factory: TinyFactory) -> None:
     factory.document["items"]["attributes"]["kind"]["values"] = {"yes": "Y", "y": "Y"}
     factory.write("parts.csv", PARTS + "1,Yes,1,mm\n2,y ,1,mm\n3,no,1,mm\n")

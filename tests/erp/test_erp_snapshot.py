@@ -73,6 +73,12 @@ def test_excluded_items_keep_their_row_and_lose_routing_and_results(factory: Tin
     assert open_snapshot(snapshot.folder).excluded_items == ("007", "9")
 
 
+def test_an_item_to_exclude_that_nobody_knows_is_pointed_out(factory: TinyFactory) -> None:
+    snapshot = factory.extract(exclude_items=("007", "typo"))
+    assert snapshot.issues["items"] == {"an item to exclude is unknown": 1}
+    assert snapshot.issue_samples["items"]["an item to exclude is unknown"] == ["typo"]
+
+
 def test_the_same_moment_and_content_is_the_same_snapshot(factory: TinyFactory) -> None:
     first, second = factory.extract(), factory.extract()
     assert first == second

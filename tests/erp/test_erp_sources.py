@@ -112,9 +112,40 @@ def test_an_empty_file_and_a_broken_gzip_are_named(factory: TinyFactory) -> None
     with pytest.raises(SourceError, match=r"parts\.csv is empty"):
         factory.extract()
     (factory.source / "parts.csv").unlink()
-    factory.write("parts.csv.gz", b"not gzip at all")
-    with pytest.raises(SourceError, match=r"parts\.csv\.gz cannot be read"):
+    whole = gzip.compress(FILES["parts.csv"].encode())
+    for broken in (b"not gzip at all", whole[:-12], whole[:14] + b"\xff\xff\xff" + whole[17:]):
+        factory.write("parts.csv.gz", broken)
+        with pytest.raises(SourceError, match=r"parts\.csv\.gz cannot be read"):
+            factory.extract()
+
+
+def test_a_column_that_stands_there_twice_is_named(factory: TinyFactory) -> None:
+    factory.write("parts.csv", "code,kind,kind,diameter,diameter_unit\n1,a,b,1,mm\n")
+    with pytest.raises(SourceError, match=r"parts\.csv has more than one column kind"):
         factory.extract()
+
+
+def test_a_quoted_header_with_blanks_around_names_is_read(factory: TinyFactory) -> None:
+    factory.write("parts.csv", '" code ","kind",diameter , diameter_unit\n1,a,2,mm\n')
+    assert factory.extract().items().row(0) == ("1", "a", 2.0)
+
+
+def test_a_column_in_other_case_serves(factory: TinyFactory) -> None:
+    factory.write("parts.csv", "CODE,Kind,Diameter,DIAMETER_UNIT\n1,a,2,mm\n")
+    assert factory.extract().items().row(0) == ("1", "a", 2.0)
+
+
+def test_a_file_with_none_of_the_wanted_columns_is_named_with_its_own(factory: TinyFactory) -> None:
+    factory.write("parts.csv", "x,y\n1,2\n")
+    with pytest.raises(SourceError, match=r"parts has no column code.*Its columns are: x, y"):
+        factory.extract()
+
+
+def test_damage_in_a_file_that_two_queries_read_is_counted_once(factory: TinyFactory) -> None:
+    factory.write("steps.csv", FILES["steps.csv"].encode() + b"8,20,CO\xffAT,\xec\x82\xac\xeb\x82\xb4,1,1\n")
+    factory.document["routings"] |= {"table": None, "sql": "SELECT * FROM steps"}
+    factory.document["items"] |= {"table": None, "sql": "SELECT p.* FROM parts p JOIN steps s ON p.code = s.code"}
+    assert factory.extract().issues["file steps.csv"] == {"bytes that are not utf-8": 1}
 
 
 def test_a_file_that_the_profile_does_not_name_is_never_read(factory: TinyFactory) -> None:
