@@ -7,19 +7,20 @@ from shared.database.alerts import Alerts
 from shared.database.poison import PoisonMessages
 from shared.database.tables import AlertState
 from shared.errors import Conflict, NotFound
+from tests.database.database_support import MovableClock
 
 
 @pytest.fixture
-def alerts(engine: Engine, clock) -> Alerts:
+def alerts(engine: Engine, clock: MovableClock) -> Alerts:
     return Alerts(engine, clock)
 
 
 @pytest.fixture
-def poison(engine: Engine, clock) -> PoisonMessages:
+def poison(engine: Engine, clock: MovableClock) -> PoisonMessages:
     return PoisonMessages(engine, clock)
 
 
-def test_same_alert_counts_up_until_it_is_closed(alerts: Alerts, clock) -> None:
+def test_same_alert_counts_up_until_it_is_closed(alerts: Alerts, clock: MovableClock) -> None:
     """Acknowledging does not make room for a second row; closing does."""
     first = alerts.raise_alert("quality", "mae", "61 minutes", details={"mae": 61})
     alerts.acknowledge(first.id, "anna")
@@ -83,7 +84,7 @@ def test_messages_without_an_id_are_each_kept(poison: PoisonMessages) -> None:
     assert poison.list()[1] == 2
 
 
-def test_replay_is_noted_with_its_actor(poison: PoisonMessages, clock) -> None:
+def test_replay_is_noted_with_its_actor(poison: PoisonMessages, clock: MovableClock) -> None:
     """The body stays as it was."""
     buried = poison.bury("extracts", '{"id": "ä"}', "worker died")
     clock.advance(5)

@@ -1,5 +1,7 @@
 """The live configuration: validated as a whole, versioned with who and what, in force at once everywhere."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import Engine
 from sqlmodel import update
@@ -9,10 +11,11 @@ from shared.database.configuration import ConfigurationStore
 from shared.database.engine import writing
 from shared.database.tables import ConfigurationVersion
 from shared.errors import InvalidInput, SetupError
+from tests.database.database_support import MovableClock
 
 
 @pytest.fixture
-def store(engine: Engine, clock) -> ConfigurationStore:
+def store(engine: Engine, clock: MovableClock) -> ConfigurationStore:
     return ConfigurationStore(engine, clock)
 
 
@@ -34,7 +37,7 @@ def test_change_is_seen_by_every_process_without_a_restart(
     assert configuration.quality.strategy == default_configuration().quality.strategy
 
 
-def test_history_keeps_actor_and_before_and_after_of_each_field(store: ConfigurationStore, clock) -> None:
+def test_history_keeps_actor_and_before_and_after_of_each_field(store: ConfigurationStore, clock: MovableClock) -> None:
     """Newest first, only what changed."""
     store.patch({"quality": {"sample_size": 200}}, "anna")
     clock.advance(60)
@@ -63,7 +66,9 @@ def test_history_keeps_actor_and_before_and_after_of_each_field(store: Configura
         ({"prediction": {"feature_weights": {"x": 99}}}, "prediction.feature_weights.x"),
     ],
 )
-def test_bad_value_changes_nothing_and_names_its_field(store: ConfigurationStore, changes: dict, field: str) -> None:
+def test_bad_value_changes_nothing_and_names_its_field(
+    store: ConfigurationStore, changes: dict[str, Any], field: str
+) -> None:
     """Also a good value beside the bad one stays out."""
     with pytest.raises(InvalidInput) as caught:
         store.patch({"training": {"seed": 7}} | changes, "anna")

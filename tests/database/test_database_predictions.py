@@ -2,17 +2,20 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import Engine, event, text
-from sqlmodel import select
+from sqlmodel import col, select
 
 from shared.database.engine import make_engine, reading
 from shared.database.predictions import Decisions, PredictionLog
 from shared.database.tables import Prediction
 from shared.prediction.answers import ItemPrediction, PredictionResponse, Status
+from tests.database.database_support import MovableClock
 
 
 def a_response(prediction_id: str = "p1", items: int = 1) -> PredictionResponse:
@@ -29,7 +32,7 @@ def a_response(prediction_id: str = "p1", items: int = 1) -> PredictionResponse:
 
 
 @pytest.fixture
-def predictions(engine: Engine):
+def predictions(engine: Engine) -> Iterator[PredictionLog]:
     log = PredictionLog(engine, capacity=1_000)
     yield log
     log.close()
@@ -37,10 +40,10 @@ def predictions(engine: Engine):
 
 def stored(engine: Engine) -> list[Prediction]:
     with reading(engine) as session:
-        return list(session.exec(select(Prediction).order_by(Prediction.id)).all())
+        return list(session.exec(select(Prediction).order_by(col(Prediction.id))).all())
 
 
-def eventually(condition, seconds: float) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -95,7 +98,9 @@ def test_trouble_of_the_database_is_survived_by_trying_again(predictions: Predic
     failures = iter(range(2))
 
     @event.listens_for(engine, "before_cursor_execute")
-    def fail_twice(connection, cursor, statement, parameters, context, executemany):
+    def fail_twice(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+    ) -> None:
         if statement.startswith("INSERT INTO predictions") and next(failures, None) is not None:
             statement = "INSERT INTO no_such_table VALUES (1)"
             cursor.execute(statement)
@@ -162,7 +167,7 @@ def test_recording_from_many_threads_loses_nothing(engine: Engine) -> None:
     assert len({row.prediction_id for row in stored(engine)}) == log.written == 400
 
 
-def test_decision_stands_without_its_prediction(engine: Engine, database_url: str, clock) -> None:
+def test_decision_stands_without_its_prediction(engine: Engine, database_url: str, clock: MovableClock) -> None:
     """A planner's word is stored at once and whole, whether or not the prediction's row survived a crash."""
     decisions = Decisions(engine, clock)
     operations = [{"sequence": 10, "operation_code": "CUT", "setup_minutes": 5.5}]

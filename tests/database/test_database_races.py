@@ -1,12 +1,13 @@
 """Several real processes on one database file: exactly one wins, and nothing is ever doubled or lost."""
 
+import multiprocessing
 import threading
+import time
 from datetime import timedelta
 
 import pytest
-from database_racing import activate_in_turn, claim_and_finish, insert_slots, raise_alerts, run_together
 from sqlalchemy import Engine
-from sqlmodel import select
+from sqlmodel import col, select
 
 from shared.clock import utc_now
 from shared.database.alerts import Alerts
@@ -14,7 +15,15 @@ from shared.database.engine import reading
 from shared.database.models import ModelVersions
 from shared.database.tables import ModelEvent, ModelVersion, QualityCycle, TrainingJob, VersionState, WorkState
 from shared.database.work import WorkRows
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, NotFound
+from tests.database.database_support import (
+    activate_in_turn,
+    claim_and_finish,
+    claim_and_hang,
+    insert_slots,
+    raise_alerts,
+    run_together,
+)
 
 PROCESSES = 4
 
@@ -52,12 +61,14 @@ def test_processes_activating_versions_never_leave_none_or_two_active(engine: En
     done = sum(done for done, _seen in outcomes)
     assert done > 0
     with reading(engine) as session:
-        events = session.exec(select(ModelEvent).order_by(ModelEvent.id)).all()
+        events = session.exec(select(ModelEvent).order_by(col(ModelEvent.id))).all()
     activations = [event.version for event in events if event.to_state == VersionState.ACTIVE]
     retirements = [event.version for event in events if event.to_state == VersionState.RETIRED]
     assert len(activations) == done + 1
     assert retirements == activations[:-1]
-    assert models.active().version == activations[-1]
+    active = models.active()
+    assert active is not None
+    assert active.version == activations[-1]
 
 
 def a_version(version: str) -> ModelVersion:
@@ -71,6 +82,27 @@ def test_processes_raising_one_alert_count_it_up_in_one_row(engine: Engine, data
     raised = sum(run_together(raise_alerts, database_url, PROCESSES, 10))
     (alert,), total = Alerts(engine).list()
     assert (total, alert.count) == (1, raised)
+
+
+def test_killed_worker_leaves_a_whole_database_and_a_claimable_row(engine: Engine, database_url: str) -> None:
+    """After kill -9 in the middle of a write, nothing half-written is seen and another worker takes over."""
+    work = WorkRows(engine)
+    work.insert(TrainingJob(id="job", created_at=utc_now()))
+    spawn = multiprocessing.get_context("spawn")
+    results = spawn.Queue()
+    doomed = spawn.Process(target=claim_and_hang, args=(database_url, results, "job"))
+    doomed.start()
+    assert results.get(timeout=60) == 1
+    doomed.kill()
+    doomed.join(20)
+    heir, deadline = None, time.monotonic() + 10
+    while heir is None and time.monotonic() < deadline:
+        heir = work.claim(TrainingJob, "job", worker="heir", lease_seconds=30)
+        time.sleep(0.05)
+    assert heir is not None
+    assert (heir.attempt, heir.token) == (2, 2)
+    with pytest.raises(NotFound):
+        work.get(TrainingJob, "half-written")
 
 
 @pytest.mark.parametrize("round_number", range(3))

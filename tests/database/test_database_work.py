@@ -17,28 +17,29 @@ from shared.database.tables import (
     TrainingJob,
     WorkState,
 )
-from shared.database.work import WORK_TABLES, WorkRows
+from shared.database.work import WORK_TABLES, Claim, WorkRows
 from shared.errors import Conflict, LeaseLost, NotFound
+from tests.database.database_support import MovableClock
 
 
 @pytest.fixture
-def work(engine: Engine, clock) -> WorkRows:
+def work(engine: Engine, clock: MovableClock) -> WorkRows:
     return WorkRows(engine, clock=clock)
 
 
 @pytest.fixture
-def job(work: WorkRows, clock) -> str:
+def job(work: WorkRows, clock: MovableClock) -> str:
     assert work.insert(TrainingJob(id="job_1", created_at=clock()))
     return "job_1"
 
 
-def claim_of(work: WorkRows, row_id: str, *, worker: str = "a", lease_seconds: float = 30):
+def claim_of(work: WorkRows, row_id: str, *, worker: str = "a", lease_seconds: float = 30) -> Claim[TrainingJob]:
     claim = work.claim(TrainingJob, row_id, worker=worker, lease_seconds=lease_seconds)
     assert claim is not None
     return claim
 
 
-def test_slot_is_inserted_once(work: WorkRows, clock) -> None:
+def test_slot_is_inserted_once(work: WorkRows, clock: MovableClock) -> None:
     """A doubled timer inserts nothing; rows without a slot never collide."""
     assert work.insert(QualityCycle(id="c1", slot="2026-03-01T02:00", created_at=clock()))
     assert not work.insert(QualityCycle(id="c2", slot="2026-03-01T02:00", created_at=clock()))
@@ -47,23 +48,27 @@ def test_slot_is_inserted_once(work: WorkRows, clock) -> None:
     assert work.list(QualityCycle)[1] == 3
 
 
-def test_repeated_drop_and_repeated_id_are_inserted_once(work: WorkRows, clock) -> None:
+def test_repeated_drop_and_repeated_id_are_inserted_once(work: WorkRows, clock: MovableClock) -> None:
     """The key of a registration is its version and manifest together."""
-    row = {"version": "v1", "deadline": clock(), "created_at": clock()}
-    assert work.insert(Registration(id="r1", manifest_sha256="a" * 64, **row))
-    assert not work.insert(Registration(id="r2", manifest_sha256="a" * 64, **row))
-    assert not work.insert(Registration(id="r1", manifest_sha256="b" * 64, **row))
-    assert work.insert(Registration(id="r3", manifest_sha256="b" * 64, **row))
+
+    def drop(row_id: str, manifest: str) -> Registration:
+        now = clock()
+        return Registration(id=row_id, version="v1", manifest_sha256=manifest * 64, deadline=now, created_at=now)
+
+    assert work.insert(drop("r1", "a"))
+    assert not work.insert(drop("r2", "a"))
+    assert not work.insert(drop("r1", "b"))
+    assert work.insert(drop("r3", "b"))
     assert work.get(Registration, "r3").state == RegistrationState.RECEIVED
 
 
 def test_row_that_breaks_another_rule_is_not_taken_for_a_duplicate(work: WorkRows) -> None:
     """A missing value is a defect of the caller and surfaces as one."""
     with pytest.raises(IntegrityError):
-        work.insert(TrainingJob(id="job_2", created_at=None))
+        work.insert(TrainingJob(id="job_2", created_at=None))  # type: ignore[arg-type]
 
 
-def test_guard_sees_the_rows_and_can_refuse_the_insert(work: WorkRows, job: str, clock) -> None:
+def test_guard_sees_the_rows_and_can_refuse_the_insert(work: WorkRows, job: str, clock: MovableClock) -> None:
     """A limit that no unique key expresses is checked in the inserting transaction."""
 
     def at_most_one(session: Session) -> None:
@@ -75,7 +80,7 @@ def test_guard_sees_the_rows_and_can_refuse_the_insert(work: WorkRows, job: str,
     assert work.list(TrainingJob)[1] == 1
 
 
-def test_claim_marks_the_row_and_shuts_others_out(work: WorkRows, job: str, clock) -> None:
+def test_claim_marks_the_row_and_shuts_others_out(work: WorkRows, job: str, clock: MovableClock) -> None:
     """The first claim counts an attempt and sets the lease; the second gets nothing."""
     claim = claim_of(work, job)
     row = work.get(TrainingJob, job)
@@ -86,7 +91,7 @@ def test_claim_marks_the_row_and_shuts_others_out(work: WorkRows, job: str, cloc
     assert work.claim(TrainingJob, "unknown", worker="b", lease_seconds=30) is None
 
 
-def test_expired_lease_is_claimable_and_the_zombie_is_fenced_out(work: WorkRows, job: str, clock) -> None:
+def test_expired_lease_is_claimable_and_the_zombie_is_fenced_out(work: WorkRows, job: str, clock: MovableClock) -> None:
     """A worker that slept through its lease can neither write, nor finish, nor release, nor renew."""
     zombie = claim_of(work, job)
     clock.advance(31)
@@ -113,7 +118,7 @@ def a_snapshot() -> SnapshotRow:
     )
 
 
-def test_heartbeat_holds_the_lease_and_carries_progress(work: WorkRows, job: str, clock) -> None:
+def test_heartbeat_holds_the_lease_and_carries_progress(work: WorkRows, job: str, clock: MovableClock) -> None:
     """A renewed claim outlives its first lease and nobody else can take it."""
     claim = claim_of(work, job)
     for step in range(5):
@@ -141,7 +146,7 @@ def test_delivered_five_times_has_effect_once(work: WorkRows, job: str, engine: 
 
 
 @pytest.mark.parametrize("state", sorted(TrainingJob.FINAL))
-def test_final_row_is_never_claimed(work: WorkRows, job: str, clock, state: str) -> None:
+def test_final_row_is_never_claimed(work: WorkRows, job: str, clock: MovableClock, state: str) -> None:
     """However a row ended, a late message changes nothing."""
     work.finish(claim_of(work, job), state)
     clock.advance(10_000)
@@ -153,7 +158,7 @@ def test_failed_finish_leaves_the_row_as_it_was(work: WorkRows, job: str, engine
     """The row's end and the rows that belong to it are written together or not at all."""
     claim = claim_of(work, job)
     broken = a_snapshot()
-    broken.fingerprint = None
+    broken.fingerprint = None  # type: ignore[assignment]
     with pytest.raises(IntegrityError):
         work.finish(claim, WorkState.SUCCEEDED, add=[broken])
     assert work.get(TrainingJob, job).state == WorkState.RUNNING
@@ -169,7 +174,7 @@ def test_only_a_final_state_finishes_and_only_a_claimable_one_releases(work: Wor
         work.release(claim, state=WorkState.RUNNING)
 
 
-def test_released_row_waits_for_its_time(work: WorkRows, job: str, clock) -> None:
+def test_released_row_waits_for_its_time(work: WorkRows, job: str, clock: MovableClock) -> None:
     """A delayed row is not claimed early, keeps its error and counts the next attempt."""
     work.release(claim_of(work, job), error="the disk was full", delay_seconds=60)
     row = work.get(TrainingJob, job)
@@ -184,7 +189,7 @@ def test_released_row_waits_for_its_time(work: WorkRows, job: str, clock) -> Non
     assert work.get(TrainingJob, job).not_before is None
 
 
-def test_incomplete_package_waits_under_its_own_state(work: WorkRows, clock) -> None:
+def test_incomplete_package_waits_under_its_own_state(work: WorkRows, clock: MovableClock) -> None:
     """A registration is released as `waiting` unless told otherwise, and is claimed again from there."""
     work.insert(Registration(id="r1", version="v", manifest_sha256="a", deadline=clock(), created_at=clock()))
     for _ in range(2):
@@ -196,7 +201,7 @@ def test_incomplete_package_waits_under_its_own_state(work: WorkRows, clock) -> 
         clock.advance(10)
 
 
-def test_waiting_row_is_cancelled_at_once(work: WorkRows, job: str, clock) -> None:
+def test_waiting_row_is_cancelled_at_once(work: WorkRows, job: str, clock: MovableClock) -> None:
     """Nobody works on it, so nobody need be asked; asking twice is no error."""
     assert work.request_cancel(TrainingJob, job).state == WorkState.CANCELLED
     row = work.request_cancel(TrainingJob, job)
@@ -222,7 +227,7 @@ def test_work_that_is_released_after_a_cancellation_is_cancelled(work: WorkRows,
     assert work.get(TrainingJob, job).state == WorkState.CANCELLED
 
 
-def test_dead_workers_row_is_cancelled_and_its_zombie_stays_out(work: WorkRows, job: str, clock) -> None:
+def test_dead_workers_row_is_cancelled_and_its_zombie_stays_out(work: WorkRows, job: str, clock: MovableClock) -> None:
     """An expired lease cannot answer, so the row ends at once and the old token is void."""
     zombie = claim_of(work, job)
     clock.advance(31)
@@ -231,7 +236,7 @@ def test_dead_workers_row_is_cancelled_and_its_zombie_stays_out(work: WorkRows, 
         work.finish(zombie, WorkState.SUCCEEDED)
 
 
-def test_ended_or_uncancellable_work_is_a_conflict(work: WorkRows, job: str, clock) -> None:
+def test_ended_or_uncancellable_work_is_a_conflict(work: WorkRows, job: str, clock: MovableClock) -> None:
     """The answer names the state; a registration has no cancelled state at all."""
     work.finish(claim_of(work, job), WorkState.SUCCEEDED)
     with pytest.raises(Conflict) as caught:
@@ -244,7 +249,7 @@ def test_ended_or_uncancellable_work_is_a_conflict(work: WorkRows, job: str, clo
         work.request_cancel(TrainingJob, "unknown")
 
 
-def test_due_finds_lost_bells_and_dead_workers_and_nothing_else(work: WorkRows, clock) -> None:
+def test_due_finds_lost_bells_and_dead_workers_and_nothing_else(work: WorkRows, clock: MovableClock) -> None:
     """A row is due when it could be claimed and its last bell is old."""
     for name in ("lost", "rung", "held", "dead", "delayed"):
         work.insert(TrainingJob(id=name, created_at=clock()))
@@ -264,14 +269,18 @@ def test_due_finds_lost_bells_and_dead_workers_and_nothing_else(work: WorkRows, 
     }  # fmt: skip
 
 
-def test_giving_up_ends_waiting_rows_but_not_held_ones(work: WorkRows, job: str, clock) -> None:
+def test_giving_up_ends_waiting_rows_but_not_held_ones(work: WorkRows, job: str, clock: MovableClock) -> None:
     """A poison message fails its row unless a live worker has it or it has ended."""
     claim = claim_of(work, job)
-    assert work.give_up(TrainingJob, job, "poison").state == WorkState.RUNNING
+    untouched = work.give_up(TrainingJob, job, "poison")
+    assert untouched is not None
+    assert untouched.state == WorkState.RUNNING
     work.release(claim, error="first")
     row = work.give_up(TrainingJob, job, "poison")
+    assert row is not None
     assert (row.state, row.error, row.ended_at) == (WorkState.FAILED, "poison", clock())
-    assert work.give_up(TrainingJob, job, "again").error == "poison"
+    work.give_up(TrainingJob, job, "again")
+    assert work.get(TrainingJob, job).error == "poison"
     assert work.give_up(TrainingJob, "unknown", "poison") is None
 
 
@@ -289,7 +298,7 @@ def test_failed_row_is_reopened_with_all_its_attempts(work: WorkRows, job: str) 
     assert not work.reopen(TrainingJob, job)
 
 
-def test_lists_are_paged_newest_first_and_filtered(work: WorkRows, clock) -> None:
+def test_lists_are_paged_newest_first_and_filtered(work: WorkRows, clock: MovableClock) -> None:
     """The total counts what the filter leaves, not the page."""
     for number in range(5):
         clock.advance(1)
@@ -302,7 +311,7 @@ def test_lists_are_paged_newest_first_and_filtered(work: WorkRows, clock) -> Non
     assert work.count(TrainingJob, {WorkState.SUCCEEDED, WorkState.FAILED}) == 1
 
 
-def test_overlong_texts_are_cut_to_their_columns(work: WorkRows, job: str, clock) -> None:
+def test_overlong_texts_are_cut_to_their_columns(work: WorkRows, job: str, clock: MovableClock) -> None:
     """A database that enforces lengths must not refuse a row because a reason was long."""
     work.insert(TrainingJob(id="long", reason="r" * 1_000, created_at=clock()))
     assert len(work.get(TrainingJob, "long").reason) == 400

@@ -1,7 +1,6 @@
 """A small factory of two items in CSV files, with a profile of its own, and everything an extract needs."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells
+from tests.database.database_support import MovableClock
 
 PROFILE = """
 name: tiny
@@ -32,19 +32,6 @@ work_results:
   time_unit: minutes
   columns: {item_code: CODE, operation_code: OP, reported_at: DAY, quantity: QTY, run_minutes: RUN}
 """
-
-
-class MovableClock:
-    """A clock that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture
@@ -95,5 +82,7 @@ def unreachable() -> Doorbells:
 
 
 @pytest.fixture
-def snapshots(settings: Settings, engine: Engine, work: WorkRows, unreachable: Doorbells, clock) -> Snapshots:
+def snapshots(
+    settings: Settings, engine: Engine, work: WorkRows, unreachable: Doorbells, clock: MovableClock
+) -> Snapshots:
     return Snapshots(settings, engine, work, unreachable, clock)

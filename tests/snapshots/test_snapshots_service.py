@@ -1,29 +1,35 @@
 """Extracts as work: once per slot, claimed once, the last good snapshot always in use, old ones removed."""
 
+import os
 import shutil
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-import shared.snapshots.service as service
+from shared.azurite import Azurite
 from shared.database.alerts import Alerts
 from shared.database.models import ModelVersions
 from shared.database.snapshots import SnapshotRows
 from shared.database.tables import AlertState, Extract, ModelVersion, TrainingJob, WorkState
 from shared.database.work import WorkRows
+from shared.erp.extract import extract
+from shared.erp.snapshot import Snapshot
 from shared.errors import LeaseLost, NotFound, SourceError
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells, parse_doorbell
+from tests.database.database_support import MovableClock
 
 
 @pytest.mark.azurite
 def test_started_extract_rings_its_bell_once_per_slot(
-    settings: Settings, engine: Engine, work: WorkRows, clock, azurite
+    settings: Settings, engine: Engine, work: WorkRows, clock: MovableClock, azurite: Azurite
 ) -> None:
     """Row first, then the bell; a doubled firing inserts and rings nothing."""
     storage = Storage(azurite.connection_string)
@@ -44,7 +50,9 @@ def test_started_extract_rings_its_bell_once_per_slot(
     assert done.state == WorkState.SUCCEEDED
 
 
-def test_bell_that_cannot_be_rung_leaves_the_row_to_the_sweep(snapshots: Snapshots, work: WorkRows, clock) -> None:
+def test_bell_that_cannot_be_rung_leaves_the_row_to_the_sweep(
+    snapshots: Snapshots, work: WorkRows, clock: MovableClock
+) -> None:
     """Storage being away is no error, and the row is found as due later."""
     row = snapshots.start(None, "by hand")
     assert row is not None
@@ -53,7 +61,9 @@ def test_bell_that_cannot_be_rung_leaves_the_row_to_the_sweep(snapshots: Snapsho
     assert work.due(Extract, now=clock(), ring_after_seconds=30) == [row.id]
 
 
-def test_run_makes_a_snapshot_current(snapshots: Snapshots, work: WorkRows, settings: Settings, clock) -> None:
+def test_run_makes_a_snapshot_current(
+    snapshots: Snapshots, work: WorkRows, settings: Settings, clock: MovableClock
+) -> None:
     """Row, snapshot row and folder agree, and what is handed out is what the source holds."""
     with pytest.raises(NotFound):
         snapshots.current()
@@ -82,7 +92,7 @@ def test_message_delivered_again_reads_nothing_again(snapshots: Snapshots, work:
 
 
 def test_broken_source_fails_the_row_and_keeps_the_last_good_snapshot(
-    snapshots: Snapshots, engine: Engine, source: Path, clock
+    snapshots: Snapshots, engine: Engine, source: Path, clock: MovableClock
 ) -> None:
     """The reason names the file, one alert is open, and a later success closes it."""
     good = snapshots.take_now(reason="good")
@@ -107,7 +117,9 @@ def test_broken_source_fails_the_row_and_keeps_the_last_good_snapshot(
     assert Alerts(engine).count_open() == 0
 
 
-def test_ensure_current_reads_only_when_there_is_nothing(snapshots: Snapshots, work: WorkRows, clock) -> None:
+def test_ensure_current_reads_only_when_there_is_nothing(
+    snapshots: Snapshots, work: WorkRows, clock: MovableClock
+) -> None:
     """A first start reads the ERP; a second does not."""
     first = snapshots.ensure_current()
     clock.advance(60)
@@ -116,7 +128,12 @@ def test_ensure_current_reads_only_when_there_is_nothing(snapshots: Snapshots, w
 
 
 def test_damaged_snapshot_is_passed_over_with_an_alert(
-    snapshots: Snapshots, settings: Settings, engine: Engine, work: WorkRows, unreachable: Doorbells, clock
+    snapshots: Snapshots,
+    settings: Settings,
+    engine: Engine,
+    work: WorkRows,
+    unreachable: Doorbells,
+    clock: MovableClock,
 ) -> None:
     """The newest whole one is handed out, after a restart too."""
     good = snapshots.take_now(reason="good")
@@ -133,7 +150,7 @@ def test_damaged_snapshot_is_passed_over_with_an_alert(
         Snapshots(settings, engine, work, unreachable, clock).current()
 
 
-def take(snapshots: Snapshots, clock, count: int) -> list[str]:
+def take(snapshots: Snapshots, clock: MovableClock, count: int) -> list[str]:
     taken = []
     for _ in range(count):
         clock.advance(60)
@@ -141,7 +158,7 @@ def take(snapshots: Snapshots, clock, count: int) -> list[str]:
     return taken
 
 
-def test_newest_five_are_kept(snapshots: Snapshots, engine: Engine, settings: Settings, clock) -> None:
+def test_newest_five_are_kept(snapshots: Snapshots, engine: Engine, settings: Settings, clock: MovableClock) -> None:
     """Older rows and folders go together."""
     taken = take(snapshots, clock, 7)
     rows, total = SnapshotRows(engine).list()
@@ -150,7 +167,7 @@ def test_newest_five_are_kept(snapshots: Snapshots, engine: Engine, settings: Se
 
 
 def test_snapshot_of_a_pending_model_is_kept(
-    snapshots: Snapshots, engine: Engine, source: Path, settings: Settings, clock
+    snapshots: Snapshots, engine: Engine, source: Path, settings: Settings, clock: MovableClock
 ) -> None:
     """The data that a version waiting for approval was trained on stays, however old."""
     first = snapshots.take_now(reason="trained on")
@@ -170,7 +187,7 @@ def test_snapshot_of_a_pending_model_is_kept(
 
 
 def test_nothing_is_removed_while_a_training_job_runs(
-    snapshots: Snapshots, work: WorkRows, settings: Settings, clock
+    snapshots: Snapshots, work: WorkRows, settings: Settings, clock: MovableClock
 ) -> None:
     """It may be reading an older snapshot; the next extract after it tidies."""
     work.insert(TrainingJob(id="job", created_at=clock()))
@@ -183,10 +200,10 @@ def test_nothing_is_removed_while_a_training_job_runs(
     assert len(list(settings.snapshots.iterdir())) == 5
 
 
-def test_folder_without_a_row_is_removed_after_a_day(snapshots: Snapshots, settings: Settings, clock) -> None:
+def test_folder_without_a_row_is_removed_after_a_day(
+    snapshots: Snapshots, settings: Settings, clock: MovableClock
+) -> None:
     """What a crash between folder and row left goes, what may still be in the making stays."""
-    import os
-
     settings.snapshots.mkdir(parents=True)
     old, new, foreign = (settings.snapshots / name for name in ("snap_old", ".snapshot-new", "notes"))
     for folder in (old, new, foreign):
@@ -225,14 +242,14 @@ def test_long_extract_keeps_its_lease_and_a_lost_one_registers_nothing(
     """Heartbeats renew the lease while the ERP is read; a worker that was overtaken writes no snapshot row."""
     work = WorkRows(engine)  # real time: the heartbeat thread is what is looked at
     snapshots = Snapshots(settings, engine, work, unreachable)
-    reading, go_on, slow = threading.Event(), threading.Event(), service.extract
+    reading, go_on = threading.Event(), threading.Event()
 
-    def slow_extract(*args, **kwargs):
+    def slow_extract(*args: Any, **kwargs: Any) -> Snapshot:
         reading.set()
         assert go_on.wait(20)
-        return slow(*args, **kwargs)
+        return extract(*args, **kwargs)
 
-    monkeypatch.setattr(service, "extract", slow_extract)
+    monkeypatch.setattr("shared.snapshots.service.extract", slow_extract)
     row = snapshots.start(None, "slow")
     assert row is not None
     outcome: list[type[BaseException]] = []
@@ -250,8 +267,12 @@ def test_long_extract_keeps_its_lease_and_a_lost_one_registers_nothing(
     deadline = time.monotonic() + 10
     while work.get(Extract, row.id).lease_until == first and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert work.get(Extract, row.id).lease_until > first
-    later = WorkRows(engine, clock=lambda: first.replace(year=first.year + 1))
+    renewed = work.get(Extract, row.id).lease_until
+    assert first is not None
+    assert renewed is not None
+    assert renewed > first
+    long_after = first + timedelta(days=1)
+    later = WorkRows(engine, clock=lambda: long_after)
     heir = later.claim(Extract, row.id, worker="heir", lease_seconds=60)
     assert heir is not None
     go_on.set()

@@ -4,11 +4,12 @@ import uuid
 
 import pytest
 
+from shared.azurite import Azurite
 from shared.storage.clients import Storage
 
 
 @pytest.fixture
-def storage(azurite) -> Storage:
+def storage(azurite: Azurite) -> Storage:
     return Storage(azurite.connection_string)
 
 

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from shared.azurite import Azurite
 from shared.errors import SetupError, StorageUnavailable
 from shared.storage.clients import Storage
 
@@ -15,7 +16,7 @@ def test_ping_passes_on_a_running_service(storage: Storage) -> None:
 
 
 @pytest.mark.azurite
-def test_api_version_is_sent_when_given(azurite) -> None:
+def test_api_version_is_sent_when_given(azurite: Azurite) -> None:
     """The optional setting reaches the service, which echoes the version that it was asked for."""
     seen: list[str] = []
     storage = Storage(azurite.connection_string, api_version="2021-12-02")
@@ -30,7 +31,7 @@ def test_api_version_is_sent_when_given(azurite) -> None:
 
 
 @pytest.mark.azurite
-def test_wrong_key_is_named_without_showing_any_key(azurite) -> None:
+def test_wrong_key_is_named_without_showing_any_key(azurite: Azurite) -> None:
     """A refused key tells what to check and quotes no key."""
     wrong = base64.b64encode(b"another key altogether").decode()
     parts = dict(part.split("=", 1) for part in azurite.connection_string.strip(";").split(";"))

@@ -7,6 +7,7 @@ import time
 import pytest
 from azure.storage.queue import QueueServiceClient
 
+from shared.azurite import Azurite
 from shared.errors import MalformedRequest, StorageUnavailable
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells, growing_delay_seconds, parse_doorbell
@@ -14,7 +15,7 @@ from shared.storage.doorbells import Doorbells, growing_delay_seconds, parse_doo
 pytestmark = pytest.mark.azurite
 
 
-def test_bell_makes_its_queue_and_travels_as_base64(azurite, storage: Storage, queue_name: str) -> None:
+def test_bell_makes_its_queue_and_travels_as_base64(azurite: Azurite, storage: Storage, queue_name: str) -> None:
     """A client without any policy sees base64 text, which is what the Functions host decodes."""
     Doorbells(storage).ring(queue_name, "job_1")
     plain = QueueServiceClient.from_connection_string(azurite.connection_string).get_queue_client(queue_name)

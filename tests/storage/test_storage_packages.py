@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import ContainerClient
 
+from shared.azurite import Azurite
 from shared.errors import InvalidInput, NotFound, TooLarge
 from shared.storage.clients import Storage
 from shared.storage.packages import CONTAINER, Drop, Packages
@@ -118,12 +120,12 @@ def test_folder_without_a_manifest_or_with_a_link_is_not_uploaded(
     assert list(found) == []
 
 
-def test_listing_without_a_container_finds_nothing(azurite, storage: Storage) -> None:
+def test_listing_without_a_container_finds_nothing(azurite: Azurite, storage: Storage) -> None:
     """Before the first drop the container need not exist."""
 
     class Elsewhere(Packages):
         @property
-        def _container(self):
+        def _container(self) -> ContainerClient:
             return storage.blobs.get_container_client("never-made")
 
     assert Elsewhere(storage).list_drops() == []

@@ -1,7 +1,9 @@
-"""What the racing tests run in processes of their own: real workers on one SQLite file, started at one moment."""
+"""A clock that tests move, and what racing tests run in processes of their own, started at one moment."""
 
 import multiprocessing
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -17,16 +19,29 @@ from shared.errors import Conflict
 PATIENCE_SECONDS = 60
 
 
+class MovableClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
 def run_together(target: Callable[..., None], url: str, number: int, *args: Any) -> list[Any]:
     """Run `target(url, index, barrier, results, *args)` in `number` new processes and return what each put."""
     spawn = multiprocessing.get_context("spawn")
-    barrier, results = spawn.Barrier(number), spawn.SimpleQueue()
+    barrier, results = spawn.Barrier(number), spawn.Queue()
     processes = [
         spawn.Process(target=target, args=(url, index, barrier, results, *args), daemon=True) for index in range(number)
     ]
     for process in processes:
         process.start()
-    found = [results.get() for _ in processes]
+    found = [results.get(timeout=PATIENCE_SECONDS) for _ in processes]
     for process in processes:
         process.join(PATIENCE_SECONDS)
     assert [process.exitcode for process in processes] == [0] * number
@@ -46,6 +61,19 @@ def claim_and_finish(url: str, index: int, barrier: Barrier, results: Any, ids: 
             work.finish(claim, WorkState.SUCCEEDED, model_version=f"by-{index}")
     engine.dispose()
     results.put(won)
+
+
+def claim_and_hang(url: str, results: Any, row_id: str) -> None:
+    """Claim a row for a second, begin to write beside it, and never come to an end: for a test that kills it."""
+    engine = make_engine(url)
+    work = WorkRows(engine)
+    claim = work.claim(TrainingJob, row_id, worker="doomed", lease_seconds=1)
+    assert claim is not None
+    with work.fenced(claim) as session:
+        session.add(TrainingJob(id="half-written", created_at=utc_now()))
+        session.flush()
+        results.put(claim.token)
+        time.sleep(PATIENCE_SECONDS)
 
 
 def insert_slots(url: str, index: int, barrier: Barrier, results: Any, slots: list[str]) -> None:
