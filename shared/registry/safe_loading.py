@@ -55,12 +55,12 @@ class PackageReader:
             self._refuse(name, str(fault), fault)
 
     def table(self, name: str) -> "pl.DataFrame":
-        """Return a Parquet file as a frame."""
+        """Return a Parquet file as a frame; polars tells of a damaged one in several ways, a panic among them."""
         import polars as pl
 
         try:
             return pl.read_parquet(BytesIO(self._bytes(name, MAX_TABLE_BYTES)))
-        except (pl.exceptions.PolarsError, OSError) as fault:
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
             self._refuse(name, f"it is not a Parquet table ({fault})", fault)
 
     def path(self, name: str) -> Path:

@@ -13,7 +13,9 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from shared.errors import PackageRejected, RoutingError
+import structlog
+
+from shared.errors import PackageRejected
 from shared.registry.manifest import (
     MANIFEST_NAME,
     Artifact,
@@ -27,6 +29,8 @@ from shared.registry.signing import Keys, TrustedKey
 
 if TYPE_CHECKING:
     from shared.prediction.model import RoutingModel
+
+log = structlog.get_logger()
 
 CHECKS = ("manifest", "signature", "files", "runtime", "load", "golden")
 GOLDEN_NAME = "golden.json"
@@ -193,9 +197,10 @@ def load_checked(package: CheckedPackage) -> "RoutingModel":
         model = load_model(reader)
         golden = reader.json(GOLDEN_NAME)
         reader.read_the_rest()
-    except PackageRejected:
+    except (PackageRejected, MemoryError):
         raise
-    except (RoutingError, OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as fault:
+    except Exception as fault:
+        log.warning("package.not_loadable", model_version=package.manifest.version, exc_info=True)
         _refuse("load", f"The model cannot be put together from its files: {type(fault).__name__}: {fault}.", fault)
     differences = _replay(model, golden, replay_golden)
     if differences:
@@ -207,7 +212,10 @@ def load_checked(package: CheckedPackage) -> "RoutingModel":
 def _replay(model: "RoutingModel", golden: Any, replay: Any) -> list[str]:
     try:
         return list(replay(model, golden))
-    except (RoutingError, OSError, ValueError, TypeError, LookupError, AttributeError) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:
+        log.warning("package.not_answering", exc_info=True)
         _refuse("golden", f"The golden questions cannot be asked: {type(fault).__name__}: {fault}.", fault)
 
 

@@ -1,12 +1,15 @@
 """A package is used only when every check passes, in its order."""
 
+import io
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import joblib
+import polars as pl
 import pytest
 
 from shared.errors import Conflict, PackageRejected
@@ -17,7 +20,7 @@ from shared.registry.build import build_package, sign_folder
 from shared.registry.manifest import MANIFEST_NAME, Manifest, canonical_bytes, parse_manifest
 from shared.registry.safe_loading import PackageReader
 from shared.registry.signing import Keys
-from shared.registry.verify import check_package, check_runtime, current_runtime, verify_folder
+from shared.registry.verify import check_package, check_runtime, current_runtime, hash_file, verify_folder
 
 
 def rejected(folder: Path, keys: Keys, check: str) -> str:
@@ -55,8 +58,6 @@ def rewrite(folder: Path, keys: Keys, **changes: Any) -> None:
 
 def resign(folder: Path, keys: Keys) -> None:
     """Describe the folder's files as they are now and sign that: a package made by a trusted but careless hand."""
-    from shared.registry.verify import hash_file
-
     artifacts = [
         {
             **artifact.model_dump(),
@@ -336,9 +337,34 @@ def test_a_signed_package_of_nonsense_is_refused_at_loading(package: Path, share
         path.write_bytes(original)
 
 
-def test_golden_answers_that_are_not_given_any_more_are_refused(package: Path, shared_keys: Keys) -> None:
-    import json
+def damaged_tables(good: bytes) -> Iterator[bytes]:
+    """Yield tables that polars reads, with another content, and ones that it cannot read."""
+    stream = io.BytesIO()
+    pl.DataFrame({"other": [1, 2]}).write_parquet(stream)
+    yield stream.getvalue()
+    yield good[: len(good) // 2]
+    yield b"PAR1" + good[4:-8] + b"\xff\xff\xff\x7fPAR1"
 
+
+@pytest.mark.parametrize("name", ["items.parquet", "routings.parquet", "times.parquet"])
+def test_a_signed_package_with_other_tables_is_refused_at_loading(name: str, package: Path, shared_keys: Keys) -> None:
+    for content in damaged_tables((package / name).read_bytes()):
+        (package / name).write_bytes(content)
+        resign(package, shared_keys)
+        rejected(package, shared_keys, "load")
+
+
+def test_a_panic_inside_polars_is_a_refusal(package: Path, shared_keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polars raises it past `except Exception`, so a worker would otherwise die of a damaged table."""
+
+    def panic(*_: Any) -> Any:
+        raise pl.exceptions.PanicException("index out of bounds")
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    assert "index out of bounds" in rejected(package, shared_keys, "load")
+
+
+def test_golden_answers_that_are_not_given_any_more_are_refused(package: Path, shared_keys: Keys) -> None:
     path = package / "golden.json"
     golden = json.loads(path.read_text())
 
