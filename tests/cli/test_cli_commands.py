@@ -1,0 +1,127 @@
+"""The command line without a running instance: help with examples, JSON, and exit codes that mean something."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.database.engine import migrate
+from shared.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """Run one command of an empty installation in `tmp_path`."""
+    settings = Settings(data_dir=tmp_path)
+    migrate(settings.database)
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "", "ROUTING_DATA_DIR": str(tmp_path), "PYTHONUTF8": "1", "COLUMNS": "200"}
+        command = [sys.executable, "-m", "cli", *words]
+        return subprocess.run(
+            command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return call
+
+
+COMMANDS = [
+    ("train",),
+    ("predict",),
+    ("settings",),
+    ("models", "list"),
+    ("models", "show"),
+    ("models", "activate"),
+    ("models", "rollback"),
+    ("models", "reject"),
+    ("models", "verify"),
+    ("models", "push"),
+    ("quality", "run"),
+    ("quality", "list"),
+    ("jobs", "start"),
+    ("jobs", "list"),
+    ("jobs", "show"),
+    ("jobs", "cancel"),
+    ("data", "extract"),
+    ("data", "quality"),
+    ("data", "snapshots"),
+    ("demo", "generate"),
+    ("keys", "show"),
+    ("keys", "list"),
+    ("storage", "connection-string"),
+]
+
+
+def test_every_command_has_help_with_an_example_and_json() -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    from cli.__main__ import app
+
+    assert isinstance(app, typer.Typer)
+    for words in COMMANDS:
+        shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "160", "NO_COLOR": "1"})
+        assert shown.exit_code == 0, words
+        assert "Example: " in shown.output, words
+        assert "--json" in shown.output, words
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "code"),
+    [
+        (("predict", "A"), 6, "no-active-model"),
+        (("models", "activate", "nothing"), 4, "not-found"),
+        (("models", "rollback"), 5, "conflict"),
+        (("jobs", "show", "nothing"), 4, "not-found"),
+        (("keys", "show"), 20, "setup-error"),
+        (("train", "--profile", "adventureworks"), 2, "invalid-input"),
+        (("train", "--profile", "adventureworks", "--data", "/nowhere/at/all"), 8, "source-error"),
+        (("data", "quality"), 4, "not-found"),
+    ],
+)
+def test_a_failure_has_its_code_and_its_exit_code(run, words: tuple[str, ...], exit_code: int, code: str) -> None:
+    done = run(*words, "--json")
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    assert json.loads(done.stdout)["code"] == code
+    assert "Traceback" not in done.stderr
+
+
+def test_a_profile_that_does_not_exist_names_those_that_do(run, tmp_path: Path) -> None:
+    done = run("train", "--profile", "adventureworkz", "--data", str(tmp_path))
+    assert done.returncode == 8
+    assert "adventureworks" in done.stderr
+
+
+def test_secrets_are_masked_in_the_settings(run) -> None:
+    done = run("settings", "--json")
+    values = json.loads(done.stdout)
+    assert values["ROUTING_STORAGE_CONNECTION"] == "***"
+    assert values["ROUTING_PROFILE"] == "demo"
+
+
+def test_generate_train_predict_and_check_without_a_host(run, tmp_path: Path) -> None:
+    """The whole way on the command line, on a small factory."""
+    factory = tmp_path / "sources" / "demo"
+    made = json.loads(run("demo", "generate", "--items", "300", "--output", str(factory), "--json").stdout)
+    assert made["rows"]
+    trained = run("train", "--activate", "--json")
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    version = json.loads(trained.stdout)["version"]
+    listed = json.loads(run("models", "list", "--json").stdout)
+    assert [(row["version"], row["state"]) for row in listed["items"]] == [(version, "active")]
+    cycle = run("quality", "run", "--sample-size", "40", "--json")
+    assert cycle.returncode == 0, cycle.stdout + cycle.stderr
+    assert json.loads(cycle.stdout)["evaluated"] > 0
+    assert json.loads(run("models", "verify", version, "--json").stdout)["ok"] is True
+    described = run("predict", "NEW-1", "-a", "PART_TYPE=14", "-a", "OUTDIAMETER=50", "--json")
+    assert described.returncode == 0, described.stdout + described.stderr
+    assert json.loads(described.stdout)["predictions"][0]["status"] in {"ok", "abstained"}
+    wrong = run("predict", "NEW-1", "-a", "OUTDIAMETER=wide", "--json")
+    assert wrong.returncode == 2
+    assert "OUTDIAMETER" in wrong.stdout
+    readable = run("predict", "NEW-1", "-a", "PART_TYPE=14")
+    assert "model " + version in readable.stdout

@@ -1,0 +1,78 @@
+"""Slots of timer firings, and what queue functions make of their messages."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.functions.timer import TimerRequest
+
+from functions.triggers import due_slot
+from shared.clock import utc_now
+from shared.database.tables import Extract, QualityCycle, TrainingJob
+from shared.errors import MalformedRequest
+from shared.storage.doorbells import parse_doorbell
+
+NOW = datetime(2026, 3, 1, 2, 0, 1, tzinfo=UTC)
+
+
+def _timer(next_due: str | None, *, past_due: bool = False) -> TimerRequest:
+    status = {"Last": "2026-02-28T02:00:00+00:00", "Next": next_due, "LastUpdated": ""} if next_due else None
+    return TimerRequest(past_due=past_due, schedule_status=status, schedule={})
+
+
+def test_a_firing_on_time_stands_for_its_scheduled_time() -> None:
+    assert due_slot(_timer("2026-03-01T02:00:00+00:00"), now=NOW) == "2026-03-01T02:00:00+00:00"
+
+
+def test_a_late_firing_stands_for_the_time_it_missed() -> None:
+    late = NOW + timedelta(hours=7)
+    assert due_slot(_timer("2026-03-01T02:00:00+00:00", past_due=True), now=late) == "2026-03-01T02:00:00+00:00"
+
+
+def test_a_firing_by_hand_has_no_slot() -> None:
+    assert due_slot(_timer("2026-03-02T02:00:00+00:00"), now=NOW) is None
+    assert due_slot(_timer(None), now=NOW) is None
+
+
+def test_the_same_moment_in_another_zone_is_the_same_slot() -> None:
+    assert due_slot(_timer("2026-03-01T11:00:00+09:00"), now=NOW) == "2026-03-01T02:00:00+00:00"
+
+
+@pytest.mark.parametrize(("table", "start"), [(Extract, "start_extract"), (QualityCycle, "start_quality_cycle")])
+def test_a_doubled_firing_inserts_one_row(services, table, start: str) -> None:
+    import functions.data
+    import functions.quality
+
+    module = functions.data if table is Extract else functions.quality
+    fire = _user_function(module, start)
+    due = utc_now().replace(microsecond=0).isoformat()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "current_services", lambda: services)
+        for _ in range(3):
+            fire(_timer(due))
+    assert services.work.list(table)[1] == 1
+
+
+def test_a_schedule_that_finds_the_queue_full_is_no_error(services) -> None:
+    import functions.training
+
+    fire = _user_function(functions.training, "start_training")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functions.training, "current_services", lambda: services)
+        for hour in range(6):
+            fire(_timer((utc_now() - timedelta(hours=hour)).isoformat()))
+    assert 1 <= services.work.list(TrainingJob)[1] <= 3
+
+
+@pytest.mark.parametrize(
+    "body", ["", "x", "[]", "{}", '{"id": 3}', '{"id": ""}', "[" * 5000, '{"id": "' + "y" * 500 + '"}']
+)
+def test_a_message_that_is_no_doorbell_is_refused_with_a_reason(body: str) -> None:
+    with pytest.raises(MalformedRequest):
+        parse_doorbell(body)
+
+
+def _user_function(module, name: str):
+    for builder in module.blueprint._function_builders:
+        if builder._function.get_user_function().__name__ == name:
+            return builder._function.get_user_function()
+    raise LookupError(name)
