@@ -24,6 +24,7 @@ from shared.prediction.answers import (
 from shared.prediction.cells import Cells
 from shared.prediction.memory import Ints, Items, Routings
 from shared.prediction.neighbourhood import Neighbourhood
+from shared.prediction.presence import Forest
 from shared.prediction.timing import Estimate, Observations, TimeEstimator, TimeModel
 from shared.prediction.voting import Choice, VoteModel, choose, vote_weights
 
@@ -43,6 +44,7 @@ class Knowledge:
     cells: Cells
     seen: Observations
     votes: VoteModel
+    forests: tuple[Forest, ...]  # one a view
     times: TimeModel
 
 
@@ -75,7 +77,8 @@ class Question:
             own_signature = int(self.knowledge.routings.signature[self.own])
             found.append(self._own_candidate(own_signature))
         least = self.knowledge.configuration.minimum_similarity
-        for choice in choose(self.near, self.knowledge.votes, self.view):
+        odds = self.knowledge.forests[self.view].logits(self.vector[None, :])[0]
+        for choice in choose(self.near, odds, self.knowledge.votes, self.view):
             if len(found) >= count:
                 break
             if choice.signature == own_signature or choice.similarity < least:

@@ -22,9 +22,10 @@ from shared.prediction.cells import build_cells, condense, squares_of, usable_re
 from shared.prediction.fit_times import fit_times, with_between, with_quantiles
 from shared.prediction.memory import Ints, Items, Routings, build_items, build_routings, choose_current
 from shared.prediction.model import MODEL_KIND, RoutingModel
+from shared.prediction.presence import grow_forests, task_table
 from shared.prediction.timing import observe
 from shared.prediction.voting import fit_votes
-from shared.prediction.withheld import booked_orders, measure, row_pairs, time_errors, vote_cases, withhold
+from shared.prediction.withheld import believed, booked_orders, measure, row_pairs, time_errors, vote_cases, withhold
 from shared.similarity.index import NeighbourIndex
 from shared.similarity.threads import use_one_thread
 
@@ -126,20 +127,24 @@ def fit_model(
     times, residuals = fit_times(
         routings, items, seen, squares_of(routings, cells), lambda places: index.vectors_of(place[places])
     )
+    steps.reach(65, "learning which operations items call for")
+    table = task_table(routings.task, routings.offsets, routed, routings.tasks)
+    forests = grow_forests(index.vectors_of(np.arange(len(routed))), table, items.folds[routed], seed)
     steps.reach(75, "asking withheld items for their routings")
     cases = withhold(index, items, routings, routed, settings.neighbours, CALIBRATION_ITEMS, seed)
-    votes = fit_votes(vote_cases(cases, items, routings))
+    odds = believed(cases, items, forests)
+    votes = fit_votes(vote_cases(cases, odds, items, routings))
     times = with_between(times, row_pairs(cases, routings), residuals, seen, routings.task)
     knowledge = Knowledge(
         configuration=settings, encoder=encoded.encoder, items=items, routings=routings, cells=cells, seen=seen,
-        votes=votes, times=times,
+        votes=votes, times=times, forests=forests,
     )  # fmt: skip
     steps.reach(82, "measuring the times of withheld items")
     orders = booked_orders(usable_results(results, items, routings), items, routings)
     errors = time_errors(knowledge, index, cases, orders, apart=True)
     knowledge = replace(knowledge, times=with_quantiles(times, errors.ratio / errors.spread, errors.folds))
     steps.reach(92, "measuring the model")
-    metrics = measure(knowledge, cases, time_errors(knowledge, index, cases, orders, apart=False))
+    metrics = measure(knowledge, cases, odds, time_errors(knowledge, index, cases, orders, apart=False))
     counts = {
         "items": len(items.codes),
         "routed_items": len(routed),

@@ -18,6 +18,7 @@ from shared.prediction.answering import Knowledge
 from shared.prediction.cells import build_cells
 from shared.prediction.memory import build_items, build_routings
 from shared.prediction.model import RoutingModel
+from shared.prediction.presence import Forest
 from shared.prediction.timing import TimeModel, observe
 from shared.prediction.voting import VoteModel
 from shared.similarity.index import INDEX_FILE, VECTORS_FILE, NeighbourIndex
@@ -43,6 +44,7 @@ ROLES: dict[str, str] = {
     "times.parquet": "table",
     "time_models.joblib": "times",
     "vote_model.joblib": "votes",
+    "operation_forests.joblib": "votes",
 }
 
 
@@ -79,6 +81,7 @@ def save_model(model: RoutingModel, folder: Path) -> dict[str, Any]:
         "similarity_engine.joblib": model.index.state(),
         "time_models.joblib": knowledge.times.state(),
         "vote_model.joblib": knowledge.votes.state(),
+        "operation_forests.joblib": [forest.state() for forest in knowledge.forests],
     }
     for name, value in arrays.items():
         buffer = io.BytesIO()
@@ -125,7 +128,9 @@ def load_model(reader: ArtifactReader) -> RoutingModel:
     knowledge = Knowledge(
         configuration=PredictionConfiguration.model_validate(metadata["configuration"]), encoder=encoder, items=items,
         routings=routings, cells=cells, seen=observe(routings, cells),
-        votes=VoteModel(**reader.arrays("vote_model.joblib")), times=TimeModel(**reader.arrays("time_models.joblib")),
+        votes=VoteModel(**reader.arrays("vote_model.joblib")),
+        forests=tuple(Forest(**state) for state in reader.arrays("operation_forests.joblib")),
+        times=TimeModel(**reader.arrays("time_models.joblib")),
     )  # fmt: skip
     return RoutingModel(
         profile=metadata["profile"], data_as_of=datetime.fromisoformat(metadata["data_as_of"]),

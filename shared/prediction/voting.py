@@ -1,6 +1,11 @@
-"""From neighbours to candidate routings: kernel votes for whole signatures, made into probabilities by measurement."""
+"""From neighbours to candidate routings: votes for whole signatures, made into probabilities by measurement.
+
+A neighbour's vote falls exponentially with its dissimilarity and rises with the odds that the item calls for the
+neighbour's operations (`presence`). How strongly each counts is chosen on withheld items.
+"""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +15,8 @@ from shared.prediction.neighbourhood import Neighbourhood
 
 VIEWS = FOLDS + 1  # one set of statistics without each fold, and the last with everything
 EVERYTHING = FOLDS
-SCALES = tuple(float(scale) for scale in np.geomspace(0.005, 0.4, 14))
+SCALES = tuple(float(scale) for scale in np.geomspace(0.01, 0.64, 10))
+BELIEFS = (0.0, 0.25, 0.5, 1.0, 1.5)
 _KNOTS = 24
 
 
@@ -19,12 +25,13 @@ class VoteModel:
     """How similarity becomes votes and votes become probabilities; one row a view."""
 
     scale: Floats  # (views,) a neighbour this much less similar has 1/e of the vote
+    belief: Floats  # (views,) how much the log odds of the neighbour's operations count
     share: Floats  # (views, knots) share of the votes
     probability: Floats  # (views, knots) how often a candidate with that share was right
 
     def state(self) -> dict[str, Floats]:
         """Return plain arrays."""
-        return {"scale": self.scale, "share": self.share, "probability": self.probability}
+        return {"scale": self.scale, "belief": self.belief, "share": self.share, "probability": self.probability}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +45,27 @@ class Choice:
     members: Ints  # neighbours that have it, nearest first
 
 
-def votes_of(similarities: Floats, scale: float) -> Floats:
-    """Return each neighbour's vote: 1 for an equal item, falling exponentially."""
-    return np.exp((similarities - 1.0) / scale)
+def log_odds(near: Neighbourhood, odds: Floats) -> Floats:
+    """Return each neighbour's sum of the log odds, by task, of its operations."""
+    sums = np.bincount(near.row_neighbour, odds[near.routings.task[near.rows]], len(near.places))
+    return sums.astype(np.float64)
 
 
-def choose(near: Neighbourhood, model: VoteModel, view: int) -> list[Choice]:
-    """Rank the neighbours' signatures; equal ones by fewer outsourced operations, then fewer operations, then code."""
+def _exponentials(log_votes: Floats) -> Floats:
+    """Return votes whose largest is 1, so that none underflows that matters."""
+    return np.asarray(np.exp(log_votes - log_votes.max(axis=-1, keepdims=True)))
+
+
+def choose(near: Neighbourhood, odds: Floats, model: VoteModel, view: int) -> list[Choice]:
+    """Rank the neighbours' signatures, given each task's log odds.
+
+    Equal ones are ranked by fewer outsourced operations, then fewer operations, then codes.
+    """
     voting = np.flatnonzero(near.voters)
     if not len(voting):
         return []
-    similarities = near.similarities[voting]
-    scale = float(model.scale[view])
-    votes = votes_of(similarities - similarities[0] + 1.0, scale)  # the nearest has one vote: no underflow
+    belief = log_odds(near, odds)[voting] * model.belief[view]
+    votes = _exponentials(near.similarities[voting] / model.scale[view] + belief)
     signatures = near.routings.signature[near.places[voting]]
     numbers, belongs = np.unique(signatures, return_inverse=True)
     shares = np.bincount(belongs, votes) / votes.sum()
@@ -86,6 +101,7 @@ class WithheldVotes:
     """What near items withheld items had, and what was right; rows are the withheld items."""
 
     similarities: Floats  # (items, neighbours), -inf where there were fewer
+    odds: Floats  # (items, neighbours) of `log_odds`
     signatures: Ints  # (items, neighbours), -2 where there were fewer
     neighbour_folds: Ints
     truth: Ints
@@ -94,7 +110,8 @@ class WithheldVotes:
 
 def fit_votes(cases: WithheldVotes) -> VoteModel:
     """Choose the kernel's scale and calibrate the shares on withheld items, once without each fold."""
-    scale, share, probability = np.empty(VIEWS), np.empty((VIEWS, _KNOTS)), np.empty((VIEWS, _KNOTS))
+    scale, belief = np.empty(VIEWS), np.zeros(VIEWS)
+    share, probability = np.empty((VIEWS, _KNOTS)), np.empty((VIEWS, _KNOTS))
     right = cases.signatures == cases.truth[:, None]
     for view in range(VIEWS):
         allowed = (cases.neighbour_folds != view) & np.isfinite(cases.similarities)
@@ -104,17 +121,17 @@ def fit_votes(cases: WithheldVotes) -> VoteModel:
             probability[view] = np.clip(share[view], 0.001, 0.999)
             continue
         similarities = np.where(allowed, cases.similarities, -np.inf)[used]
-        similarities = similarities - similarities.max(axis=1, keepdims=True)
-        chances = []
-        for candidate in SCALES:
-            votes = np.exp(similarities / candidate)
+        best = -np.inf
+        for near, odds in product(SCALES, BELIEFS):
+            votes = _exponentials(similarities / near + cases.odds[used] * odds)
             mass = (votes * right[used]).sum(axis=1) / votes.sum(axis=1)
-            chances.append(float(np.log(np.maximum(mass, 1e-3)).mean()))
-        scale[view] = SCALES[int(np.argmax(chances))]
-        votes = np.exp(similarities / scale[view])
+            chance = float(np.log(np.maximum(mass, 1e-3)).mean())
+            if chance > best:
+                best, scale[view], belief[view] = chance, near, odds
+        votes = _exponentials(similarities / scale[view] + cases.odds[used] * belief[view])
         ranked = zip(votes, cases.signatures[used], cases.truth[used].tolist(), strict=True)
         share[view], probability[view] = _isotonic([pair for case in ranked for pair in _ranked(*case)])
-    return VoteModel(scale=scale, share=share, probability=probability)
+    return VoteModel(scale=scale, belief=belief, share=share, probability=probability)
 
 
 def _ranked(votes: Floats, signatures: Ints, truth: int) -> list[tuple[float, bool]]:
@@ -155,4 +172,4 @@ def vote_weights(near: Neighbourhood, model: VoteModel, view: int) -> npt.NDArra
     """Return every neighbour's vote for an operation's work centre; the asked item itself has none."""
     voting = near.similarities[near.voters]
     top = float(voting[0]) if len(voting) else 1.0
-    return votes_of(near.similarities - top + 1.0, float(model.scale[view])) * near.voters
+    return np.asarray(np.exp((near.similarities - top) / model.scale[view]) * near.voters)

@@ -14,8 +14,9 @@ from shared.prediction.cells import SETUP_OFFSET
 from shared.prediction.fit_times import Pairs
 from shared.prediction.memory import FOLDS, Floats, Ints, Items, Routings
 from shared.prediction.neighbourhood import Neighbourhood
+from shared.prediction.presence import Forest
 from shared.prediction.timing import TimeEstimator
-from shared.prediction.voting import VIEWS, WithheldVotes, choose
+from shared.prediction.voting import VIEWS, WithheldVotes, choose, log_odds
 from shared.similarity.index import NeighbourIndex
 
 _ORDERS = 6  # newest orders of one operation of one item that are compared
@@ -49,20 +50,35 @@ def withhold(
     return cases
 
 
-def vote_cases(cases: Sequence[Withheld], items: Items, routings: Routings) -> WithheldVotes:
+def believed(cases: Sequence[Withheld], items: Items, forests: Sequence[Forest]) -> list[Floats]:
+    """Return each withheld item's log odds by task, from the forest grown without its fold."""
+    folds = items.folds[[case.place for case in cases]]
+    odds: list[Floats] = [np.zeros(0)] * len(cases)
+    for fold in range(FOLDS):
+        mine = np.flatnonzero(folds == fold)
+        if len(mine):
+            found = forests[fold].logits(np.stack([cases[place].vector for place in mine.tolist()]))
+            for place, row in zip(mine.tolist(), found, strict=True):
+                odds[place] = row
+    return odds
+
+
+def vote_cases(cases: Sequence[Withheld], odds: Sequence[Floats], items: Items, routings: Routings) -> WithheldVotes:
     """Arrange the withheld items' neighbours for calibration."""
     width = max(len(case.near.places) for case in cases)
     similarities = np.full((len(cases), width), -np.inf)
+    beliefs = np.zeros((len(cases), width))
     signatures = np.full((len(cases), width), -2, dtype=np.int64)
     neighbour_folds = np.full((len(cases), width), -1, dtype=np.int64)
     for row, case in enumerate(cases):
         size = len(case.near.places)
         similarities[row, :size] = case.near.similarities
+        beliefs[row, :size] = log_odds(case.near, odds[row])
         signatures[row, :size] = routings.signature[case.near.places]
         neighbour_folds[row, :size] = items.folds[case.near.places]
     places = np.array([case.place for case in cases])
     return WithheldVotes(
-        similarities=similarities, signatures=signatures, neighbour_folds=neighbour_folds,
+        similarities=similarities, odds=beliefs, signatures=signatures, neighbour_folds=neighbour_folds,
         truth=routings.signature[places], folds=items.folds[places].astype(np.int64),
     )  # fmt: skip
 
@@ -163,15 +179,17 @@ def _actual(knowledge: Knowledge, orders: Booked, row: int, view: int) -> list[t
     return [] if np.isnan(planned) else [(1.0, max(float(planned), 0.0))]
 
 
-def measure(knowledge: Knowledge, cases: Sequence[Withheld], errors: TimeErrors) -> dict[str, Any]:
+def measure(
+    knowledge: Knowledge, cases: Sequence[Withheld], odds: Sequence[Floats], errors: TimeErrors
+) -> dict[str, Any]:
     """Return how well the withheld items were answered; every figure has its n."""
     ranks, abstained, truths, firsts = [], 0, [], []
-    for case in cases:
+    for case, believed_odds in zip(cases, odds, strict=True):
         truth = int(knowledge.routings.signature[case.place])
         if case.near.similarities[0] < knowledge.configuration.minimum_similarity:
             abstained += 1
             continue
-        choices = choose(case.near, knowledge.votes, int(knowledge.items.folds[case.place]))
+        choices = choose(case.near, believed_odds, knowledge.votes, int(knowledge.items.folds[case.place]))
         ranks.append(next((rank for rank, choice in enumerate(choices) if choice.signature == truth), -1))
         truths.append(truth)
         firsts.append(choices[0].signature)
