@@ -20,7 +20,7 @@ class Finding:
 
     issue: str
     metric: str
-    value: float
+    value: float | None  # None where nothing could be measured
     threshold: float
     low: float | None
     high: float | None
@@ -80,7 +80,27 @@ def findings(overall: Mapping[str, Mapping[str, Any]], limits: QualityConfigurat
         "cv": limits.maximum_cv,
     }
     found = [_finding(threshold, overall[threshold.metric], bounds[threshold.metric]) for threshold in _THRESHOLDS]
-    return [finding for finding in found if finding is not None]
+    thin = _thin_data(overall, limits.minimum_samples)
+    return [finding for finding in (*found, thin) if finding is not None]
+
+
+def _thin_data(overall: Mapping[str, Mapping[str, Any]], minimum_samples: int) -> Finding | None:
+    """Say when the actuals themselves are missing or few: a remark on the figures, never an alarm."""
+    orders, per_operation = overall["mae"]["n"], overall["sample_count"]["value"]
+    if orders and per_operation >= minimum_samples:
+        return None
+    missing = f"There are {per_operation or 0:.2g} booked orders per item and operation, fewer than {minimum_samples}."
+    return Finding(
+        issue="LOW_SAMPLES" if orders else "NO_ACTUAL_DATA",
+        metric="sample_count",
+        value=per_operation,
+        threshold=float(minimum_samples),
+        low=overall["sample_count"]["low"],
+        high=overall["sample_count"]["high"],
+        evident=False,
+        retraining_helps=False,
+        message=missing if orders else "No booked order could be compared with a predicted time.",
+    )
 
 
 def _finding(threshold: _Threshold, figure: Mapping[str, Any], bound: float) -> Finding | None:

@@ -33,6 +33,7 @@ class Altered:
 
 
 LENIENT = {"quality": {"maximum_mae_minutes": 100.0, "minimum_process_match": 0.0, "maximum_cv": 1.0}}
+REMARKS = {"LOW_SAMPLES", "NO_ACTUAL_DATA"}
 
 
 def test_a_cycle_measures_items_as_if_unknown_and_stores_every_figure(ward: Any) -> None:
@@ -107,6 +108,7 @@ def test_nothing_to_evaluate_is_skipped_with_figures_that_are_none(ward: Any) ->
     assert "No item has both a routing and a work result" in row.reason
     assert row.evaluated == 0
     assert row.metrics["quality"]["mae"] is None
+    assert [finding["issue"] for finding in row.metrics["quality"]["alerts"]] == ["NO_ACTUAL_DATA"]
     assert row.metrics["overall"]["mae"] == {
         "value": None, "n": 0, "low": None, "high": None, "message": row.metrics["overall"]["mae"]["message"],
     }  # fmt: skip
@@ -204,6 +206,22 @@ def demo_query(code: str) -> Any:
 # ------------------------------------------------------------------------------------------------------- alarms
 
 
+def issues(row: QualityCycle) -> list[str]:
+    """The crossed thresholds, without remarks on how much data there was."""
+    return [found["issue"] for found in row.metrics["quality"]["alerts"] if found["issue"] not in REMARKS]
+
+
+def test_few_actuals_are_remarked_and_alarm_nobody(ward: Any) -> None:
+    ward.configuration.patch({"quality": {**LENIENT["quality"], "minimum_samples": 50}}, "a test")
+    row = ward.cycles.run_now("a test", sample_size=40)
+    found = row.metrics["quality"]["alerts"]
+
+    assert [(finding["issue"], finding["evident"]) for finding in found] == [("LOW_SAMPLES", False)]
+    assert found[0]["value"] == row.metrics["overall"]["sample_count"]["value"]
+    assert ward.alerts.list(kind="quality")[1] == 0
+    assert ward.asked_for == []
+
+
 def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_mae_minutes": 0.1}}, "a test")
     row = ward.cycles.run_now("a test", sample_size=40)
@@ -212,7 +230,7 @@ def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(wa
     assert alert.subject == "mae"
     assert alert.details["cycle_id"] == row.id
     assert [cycle for _, cycle in ward.asked_for] == [row.id]
-    assert [finding["issue"] for finding in row.metrics["quality"]["alerts"]] == ["HIGH_MAE"]
+    assert issues(row) == ["HIGH_MAE"]
     assert row.metrics["quality"]["metadata"]["retraining"]["asked"] is True
 
 
@@ -249,7 +267,7 @@ def test_good_figures_raise_nothing_and_close_what_was_open(ward: Any) -> None:
     ward.configuration.patch(LENIENT, "a test")
     row = ward.cycles.run_now("a test", sample_size=40)
 
-    assert row.metrics["quality"]["alerts"] == []
+    assert issues(row) == []
     assert {alert.state for alert in ward.alerts.list(kind="quality")[0]} == {"closed"}
 
 
