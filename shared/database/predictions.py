@@ -229,9 +229,3 @@ class Decisions:
             newest_first = select(Decision).where(wanted).order_by(col(Decision.id).desc())
             rows = session.exec(newest_first.limit(limit).offset(offset)).all()
         return list_of(rows), total
-
-    def prediction(self, prediction_id: str, item_code: str) -> Prediction | None:
-        """Return the recorded prediction of one item, or None when it was not (yet) written."""
-        mine = (Prediction.prediction_id == prediction_id, Prediction.item_code == item_code)
-        with reading(self._engine) as session:
-            return session.exec(select(Prediction).where(*mine).limit(1)).first()

@@ -181,5 +181,4 @@ def test_decision_stands_without_its_prediction(engine: Engine, database_url: st
     other.dispose()
     assert total == 1
     assert (found.id, found.operations, found.outcome, found.created_at) == (row.id, operations, "edited", clock())
-    assert decisions.prediction("lost", "A") is None
     assert decisions.list(prediction_id="another") == ([], 0)
