@@ -285,6 +285,14 @@ class BlobRunner:
             return Outcome(ok=False, failure="the blob could not be read")
         return Outcome(ok=True) if invocation is None else self._invoker.run(invocation, renewal)
 
+    def poison_storage(self, message: HeldMessage) -> Storage | None:
+        """Return the account of the blob that a message names; None when the message cannot be read."""
+        try:
+            function = self._by_id.get(json.loads(message.body or b"")["FunctionId"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return None if function is None else self._data[str(function.entry.trigger.get("connection") or "")]
+
     def invocation(
         self,
         function: BlobFunction,

@@ -1,8 +1,8 @@
 """What the host accepts of an app: each function checked by the real host's rules, with its errors kept beside it."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from funchost.blobpaths import compile_path, literal_output_path
@@ -83,7 +83,7 @@ def make_catalogue(
         entry = _check(document, host_json, environment)
         problem = _conflict(entry, entries)
         if problem is not None:
-            entry = _with_error(entry, problem)
+            entry = replace(entry, errors=(*entry.errors, problem))
         entries.append(entry)
     return entries
 
@@ -104,11 +104,12 @@ def _check(document: Mapping[str, Any], host_json: HostJson, environment: Mappin
     trigger = next((binding for binding in resolved if str(binding["type"]).endswith("Trigger")), {})
     outputs = tuple(binding for binding in resolved if binding is not trigger)
     if not errors:
-        for check in (_check_trigger, _check_outputs, _check_retry):
-            try:
-                check(name, trigger, outputs, document.get("retry"), host_json, environment)
-            except ValueError as error:
-                errors.append(str(error))
+        checks: tuple[Callable[[], None], ...] = (
+            lambda: _check_trigger(name, trigger, host_json, environment),
+            lambda: _check_outputs(outputs, environment),
+            lambda: _check_retry(name, trigger, document.get("retry")),
+        )
+        errors.extend(problem for check in checks if (problem := _problem_of(check)) is not None)
     return Entry(
         name=name,
         trigger=trigger,
@@ -118,6 +119,14 @@ def _check(document: Mapping[str, Any], host_json: HostJson, environment: Mappin
         errors=tuple(errors),
         raw_bindings=tuple(document["bindings"]),
     )
+
+
+def _problem_of(check: Callable[[], None]) -> str | None:
+    try:
+        check()
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _resolve(value: Any, environment: Mapping[str, str]) -> Any:
@@ -137,14 +146,7 @@ def _name_errors(bindings: Sequence[Mapping[str, Any]]) -> list[str]:
     return errors
 
 
-def _check_trigger(
-    name: str,
-    trigger: Mapping[str, Any],
-    outputs: Sequence[Mapping[str, Any]],  # noqa: ARG001 - one signature for all checks
-    retry: Mapping[str, Any] | None,  # noqa: ARG001
-    host_json: HostJson,
-    environment: Mapping[str, str],
-) -> None:
+def _check_trigger(name: str, trigger: Mapping[str, Any], host_json: HostJson, environment: Mapping[str, str]) -> None:
     kind = trigger["type"]
     if kind == "httpTrigger":
         route = trigger.get("route")
@@ -166,14 +168,7 @@ def _check_trigger(
         parse_schedule(str(trigger.get("schedule") or ""))
 
 
-def _check_outputs(
-    name: str,  # noqa: ARG001 - one signature for all checks
-    trigger: Mapping[str, Any],  # noqa: ARG001
-    outputs: Sequence[Mapping[str, Any]],
-    retry: Mapping[str, Any] | None,  # noqa: ARG001
-    host_json: HostJson,  # noqa: ARG001
-    environment: Mapping[str, str],
-) -> None:
+def _check_outputs(outputs: Sequence[Mapping[str, Any]], environment: Mapping[str, str]) -> None:
     for output in outputs:
         if output["type"] == "queue":
             check_queue_name(output.get("queueName"))
@@ -183,14 +178,7 @@ def _check_outputs(
             find_connection(output.get("connection"), environment)
 
 
-def _check_retry(
-    name: str,
-    trigger: Mapping[str, Any],
-    outputs: Sequence[Mapping[str, Any]],  # noqa: ARG001
-    retry: Mapping[str, Any] | None,
-    host_json: HostJson,  # noqa: ARG001
-    environment: Mapping[str, str],  # noqa: ARG001
-) -> None:
+def _check_retry(name: str, trigger: Mapping[str, Any], retry: Mapping[str, Any] | None) -> None:
     if retry is None:
         return
     if trigger["type"] in ("queueTrigger", "blobTrigger"):
@@ -222,15 +210,3 @@ def _conflict(entry: Entry, earlier: Sequence[Entry]) -> str | None:
         ):
             return f"its route {entry.route!r} is taken by {other.name!r}"
     return None
-
-
-def _with_error(entry: Entry, error: str) -> Entry:
-    return Entry(
-        name=entry.name,
-        trigger=entry.trigger,
-        outputs=entry.outputs,
-        retry=entry.retry,
-        disabled=entry.disabled,
-        errors=(*entry.errors, error),
-        raw_bindings=entry.raw_bindings,
-    )

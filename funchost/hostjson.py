@@ -43,6 +43,7 @@ class HostJson:
     listener_lock_period: timedelta = timedelta(seconds=60)
     listener_lock_retry: timedelta = timedelta(seconds=60)
     extension_bundle: Mapping[str, Any] | None = None
+    log_level: str = "information"
     warnings: tuple[str, ...] = ()
 
 
@@ -152,10 +153,22 @@ def read_host_json(app_dir: Path, environment: Mapping[str, str]) -> HostJson:
         values["max_polling_interval"] = timedelta(seconds=2)
     if not threshold_given:
         values["new_batch_threshold"] = (values.get("batch_size", 16) // 2) * (os.cpu_count() or 1)
-    bundle = next((value for key, value in document.items() if key.lower() == "extensionbundle"), None)
+    log_level = _find(document, "logging", "loglevel", "default")
+    if isinstance(log_level, str):
+        values.setdefault("log_level", log_level)
+    bundle = _find(document, "extensionbundle")
     if bundle is None:
         warnings.append(f"{path}: no extensionBundle; the Azure Functions host will not find the storage bindings")
     return HostJson(**values, extension_bundle=bundle, warnings=tuple(warnings))
+
+
+def _find(node: Any, *keys: str) -> Any:
+    """Return what stands below these keys (given in lower case), or None."""
+    for wanted in keys:
+        if not isinstance(node, dict):
+            return None
+        node = next((value for key, value in node.items() if key.lower() == wanted), None)
+    return node
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -204,7 +217,9 @@ def _collect(node: Mapping[str, Any], prefix: str, path: Path, values: dict[str,
 def _override(name: str, text: str, values: dict[str, Any], warnings: list[str]) -> None:
     dotted = name[len(OVERRIDE_PREFIX) :].replace("__", ".").replace(":", ".").lower()
     head = dotted.split(".", 1)[0]
-    if dotted in _FIELDS:
+    if dotted == "logging.loglevel.default":
+        values["log_level"] = text
+    elif dotted in _FIELDS:
         _store(dotted, text, f'setting "{name}"', values)
     elif dotted.startswith("extensions.http.customheaders."):
         values["custom_headers"] = {**values.get("custom_headers", {}), name.rsplit("__", 1)[-1]: text}

@@ -1,7 +1,7 @@
 """Makes the timer, queue and blob listeners of an app, and starts, fires and ends them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from azure.core.exceptions import AzureError
@@ -160,10 +160,23 @@ class Listeners:
             encoding="base64",
         )
         queue = internal_queue(self._settings.host_id)
-        return self._listener(self._factory.named(None), queue, POISON_QUEUE, rules, self._blob_runner.run)
+        return self._listener(
+            self._factory.named(None),
+            queue,
+            POISON_QUEUE,
+            rules,
+            self._blob_runner.run,
+            self._blob_runner.poison_storage,
+        )
 
     def _listener(
-        self, storage: Storage, queue: str, poison: str | None, rules: QueueRules, run: RunMessage
+        self,
+        storage: Storage,
+        queue: str,
+        poison: str | None,
+        rules: QueueRules,
+        run: RunMessage,
+        poison_storage: Callable[[HeldMessage], Storage | None] | None = None,
     ) -> QueueListener:
         return QueueListener(
             storage=storage,
@@ -171,6 +184,7 @@ class Listeners:
             poison=poison,
             rules=rules,
             run=run,
+            poison_storage=poison_storage,
             state=self._state,
             worker=self._worker,
             wake=self.wake,

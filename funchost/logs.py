@@ -90,5 +90,6 @@ def capture_standard_logging(level: str | None = None) -> None:
     root.handlers[:] = [JsonHandler()]
     name = level or "information"
     root.setLevel(_LEVELS.get(name.lower(), logging.INFO))
-    for noisy in ("azure", "urllib3", "uvicorn", "uvicorn.error", "asyncio"):
+    for noisy in ("azure", "uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its pool warns of connections it does not keep

@@ -106,6 +106,7 @@ class QueueListener:
         poison: str | None,
         rules: QueueRules,
         run: RunMessage,
+        poison_storage: Callable[[HeldMessage], Storage | None] | None = None,
         state: HostState,
         worker: WorkerSlot,
         wake: Callable[[str, str], None],
@@ -115,6 +116,7 @@ class QueueListener:
         self._poison = poison
         self._rules = rules
         self._run = run
+        self._poison_storage = poison_storage or (lambda _: storage)
         self._state = state
         self._worker = worker
         self._wake_others = wake
@@ -264,14 +266,18 @@ class QueueListener:
         if self._poison is None:
             logs.error("queue.message_left", queue=self.queue, message_id=message.id, reason=reason)
             return
-        poison = self._poison
-        copied = self._persistently("bury", message, lambda: send_message(self.storage.queue(poison), message.content))
+        poison, storage = self._poison, self._poison_storage(message)
+        if storage is None:
+            logs.error("queue.message_dropped", queue=self.queue, message_id=message.id, reason=reason)
+            self._delete(message)
+            return
+        copied = self._persistently("bury", message, lambda: send_message(storage.queue(poison), message.content))
         if copied and self._delete(message):
             logs.error(
                 "queue.poisoned", queue=self.queue, poison_queue=poison, message_id=message.id,
                 dequeue_count=message.dequeue_count, reason=reason,
             )  # fmt: skip
-            self._wake_others(self.storage.account_name, poison)
+            self._wake_others(storage.account_name, poison)
 
     def _persistently(self, action: str, message: HeldMessage, attempt: Callable[[], Any]) -> bool:
         """Try a few times; a lost receipt or a message that is gone is only logged."""

@@ -86,13 +86,12 @@ class Supervisor:
         self._http_serving = threading.Event()
         self._socket = _bind(settings)
         self._switchboard = Switchboard()
-        level = environment.get("AzureFunctionsJobHost__logging__logLevel__default")
         self._http = [
-            self._slot("http", f"http-{number}" if number else "http", level) for number in range(settings.http_workers)
+            self._slot("http", f"http-{number}" if number else "http") for number in range(settings.http_workers)
         ]
-        self._event = self._slot("event", "event", level)
+        self._event = self._slot("event", "event")
 
-    def _slot(self, role: str, name: str, level: str | None) -> WorkerSlot:
+    def _slot(self, role: str, name: str) -> WorkerSlot:
         return WorkerSlot(
             role=role,
             name=name,
@@ -100,7 +99,7 @@ class Supervisor:
             switchboard=self._switchboard,
             on_call=self._from_worker,
             listener=self._socket if role == "http" else None,
-            log_level=level,
+            log_level=self._host_json.log_level,
         )
 
     def ask_to_stop(self) -> None:

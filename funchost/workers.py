@@ -197,7 +197,7 @@ class WorkerSlot:
             [sys.executable, "-c", _CODE.format(root=root)],
             stdin=subprocess.PIPE,
             cwd=self._app_dir,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**_without_secrets(), "PYTHONUNBUFFERED": "1"},
             **options,
         )
         if sys.platform == "win32" and self._listener is not None:
@@ -221,6 +221,11 @@ class WorkerSlot:
 
     def _dispatch(self, method: str, body: dict[str, Any], payload: bytes, answer: Answer) -> None:  # noqa: ARG002
         self._on_call(self, method, body, answer)
+
+
+def _without_secrets() -> dict[str, str]:
+    """The app's code has no business with the key to the admin API."""
+    return {name: value for name, value in os.environ.items() if name.upper() != "FUNCHOST_MASTER_KEY"}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

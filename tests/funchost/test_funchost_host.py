@@ -120,9 +120,11 @@ def test_a_host_json_that_cannot_be_meant_names_file_key_and_reason(
 def test_comments_are_allowed_unknown_keys_warn_and_settings_override(tmp_path: Path) -> None:
     text = """{ // the version
         "VERSION-is-not-this": "//", /* two
-        lines */ "version": "2.0", "Extensions": {"Queues": {"BatchSize": 4, "surprise": 1}}}"""
+        lines */ "version": "2.0", "Extensions": {"Queues": {"BatchSize": 4, "surprise": 1}},
+        "logging": {"logLevel": {"default": "Warning"}}}"""
     found = read_host_json(_app_with(tmp_path, text), {})
     assert (found.batch_size, found.route_prefix, found.max_dequeue_count) == (4, "api", 5)
+    assert (found.log_level, found.visibility_timeout.total_seconds()) == ("Warning", 0)
     assert found.new_batch_threshold == 2 * (os.cpu_count() or 1)
     assert any("surprise" in warning for warning in found.warnings)
     environment = {
@@ -167,6 +169,12 @@ def test_a_bad_start_ends_with_one_sentence(workshop: Workshop) -> None:
     failed = workshop.start(app_dir, ready=False)
     assert failed.process.wait(20) == 1
     assert "not today" in failed.log_text()
+    workshop.write("")
+    taken = workshop.start(app_dir, settings={"AzureWebJobsStorage": ""})
+    port = taken.url.rsplit(":", 1)[1]
+    refused = workshop.start(app_dir, "--port", port, ready=False)
+    assert refused.process.wait(20) == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in refused.log_text()
     workshop.write("second = app")
     twice = workshop.start(app_dir, ready=False)
     assert twice.process.wait(20) == 1
