@@ -52,6 +52,7 @@ def _prctl(option: int, value: int) -> None:
 
 def _keep(worker_id: int) -> int:
     """Wait for the worker's end or the host's; then end all that is left below and return the worker's exit code."""
+    assert sys.platform != "win32"
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # the host decides when; its end is seen on standard input
     os.closerange(3, 1024)  # the listening socket among them: only host and worker may hold it
@@ -76,6 +77,7 @@ def _keep(worker_id: int) -> int:
 
 def _reap(worker_id: int, code: int | None) -> int | None:
     """Collect ended children; return the worker's exit code once it is among them."""
+    assert sys.platform != "win32"
     while True:
         try:
             ended, status = os.waitpid(-1, os.WNOHANG)
@@ -89,6 +91,7 @@ def _reap(worker_id: int, code: int | None) -> int | None:
 
 
 def _end_everything_below(worker_id: int) -> None:
+    assert sys.platform != "win32"
     deadline = time.monotonic() + _KILL_FOR_SECONDS
     while time.monotonic() < deadline:
         for process_id in descendants(os.getpid()):
@@ -104,6 +107,7 @@ def _end_everything_below(worker_id: int) -> None:
 
 
 def _kill(process_id: int) -> None:
+    assert sys.platform != "win32"
     with contextlib.suppress(OSError):
         os.kill(process_id, signal.SIGKILL)
 

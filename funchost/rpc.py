@@ -68,6 +68,7 @@ class Channel:
     def call(self, method: str, body: dict[str, Any], payload: bytes = b"") -> "Future[Reply]":
         """Ask the other side; the future raises ChannelClosed when it goes away before it answers."""
         future: Future[Reply] = Future()
+        future.set_running_or_notify_cancel()  # a caller that gives up must not disturb the reader
         number = next(self._numbers)
         with self._pending_lock:
             if self._closed:

@@ -1,5 +1,6 @@
 """The entry of a worker process: reads its boot line, splits off its keeper, then plays its role."""
 
+import io
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ _BOOT_LIMIT = 1 << 20
 def main() -> None:
     """Run until the host says stop or is gone."""
     boot = _read_boot_line()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # several processes share it: lines go out whole
     keeper.split_off_worker()
     logs.set_role(boot["role"])
     logs.capture_standard_logging(boot.get("log_level"))

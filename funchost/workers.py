@@ -197,7 +197,7 @@ class WorkerSlot:
             [sys.executable, "-c", _CODE.format(root=root)],
             stdin=subprocess.PIPE,
             cwd=self._app_dir,
-            env={**_without_secrets(), "PYTHONUNBUFFERED": "1"},
+            env=_without_secrets(),
             **options,
         )
         if sys.platform == "win32" and self._listener is not None:
