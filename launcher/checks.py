@@ -90,13 +90,16 @@ def missing_for_compiling() -> str | None:
     return None
 
 
-def check_not_running(place: Place) -> None:
-    """Raise SetupProblem when a supervisor of this data directory is alive."""
+def take_over(place: Place) -> list[str]:
+    """End what a killed supervisor of this data directory left running; return the names.
+
+    Raises SetupProblem when its supervisor is alive.
+    """
     if not place.run.is_dir():
-        return
+        return []
     try:
         with exclusive_lock(place.lock, timeout_seconds=0.5):
-            return
+            return clear_leftovers(place)
     except TimeoutError:
         raise already_running(place) from None
 
@@ -114,7 +117,7 @@ def already_running(place: Place) -> SetupProblem:
 
 
 def clear_leftovers(place: Place) -> list[str]:
-    """End what a killed supervisor of this data directory left running; return the names. Hold its lock meanwhile."""
+    """Do `take_over`'s work for a caller that holds the data directory's lock."""
     ended = []
     for path in sorted(place.run.glob("*.json")):
         note = noted_process(path)

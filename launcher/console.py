@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from types import TracebackType
+from typing import TextIO
 
 TICK_SECONDS = 0.5
 
@@ -16,16 +17,30 @@ def prepare_streams() -> None:
             reconfigure(errors="replace")
 
 
+class _Target:
+    """Where lines go: standard output, unless that belongs to another program's answer."""
+
+    stream: TextIO = sys.stdout
+
+
+def leave_standard_output_alone() -> None:
+    """Say everything on standard error, because a command's answer is what standard output is for."""
+    _Target.stream = sys.stderr
+
+
+def _write(text: str) -> None:
+    _Target.stream.write(text)
+    _Target.stream.flush()
+
+
 def done(text: str) -> None:
     """Say that a step is done."""
-    sys.stdout.write(f"✓ {text}\n")
-    sys.stdout.flush()
+    _write(f"✓ {text}\n")
 
 
 def note(text: str) -> None:
     """Say something worth knowing that stops nothing."""
-    sys.stdout.write(f"· {text}\n")
-    sys.stdout.flush()
+    _write(f"· {text}\n")
 
 
 def failed(text: str) -> None:
@@ -47,7 +62,7 @@ class Step:
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def __enter__(self) -> "Step":
-        if sys.stdout.isatty():
+        if _Target.stream.isatty():
             self._ticker.start()
         else:
             note(f"{self.text} …")
@@ -62,7 +77,5 @@ class Step:
 
     def _tick(self) -> None:
         while not self._over.wait(TICK_SECONDS):
-            sys.stdout.write(f"\r· {self.text} … {time.monotonic() - self._started:.0f} s ")
-            sys.stdout.flush()
-        sys.stdout.write("\r" + " " * (len(self.text) + 16) + "\r")
-        sys.stdout.flush()
+            _write(f"\r· {self.text} … {time.monotonic() - self._started:.0f} s ")
+        _write("\r" + " " * (len(self.text) + 16) + "\r")

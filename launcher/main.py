@@ -102,16 +102,12 @@ def _port(text: str) -> int:
 def _up(options: argparse.Namespace) -> int:
     """Check everything that needs nothing installed, install, and become the supervisor."""
     from launcher import checks, installation
-    from shared.platform import exclusive_lock
 
     place = Place.chosen(options.data_dir)
     checks.check_writable(place.data_dir, "The data")
     checks.check_node()
-    checks.check_not_running(place)
-    if place.run.is_dir():
-        with exclusive_lock(place.lock, timeout_seconds=5):
-            for name in checks.clear_leftovers(place):
-                console.note(f"ended {name}, left over from a start that was killed")
+    for name in checks.take_over(place):
+        console.note(f"ended {name}, left over from a start that was killed")
     checks.check_ports_free(wanted_ports(options.port, options.storage_port))
     installation.install(storage=True, tests=False)
     installation.describe_installation()
@@ -133,6 +129,7 @@ def _hand_to_cli(arguments: list[str]) -> int:
 
     arguments, data_dir = take_data_dir(arguments)
     place = Place.chosen(data_dir)
+    console.leave_standard_output_alone()
     installation.install(storage=False, tests=False)
     return _become([venv_python(), "-P", "-m", "cli", *arguments], instance_environment(place.data_dir))
 

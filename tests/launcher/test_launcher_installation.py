@@ -68,8 +68,8 @@ def test_the_cli_gets_its_words_and_its_instance_and_gives_its_exit_code_back(pr
     (data / "run" / "instance.json").write_text('{"storage_ports": [11, 12, 13]}')
     first = _run(project, "5", "--data-dir", data, "--json")
     assert first.returncode == 5
-    assert "exact search serves" in first.stdout
-    words, environment, prefix = json.loads(first.stdout.splitlines()[-1])
+    assert "exact search serves" in first.stderr
+    words, environment, prefix = json.loads(first.stdout)  # the installation speaks elsewhere
     assert words == ["5", "--json"]
     assert Path(prefix) == project / ".venv"
     assert environment["ROUTING_DATA_DIR"] == str(data)
@@ -80,7 +80,7 @@ def test_the_cli_gets_its_words_and_its_instance_and_gives_its_exit_code_back(pr
 
     second = _run(project, "0")
     assert second.returncode == 0
-    assert len(second.stdout.splitlines()) == 1  # nothing is installed again
+    assert second.stderr == ""  # nothing is installed again
     default = json.loads(second.stdout)[1]
     assert default["ROUTING_DATA_DIR"] == str(project / "data")
     assert default["AzureFunctionsWebHost__hostid"] == "routing-ml"
@@ -91,7 +91,6 @@ def test_packages_that_cannot_be_had_leave_no_environment(project: Path) -> None
     (project / "requirements.txt").write_text("a-package-that-is-nowhere==1\n")
     result = _run(project, "0")
     assert result.returncode == EXIT_CODE
-    assert len(result.stderr.splitlines()) == 1
     assert "a-package-that-is-nowhere" in result.stderr
     assert "PIP_INDEX_URL" in result.stderr
     assert not (project / ".venv").exists()
@@ -114,7 +113,7 @@ def test_a_killed_installation_is_begun_again(project: Path) -> None:
     assert (project / ".venv").exists()
     result = _run(project, "0")
     assert result.returncode == 0, result.stderr
-    assert "virtual environment in .venv" in result.stdout
+    assert "virtual environment in .venv" in result.stderr
     assert not list((project / ".venv").glob("*unfinished*"))
 
 
