@@ -1,7 +1,7 @@
 """One small real model, fitted once, and instances of the registry around it."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,6 +54,19 @@ def built(model: RoutingModel, shared_keys: Keys, tmp_path_factory: pytest.TempP
     return folder
 
 
+@pytest.fixture(scope="session")
+def made(model: RoutingModel, shared_keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that gives the package of a version, built once for all tests, which leave it as it is."""
+    top = tmp_path_factory.mktemp("made")
+
+    def make(version: str) -> Path:
+        if not (top / version).exists():
+            build_package(model, top / version, version=version, keys=shared_keys)
+        return top / version
+
+    return make
+
+
 @pytest.fixture
 def package(built: Path, tmp_path: Path) -> Path:
     """A copy of the package that a test may damage."""
@@ -61,7 +74,7 @@ def package(built: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def instance(tmp_path: Path, model: RoutingModel, shared_keys: Keys) -> Iterator[Instance]:
+def instance(tmp_path: Path, model: RoutingModel, shared_keys: Keys, made: Callable[[str], Path]) -> Iterator[Instance]:
     """A fresh instance that trusts the session's signing key."""
     settings = Settings(data_dir=tmp_path / "data", active_poll_seconds=0.05, package_deadline_hours=2.0)
     migrate(settings.database)
@@ -71,7 +84,7 @@ def instance(tmp_path: Path, model: RoutingModel, shared_keys: Keys) -> Iterator
     keys = Keys(settings.keys)
     keys.trust(shared_keys.ensure().public, label="test")
 
-    def build(version: str) -> Path:
+    def build_another(version: str) -> Path:
         folder = tmp_path / "builds" / version
         build_package(model, folder, version=version, keys=shared_keys)
         return folder
@@ -89,7 +102,8 @@ def instance(tmp_path: Path, model: RoutingModel, shared_keys: Keys) -> Iterator
         installer=Installer(settings, engine, keys=keys, clock=clock),
         lifecycle=Lifecycle(settings, versions, keys=keys),
         serving=serving,
-        build=build,
+        package_of=made,
+        build_another=build_another,
     )
     serving.stop()
     engine.dispose()

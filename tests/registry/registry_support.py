@@ -46,8 +46,9 @@ class Instance:
     installer: Installer
     lifecycle: Lifecycle
     serving: Serving
-    build: Callable[..., Path]
+    package_of: Callable[[str], Path]  # the package of a version, made once for all tests
+    build_another: Callable[[str], Path]  # another package under the same version name
 
     def install(self, version: str) -> None:
-        """Build the small model as `version` and register it."""
-        self.installer.register_local(self.build(version), actor="test", reason="made for a test")
+        """Register the small model as `version`."""
+        self.installer.register_local(self.package_of(version), actor="test", reason="made for a test")

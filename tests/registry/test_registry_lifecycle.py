@@ -31,7 +31,7 @@ def damage(instance: Instance, version: str) -> None:
 
 
 def test_a_local_package_becomes_a_pending_version_and_stays_where_it_was(instance: Instance) -> None:
-    folder = instance.build("first")
+    folder = instance.package_of("first")
     row = instance.installer.register_local(folder, actor="ada", reason="pilot")
     assert (row.version, row.state) == ("first", VersionState.PENDING)
     assert row.manifest_sha256 == instance.store.manifest_sha256("first")
@@ -43,7 +43,7 @@ def test_a_local_package_becomes_a_pending_version_and_stays_where_it_was(instan
 
 
 def test_registering_the_same_package_twice_is_the_same_as_once(instance: Instance) -> None:
-    folder = instance.build("first")
+    folder = instance.package_of("first")
     first = instance.installer.register_local(folder, actor="ada", reason="pilot")
     again = instance.installer.register_local(folder, actor="bob", reason="again")
     assert again == first
@@ -53,9 +53,8 @@ def test_registering_the_same_package_twice_is_the_same_as_once(instance: Instan
 def test_another_package_under_a_taken_name_is_refused_and_the_installed_one_untouched(instance: Instance) -> None:
     instance.install("first")
     before = instance.store.manifest_sha256("first")
-    shutil.rmtree(instance.settings.data_dir.parent / "builds")
     with pytest.raises(Conflict, match="not touched"):
-        instance.installer.register_local(instance.build("first"), actor="ada", reason="other")
+        instance.installer.register_local(instance.build_another("first"), actor="ada", reason="other")
     assert instance.store.manifest_sha256("first") == before
     assert not any(instance.settings.quarantine.iterdir())
 
@@ -67,7 +66,7 @@ def test_a_name_that_differs_in_case_only_is_refused(instance: Instance) -> None
 
 
 def test_a_damaged_local_package_installs_nothing(instance: Instance) -> None:
-    folder = instance.build("first")
+    folder = instance.build_another("first")
     (folder / "metrics.json").write_text("{}")
     with pytest.raises(PackageRejected):
         instance.installer.register_local(folder, actor="ada", reason="pilot")
@@ -115,9 +114,8 @@ def test_a_version_whose_folder_was_damaged_is_not_activated(instance: Instance)
 
 def test_a_folder_exchanged_for_another_good_package_is_not_activated(instance: Instance) -> None:
     instance.install("first")
-    shutil.rmtree(instance.settings.data_dir.parent / "builds")
     shutil.rmtree(instance.store.folder("first"))
-    shutil.copytree(instance.build("first"), instance.store.folder("first"))
+    shutil.copytree(instance.build_another("first"), instance.store.folder("first"))
     with pytest.raises(PackageRejected, match="another package"):
         instance.lifecycle.activate("first", actor="ada", reason="start")
 
@@ -190,7 +188,7 @@ def test_lineage_tells_the_training_and_the_ancestors(instance: Instance) -> Non
 
 
 def test_a_folder_installed_before_a_crash_gets_its_row(instance: Instance) -> None:
-    shutil.copytree(instance.build("first"), instance.store.folder("first"))
+    shutil.copytree(instance.package_of("first"), instance.store.folder("first"))
     assert repair(instance).adopted == ["first"]
     assert instance.versions.get("first").state == VersionState.PENDING
     assert instance.versions.events("first")[0].actor == "repair"
@@ -198,7 +196,7 @@ def test_a_folder_installed_before_a_crash_gets_its_row(instance: Instance) -> N
 
 
 def test_a_bad_or_legacy_folder_is_reported_and_never_adopted(instance: Instance) -> None:
-    shutil.copytree(instance.build("first"), instance.store.folder("first"))
+    shutil.copytree(instance.package_of("first"), instance.store.folder("first"))
     damage(instance, "first")
     (instance.settings.models / "legacy").mkdir()
     (instance.settings.models / "legacy" / "encoder.joblib").write_bytes(b"\x80\x04N.")
