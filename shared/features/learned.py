@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 LEAST_FACTOR, MOST_FACTOR = 1 / 8, 4.0
 SAMPLE = 700
+_START = 5.0  # sum of the weights to begin with; the steps find how sharply similarity should count
 _STEPS = 60
 _PULL = 0.002  # how strongly a factor is held to 1
 _RATE = 0.15
@@ -51,7 +52,7 @@ def learn_factors(
     if useful.sum() < 10 or len(set(signatures[useful].tolist())) < 2:
         return LearnedWeights(factors=factors, items=items, before=0.0, after=0.0)
     similar = np.stack([blocks[place] @ blocks[place].T for place in active])
-    start = np.log(weights[active] / weights[active].sum() * 20.0)
+    start = np.log(weights[active] / weights[active].sum() * _START)
     theta, momentum, spread, best = start.copy(), np.zeros(len(active)), np.zeros(len(active)), start.copy()
     history: list[float] = []
     for step in range(1, _STEPS + 1):

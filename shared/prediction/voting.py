@@ -15,8 +15,9 @@ from shared.prediction.neighbourhood import Neighbourhood
 
 VIEWS = FOLDS + 1  # one set of statistics without each fold, and the last with everything
 EVERYTHING = FOLDS
-SCALES = tuple(float(scale) for scale in np.geomspace(0.01, 0.64, 10))
-BELIEFS = (0.0, 0.25, 0.5, 1.0, 1.5)
+SCALES = tuple(float(scale) for scale in np.geomspace(0.01, 0.64, 7))
+BELIEFS = (0.0, 0.5, 1.0, 2.0, 4.0)
+POWERS = (0.25, 0.5, 1.0)
 _KNOTS = 24
 
 
@@ -26,12 +27,19 @@ class VoteModel:
 
     scale: Floats  # (views,) a neighbour this much less similar has 1/e of the vote
     belief: Floats  # (views,) how much the log odds of the neighbour's operations count
+    temper: Floats  # (views,) power to which a signature's votes are raised: below 1 where votes repeat each other
     share: Floats  # (views, knots) share of the votes
     probability: Floats  # (views, knots) how often a candidate with that share was right
 
     def state(self) -> dict[str, Floats]:
         """Return plain arrays."""
-        return {"scale": self.scale, "belief": self.belief, "share": self.share, "probability": self.probability}
+        return {
+            "scale": self.scale,
+            "belief": self.belief,
+            "temper": self.temper,
+            "share": self.share,
+            "probability": self.probability,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +76,8 @@ def choose(near: Neighbourhood, odds: Floats, model: VoteModel, view: int) -> li
     votes = _exponentials(near.similarities[voting] / model.scale[view] + belief)
     signatures = near.routings.signature[near.places[voting]]
     numbers, belongs = np.unique(signatures, return_inverse=True)
-    shares = np.bincount(belongs, votes) / votes.sum()
+    sums = np.bincount(belongs, votes) ** model.temper[view]
+    shares = sums / sums.sum()
     probabilities = np.interp(shares, model.share[view], model.probability[view])
     excess = float(probabilities.sum())
     if excess > 1:
@@ -110,9 +119,8 @@ class WithheldVotes:
 
 def fit_votes(cases: WithheldVotes) -> VoteModel:
     """Choose the kernel's scale and calibrate the shares on withheld items, once without each fold."""
-    scale, belief = np.empty(VIEWS), np.zeros(VIEWS)
+    scale, belief, temper = np.empty(VIEWS), np.zeros(VIEWS), np.ones(VIEWS)
     share, probability = np.empty((VIEWS, _KNOTS)), np.empty((VIEWS, _KNOTS))
-    right = cases.signatures == cases.truth[:, None]
     for view in range(VIEWS):
         allowed = (cases.neighbour_folds != view) & np.isfinite(cases.similarities)
         used = (cases.folds != view) & allowed.any(axis=1)
@@ -121,24 +129,50 @@ def fit_votes(cases: WithheldVotes) -> VoteModel:
             probability[view] = np.clip(share[view], 0.001, 0.999)
             continue
         similarities = np.where(allowed, cases.similarities, -np.inf)[used]
-        best = -np.inf
-        for near, odds in product(SCALES, BELIEFS):
+        groups, truth = _group(np.where(allowed, cases.signatures, -2)[used], cases.truth[used])
+        best, shares = -np.inf, np.zeros(0)
+        for near, odds, power in product(SCALES, BELIEFS, POWERS):
             votes = _exponentials(similarities / near + cases.odds[used] * odds)
-            mass = (votes * right[used]).sum(axis=1) / votes.sum(axis=1)
-            chance = float(np.log(np.maximum(mass, 1e-3)).mean())
+            found = _shares(groups, votes, power)
+            chance = float(np.log(np.maximum(_at(found, truth), 1e-3)).mean())
             if chance > best:
-                best, scale[view], belief[view] = chance, near, odds
-        votes = _exponentials(similarities / scale[view] + cases.odds[used] * belief[view])
-        ranked = zip(votes, cases.signatures[used], cases.truth[used].tolist(), strict=True)
-        share[view], probability[view] = _isotonic([pair for case in ranked for pair in _ranked(*case)])
-    return VoteModel(scale=scale, belief=belief, share=share, probability=probability)
+                best, shares, scale[view], belief[view], temper[view] = chance, found, near, odds, power
+        share[view], probability[view] = _isotonic(_pairs(shares, truth))
+    return VoteModel(scale=scale, belief=belief, temper=temper, share=share, probability=probability)
 
 
-def _ranked(votes: Floats, signatures: Ints, truth: int) -> list[tuple[float, bool]]:
-    numbers, belongs = np.unique(signatures, return_inverse=True)
-    shares = np.bincount(belongs, votes) / votes.sum()
-    order = np.argsort(-shares, kind="stable")[:5]
-    return [(float(shares[place]), int(numbers[place]) == truth) for place in order if shares[place] > 0]
+def _group(signatures: Ints, truth: Ints) -> tuple[Ints, Ints]:
+    """Number each item's neighbours' signatures from 0; return these and the number of the right one, -1 if absent."""
+    groups, right = np.empty_like(signatures), np.full(len(truth), -1, dtype=np.int64)
+    for row, codes in enumerate(signatures):
+        numbers, groups[row] = np.unique(codes, return_inverse=True)
+        place = int(np.searchsorted(numbers, truth[row]))
+        if place < len(numbers) and numbers[place] == truth[row]:
+            right[row] = place
+    return groups, right
+
+
+def _shares(groups: Ints, votes: Floats, power: float) -> Floats:
+    """Return each item's shares by number of its signature."""
+    width = groups.shape[1]
+    flat = (np.arange(len(groups))[:, None] * width + groups).ravel()
+    sums = np.bincount(flat, votes.ravel(), len(groups) * width).reshape(groups.shape) ** power
+    return np.asarray(sums / sums.sum(axis=1, keepdims=True))
+
+
+def _at(shares: Floats, truth: Ints) -> Floats:
+    return np.where(truth >= 0, shares[np.arange(len(truth)), np.maximum(truth, 0)], 0.0)
+
+
+def _pairs(shares: Floats, truth: Ints) -> list[tuple[float, bool]]:
+    """Return the five largest shares of each item and whether each was right."""
+    order = np.argsort(-shares, axis=1, kind="stable")[:, :5]
+    return [
+        (float(shares[row, place]), place == truth[row])
+        for row, places in enumerate(order)
+        for place in places.tolist()
+        if shares[row, place] > 0
+    ]
 
 
 def _isotonic(pairs: list[tuple[float, bool]]) -> tuple[Floats, Floats]:

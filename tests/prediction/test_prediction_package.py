@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -144,3 +146,21 @@ def test_the_packages_figures_are_measured(tiny_model: RoutingModel) -> None:
     statistics = tiny_model.documents["feature_statistics.json"]
     assert statistics["PART"]["unique_values"] == 3
     assert statistics["SIZE"]["median"] == pytest.approx(77.5)
+
+
+def test_serving_imports_neither_scikit_learn_nor_scipy(tiny_model: RoutingModel, tmp_path: Path) -> None:
+    save_model(tiny_model, tmp_path)
+    script = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from prediction_reader import FolderReader
+from shared.prediction.answers import ItemQuery
+from shared.prediction.package import load_model
+load_model(FolderReader(Path(sys.argv[2]))).predict([ItemQuery(item_code="RING001")], as_if_unknown=True)
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"sklearn", "scipy"}))
+"""
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", script, str(here), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=here.parents[1], check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr

@@ -1,0 +1,163 @@
+"""Attributes become vectors: alike in training and service, near where values are near, and weights count."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.erp.canonical import Attribute, AttributeKind
+from shared.features.blocks import ScaleBlock, code_beginnings
+from shared.features.encoder import VECTOR_ROOM, ItemEncoder
+from shared.features.learned import learn_factors
+from shared.features.statistics import feature_importance, feature_recommendations, feature_statistics
+
+ATTRIBUTES = (
+    Attribute(name="PART", kind=AttributeKind.CATEGORICAL, weight=2.0),
+    Attribute(name="MATERIAL", kind=AttributeKind.CODE),
+    Attribute(name="SIZE", kind=AttributeKind.NUMERIC),
+    Attribute(name="NOTE", kind=AttributeKind.TEXT),
+    Attribute(name="RELEASED", kind=AttributeKind.DATE),
+)
+
+
+def make_columns(items: int = 300) -> dict[str, list[Any]]:
+    rng = np.random.default_rng(3)
+    words = ["shaft", "sleeve", "gland", "stationary", "rotating", "face", "spring", "pump", "mixer", "repair"]
+    return {
+        "PART": [None if n % 17 == 0 else f"P{n % 90}" for n in range(items)],
+        "MATERIAL": [f"SUS{316 + n % 5}-{n % 7:02d}" for n in range(items)],
+        "SIZE": [None if n % 11 == 0 else float(rng.lognormal(4, 0.7)) for n in range(items)],
+        "NOTE": [" ".join(rng.choice(words, 3)) for _ in range(items)],
+        "RELEASED": [date(2020 + n % 6, 1 + n % 12, 1) for n in range(items)],
+    }
+
+
+@pytest.fixture(scope="module")
+def columns() -> dict[str, list[Any]]:
+    return make_columns()
+
+
+@pytest.fixture(scope="module")
+def encoder(columns: dict[str, list[Any]]) -> ItemEncoder:
+    return ItemEncoder(ATTRIBUTES).fit(columns)
+
+
+def one(**values: Any) -> dict[str, Any]:
+    base = {"PART": "P3", "MATERIAL": "SUS316-02", "SIZE": 60.0, "NOTE": "shaft sleeve", "RELEASED": date(2022, 3, 1)}
+    return {**base, **values}
+
+
+def similarity(encoder: ItemEncoder, first: dict[str, Any], second: dict[str, Any]) -> float:
+    return float(encoder.transform_one(first) @ encoder.transform_one(second))
+
+
+def test_one_row_and_all_rows_give_the_same_bits(encoder: ItemEncoder, columns: dict[str, list[Any]]) -> None:
+    together = encoder.transform(columns)
+    assert together.shape == (300, encoder.size)
+    assert together.dtype == np.float32
+    for row in range(0, 300, 7):
+        alone = encoder.transform({name: [values[row]] for name, values in columns.items()})
+        assert np.array_equal(alone[0], together[row])
+
+
+def test_a_restored_encoder_gives_the_same_bits(encoder: ItemEncoder, columns: dict[str, list[Any]]) -> None:
+    again = ItemEncoder.from_state(encoder.state())
+    assert np.array_equal(again.transform(columns), encoder.transform(columns))
+    assert again.get_feature_names_out() == encoder.get_feature_names_out()
+
+
+def test_every_number_has_a_name_and_there_are_not_too_many(encoder: ItemEncoder) -> None:
+    names = encoder.get_feature_names_out()
+    assert len(names) == encoder.size <= VECTOR_ROOM + len(ATTRIBUTES)
+    assert len(set(names)) == len(names)
+
+
+def test_an_item_is_entirely_like_itself(encoder: ItemEncoder, columns: dict[str, list[Any]]) -> None:
+    vectors = encoder.transform(columns)
+    assert np.einsum("nd,nd->n", vectors, vectors) == pytest.approx(np.ones(300), abs=1e-5)
+
+
+def test_the_split_by_attribute_adds_up_to_the_similarity(encoder: ItemEncoder, columns: dict[str, list[Any]]) -> None:
+    vectors = encoder.transform(columns)
+    split = encoder.split(vectors[0], vectors[1:50])
+    assert split.shape == (49, len(ATTRIBUTES))
+    assert split.sum(axis=1) == pytest.approx(vectors[1:50] @ vectors[0], abs=1e-5)
+
+
+def test_weights_count_after_scaling(columns: dict[str, list[Any]]) -> None:
+    encoder = ItemEncoder(ATTRIBUTES).fit(columns)
+    other_part = one(PART="P4")
+    before = similarity(encoder, one(), other_part)
+    assert before == pytest.approx(1 - 2.0 / 6.0, abs=0.12)
+    encoder.set_weights({**encoder.weights, "PART": 0.0})
+    assert similarity(encoder, one(), other_part) == pytest.approx(1.0, abs=1e-5)
+    encoder.set_weights({**encoder.weights, "PART": 40.0})
+    assert similarity(encoder, one(), other_part) < before - 0.2
+
+
+def test_nearness_of_sizes_is_by_ratio(encoder: ItemEncoder) -> None:
+    near, far, further = (similarity(encoder, one(), one(SIZE=size)) for size in (63.0, 90.0, 300.0))
+    assert near > far > further
+    doubled = similarity(encoder, one(SIZE=100.0), one(SIZE=105.0))
+    assert doubled == pytest.approx(near, abs=0.02)
+
+
+def test_codes_are_near_by_their_beginning_and_texts_by_their_pieces(encoder: ItemEncoder) -> None:
+    assert code_beginnings("SUS316-02") == ["SUS", "SUS316", "SUS316-", "SUS316-02"]
+    assert similarity(encoder, one(), one(MATERIAL="SUS316-05")) > similarity(encoder, one(), one(MATERIAL="SUS319-05"))
+    assert similarity(encoder, one(), one(NOTE="sleeve shaft")) > similarity(encoder, one(), one(NOTE="mixer repair"))
+
+
+def test_missing_is_a_value_of_its_own_and_unseen_is_near_to_nothing(encoder: ItemEncoder) -> None:
+    assert similarity(encoder, one(PART=None), one(PART=None)) == pytest.approx(1.0, abs=1e-5)
+    assert similarity(encoder, one(PART=None), one()) == pytest.approx(1 - 2 / 6, abs=1e-5)
+    vector = encoder.transform_one(one(PART="never seen", SIZE=1e12))
+    assert encoder.unseen(vector) == ["PART", "SIZE"]
+
+
+def test_bins_of_a_single_size_still_work() -> None:
+    block = ScaleBlock.fit("SIZE", [5.0, 5.0], 12, logarithmic=True)
+    assert float(block.vector(5.0) @ block.vector(5.0)) == pytest.approx(1.0)
+    assert not block.vector(50.0).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    part=st.none() | st.text(max_size=40), size=st.none() | st.floats(), note=st.none() | st.text(max_size=200),
+    released=st.none() | st.dates(),
+)  # fmt: skip
+def test_any_value_gives_finite_numbers_of_at_most_unit_length(
+    part: str | None, size: float | None, note: str | None, released: date | None
+) -> None:
+    encoder = ItemEncoder(ATTRIBUTES).fit(make_columns(60)) if not _SHARED else _SHARED[0]
+    _SHARED[:] = [encoder]
+    vector = encoder.transform_one({"PART": part, "MATERIAL": note, "SIZE": size, "NOTE": note, "RELEASED": released})
+    assert np.isfinite(vector).all()
+    assert float(np.linalg.norm(vector)) <= 1.0001
+
+
+_SHARED: list[ItemEncoder] = []
+
+
+def test_learning_finds_the_attribute_that_decides_the_routing() -> None:
+    rng = np.random.default_rng(5)
+    decides, noise = rng.integers(0, 4, 240), rng.integers(0, 4, 240)
+    blocks = [np.eye(4, dtype=np.float32)[decides], np.eye(4, dtype=np.float32)[noise]]
+    routing = np.where(rng.random(240) < 0.6, decides, rng.integers(0, 4, 240)).astype(np.int64)
+    learned = learn_factors(blocks, np.array([1.0, 1.0]), routing, np.arange(240))
+    assert learned.factors[0] > 2 * learned.factors[1]
+    assert learned.after > learned.before
+
+
+def test_the_figures_about_attributes_are_true(encoder: ItemEncoder, columns: dict[str, list[Any]]) -> None:
+    statistics = feature_statistics(encoder, columns, encoder.blocks_of(columns))
+    assert statistics["PART"]["missing_count"] == sum(value is None for value in columns["PART"])
+    assert statistics["SIZE"]["most"] == max(value for value in columns["SIZE"] if value is not None)
+    importance = feature_importance(encoder.weights, statistics)
+    assert max(importance.values()) == 1.0
+    buckets = feature_recommendations(importance, encoder.weights)
+    assert "PART" in buckets["essential"]
+    assert sorted(name for names in buckets.values() for name in names) == sorted(a.name for a in ATTRIBUTES)
