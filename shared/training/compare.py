@@ -1,4 +1,4 @@
-"""May a new model be registered? Two models, the same withheld items, differences taken item by item.
+"""May a new model be registered? Two models, the same items asked as if unknown, differences taken item by item.
 
 A *refit* (same recipe, fresh data) is kept unless it is shown to be worse: its trimmed MAE is worse by more than the
 margin and the paired interval excludes "no change". A *challenger* (another recipe) has to prove itself: its trimmed
@@ -39,7 +39,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two models on the same withheld items, and what follows from it."""
+    """Two models on the same items, and what follows from it."""
 
     kind: str
     promoted: bool
@@ -49,7 +49,7 @@ class Comparison:
     orders: int  # booked orders and operations for which both predicted a time
     trim_mae_change: Change  # relative: -0.05 is 5 % better
     process_match_change: Change  # absolute: +0.01 is one operation of a hundred more
-    answered: dict[str, float]  # share of the withheld items that each model answered
+    answered: dict[str, float]  # share of the items that each model answered
     worse_families: tuple[str, ...]
     old: dict[str, Any]
     new: dict[str, Any]
@@ -205,7 +205,7 @@ def _decide(
     rules: Rules,
 ) -> tuple[bool, str]:
     if items < MINIMUM_ITEMS or change.value is None or change.low is None or change.high is None:
-        seen = f"only {items} withheld items could be compared, {MINIMUM_ITEMS} with booked orders are needed"
+        seen = f"only {items} items could be compared, {MINIMUM_ITEMS} with booked orders are needed"
         return kind == "refit", f"{seen}: a refit is registered for a person to judge, a challenger is not"
     figures = f"trimmed MAE {change.value:+.1%} (95 % interval {change.low:+.1%} to {change.high:+.1%}, {items} items)"
     if answered["new"] < answered["old"] - rules.refit_margin:

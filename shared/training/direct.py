@@ -17,11 +17,11 @@ from shared.prediction.model import RoutingModel
 from shared.registry.build import build_package
 from shared.registry.manifest import Manifest
 from shared.registry.signing import Keys
-from shared.training.making import Cancelled, Judged, Progress, judge, scaled
+from shared.training.making import JUDGED, Cancelled, Judged, Progress, judge, scaled
 
 log = structlog.get_logger()
 
-FIT_FROM, FIT_TO, PACKAGED = 70.0, 92.0, 98.0
+PACKAGED = 98.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +55,10 @@ def train_now(
     cancelled: Cancelled = lambda: False,
     clock: Clock = utc_now,
 ) -> Trained:
-    """Judge the recipe on withheld items, fit it on everything, and write the signed package to `out_folder`.
+    """Fit a model, judge it as if unknown, and write the signed package to `out_folder`.
 
     `out_folder` must not exist; it appears whole or not at all. When the comparison with `active` keeps the active
-    model, nothing is written. `exclude_items` are learned from in neither fit. `evaluate=False` skips the judgement,
+    model, nothing is written. `exclude_items` are not learned from. `evaluate=False` skips the judgement,
     for a first model that somebody waits for. `progress` is told percent and step.
 
     Raises:
@@ -67,7 +67,6 @@ def train_now(
         Conflict: `out_folder` exists.
     """
     with threadpool_limits(spare_cores(), user_api="blas"):
-        judged = None
         if evaluate:
             judged = judge(
                 kind,
@@ -81,14 +80,13 @@ def train_now(
             log.info("training.judged", kind=kind, promoted=judged.promoted, reason=judged.reason)
             if not judged.promoted:
                 return Trained(judged=judged, manifest=None, folder=None)
-        model = fit_model(
-            snapshot,
-            configuration if judged is None else judged.recipe.configuration,
-            exclude_items=tuple(sorted(exclude_items)),
-            progress=scaled(progress, FIT_FROM if evaluate else 0.0, FIT_TO),
-            cancelled=cancelled,
-        )
-    progress(FIT_TO, "packaging")
+            model = judged.model
+        else:
+            judged = None
+            fitting = scaled(progress, 0.0, JUDGED)
+            excluded = tuple(sorted(exclude_items))
+            model = fit_model(snapshot, configuration, exclude_items=excluded, progress=fitting, cancelled=cancelled)
+    progress(JUDGED, "packaging")
     manifest = build_package(
         model,
         out_folder,
@@ -109,12 +107,12 @@ def spare_cores() -> int:
 
 
 def _metrics(judged: Judged | None) -> dict[str, Any]:
-    """The figures that a package carries: the withheld items' chief ones, and how it was judged."""
+    """The figures that a package carries: the chief ones as if unknown, and how it was judged."""
     if judged is None or judged.evaluation is None:
         return {}
     overall = judged.evaluation["overall"]
     names = ("mae", "trim_mae", "rmse", "mdape", "interval_coverage", "process_match", "exact_top1", "exact_top3")
     return {
-        "withheld": {name: overall[name] for name in names} | {"items": judged.evaluation["items"]},
+        "as_if_unknown": {name: overall[name] for name in names} | {"items": judged.evaluation["items"]},
         "decision": {"recipe": judged.recipe.name, "reason": judged.reason},
     }

@@ -1,11 +1,11 @@
 """How a new model is made and judged: the steps of a job, which the command line's training shares.
 
-Some items are withheld, with every sister of theirs (the same drawing, any revision); the new recipe is fitted
-without them and both models predict them as if unknown; the comparison decides; then the recipe is fitted on
-everything. The withheld items are only ever judged by models that were fitted without them.
+Both models, the new one and the active one, answer the same items as if unknown: the item and every sister of its
+drawing are left out of the neighbours and of every figure fitted out of fold. So they are judged under the same
+conditions, and the model that is judged is the very one that would serve. (Fitting the new model without the judged
+items would rob it of a part of the data that the active one had, and call every refit worse.)
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,29 +30,29 @@ log = structlog.get_logger()
 Progress = Callable[[float, str], None]
 Cancelled = Callable[[], bool]
 
-WITHHELD_SHARE = 0.2  # at most so much of the judgeable items is kept from the fit that is judged
+FITTED, JUDGED = 82.0, 96.0  # percent of a training when its fits, and its judgement, are done
 
 
 @dataclass(frozen=True, kw_only=True)
-class Withheld:
-    """Items kept from a fit to judge it, and how to weigh them."""
+class Questions:
+    """Items to judge models by, what happened to them, and how to weigh them."""
 
     weights: Mapping[str, float]
     actuals: Mapping[str, ItemActuals]
-    excluded: tuple[str, ...]  # the items and all their sisters
     drawings: Mapping[str, str]  # item -> what its sisters share with it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A recipe with what its fit showed on withheld items; nothing where there were too few to withhold."""
+    """A fitted model and what was found about it; nothing where there were too few items to judge it by."""
 
+    model: RoutingModel
     recipe: Recipe
     promoted: bool
     decision: str
     reason: str
     comparison: Comparison | None
-    evaluation: dict[str, Any] | None  # the new recipe's figures on the withheld items
+    evaluation: dict[str, Any] | None  # the new model's figures
     tried: tuple[dict[str, Any], ...] = ()  # the challenger's recipes and their figures
 
     def as_json(self) -> dict[str, Any]:
@@ -78,33 +78,28 @@ def judge(
     progress: Progress,
     cancelled: Cancelled,
 ) -> Judged:
-    """Fit without withheld items, compare with the `active` model on them, and decide; `kind` is refit or challenger.
+    """Fit a model, compare it with the `active` one as if unknown, and decide; `kind` is refit or challenger.
+
+    `exclude_items` are neither learned from nor judged by.
 
     Raises:
         NotEnoughData: nothing can be learned, or a challenger was asked for and nothing can be compared.
         Cancelled: `cancelled` answered true at a safe point.
     """
-    withheld = withhold(snapshot, configuration, exclude_items)
-    if len(withheld.weights) < MINIMUM_ITEMS:
-        return _unjudged(kind, configuration, len(withheld.weights))
-    job = _Judging(snapshot, configuration, exclude_items, withheld, progress, cancelled)
+    questions = choose_questions(snapshot, configuration, exclude_items)
+    job = _Judging(snapshot, configuration, exclude_items, questions, progress, cancelled)
+    few = len(questions.weights) < MINIMUM_ITEMS
+    if few and kind == "challenger":
+        raise NotEnoughData(
+            f"A challenger cannot prove itself: {_too_few(questions)}.", remedy="Extract more work results first."
+        )
     if kind == "challenger" and active is not None:
         return job.challenge(active)
-    return job.refit(active)
+    return job.refit(None if few else active)
 
 
-def _unjudged(kind: str, configuration: Configuration, items: int) -> Judged:
-    reason = f"only {items} items have a routing and work results and could be withheld, too few to judge a model by"
-    if kind == "challenger":
-        raise NotEnoughData(f"A challenger cannot prove itself: {reason}.", remedy="Extract more work results first.")
-    return Judged(
-        recipe=refit_recipe(configuration),
-        promoted=True,
-        decision="register",
-        reason=f"{reason}; a person judges it",
-        comparison=None,
-        evaluation=None,
-    )
+def _too_few(questions: Questions) -> str:
+    return f"only {len(questions.weights)} items have a routing and work results, too few to judge a model by"
 
 
 class _Judging:
@@ -115,13 +110,13 @@ class _Judging:
         snapshot: Snapshot,
         configuration: Configuration,
         exclude_items: Collection[str],
-        withheld: Withheld,
+        questions: Questions,
         progress: Progress,
         cancelled: Cancelled,
     ) -> None:
         self._snapshot = snapshot
-        self._withheld = withheld
-        self._excluded = tuple(sorted({*withheld.excluded, *exclude_items}))
+        self._questions = questions
+        self._excluded = tuple(sorted(exclude_items))
         self._progress = progress
         self._cancelled = cancelled
         self._configuration = configuration
@@ -135,43 +130,45 @@ class _Judging:
 
     def refit(self, active: RoutingModel | None) -> Judged:
         recipe = refit_recipe(self._configuration)
-        new = self._evaluated(recipe, self._withheld.weights, 0, 60)
+        model = self._fit(recipe, 0, FITTED)
+        new = self._evaluate(model, self._questions.weights, FITTED, 92, "the new model")
         if active is None:
-            return self._judged(recipe, new, None, "no model is active, so there is nothing to compare with")
-        old = self._evaluate(active, self._withheld.weights, 60, 70, "the active model")
+            few = len(self._questions.weights) < MINIMUM_ITEMS
+            why = _too_few(self._questions) if few else "no model is active, so there is nothing to compare with"
+            return self._judged(recipe, model, new, None, f"{why}; a person judges it")
+        old = self._evaluate(active, self._questions.weights, 92, JUDGED, "the active model")
         comparison = compare("refit", old, new, self._rules)
-        return self._judged(recipe, new, comparison, comparison.reason)
+        return self._judged(recipe, model, new, comparison, comparison.reason)
 
     def challenge(self, active: RoutingModel) -> Judged:
-        """Choose the best recipe on one half of the withheld items, and let it prove itself on the other."""
-        choosing, proving = _halves(self._withheld)
+        """Choose the best recipe by one half of the questions, and let it prove itself by the other."""
+        choosing, proving = halves(self._questions)
         recipes = challenger_recipes(self._configuration)
-        tried: list[tuple[float, int, Recipe, Evaluation]] = []
+        best: tuple[float, Recipe, RoutingModel] | None = None
+        tried = []
         for number, recipe in enumerate(recipes):
-            start, end = 60 * number / len(recipes), 60 * (number + 1) / len(recipes)
+            start, end = FITTED * number / len(recipes), FITTED * (number + 1) / len(recipes)
             model = self._fit(recipe, start, end)
-            chosen_by = self._evaluate(model, choosing, end, end, recipe.name)
-            proof = self._evaluate(model, proving, end, end, recipe.name)
-            tried.append((self._score(chosen_by), number, recipe, proof))
-            log.info("training.recipe_tried", recipe=recipe.name, trim_mae=tried[-1][0])
-        _, _, recipe, new = min(tried, key=lambda entry: entry[:2])
-        old = self._evaluate(active, proving, 60, 70, "the active model")
+            score = self._score(self._evaluate(model, choosing, end, end, recipe.name))
+            tried.append({"recipe": recipe.name, "trim_mae": None if score == float("inf") else score})
+            log.info("training.recipe_tried", recipe=recipe.name, trim_mae=tried[-1]["trim_mae"])
+            if best is None or score < best[0]:
+                best = (score, recipe, model)
+        assert best is not None  # there are always recipes
+        _, recipe, model = best
+        new = self._evaluate(model, proving, FITTED, 92, recipe.name)
+        old = self._evaluate(active, proving, 92, JUDGED, "the active model")
         comparison = compare("challenger", old, new, self._rules)
-        figures = tuple({"recipe": r.name, "trim_mae": None if s == float("inf") else s} for s, _, r, _ in tried)
-        return self._judged(recipe, new, comparison, comparison.reason, figures)
+        return self._judged(recipe, model, new, comparison, comparison.reason, tuple(tried))
 
     def _fit(self, recipe: Recipe, start: float, end: float) -> RoutingModel:
         return fit_model(
             self._snapshot,
             recipe.configuration,
             exclude_items=self._excluded,
-            progress=scaled(self._progress, start, end, f"{recipe.name} without withheld items: "),
+            progress=scaled(self._progress, start, end, f"{recipe.name}: "),
             cancelled=self._cancelled,
         )
-
-    def _evaluated(self, recipe: Recipe, weights: Mapping[str, float], start: float, end: float) -> Evaluation:
-        middle = start + 0.8 * (end - start)
-        return self._evaluate(self._fit(recipe, start, middle), weights, middle, end, recipe.name)
 
     def _evaluate(
         self, model: RoutingModel, weights: Mapping[str, float], start: float, end: float, name: str
@@ -180,7 +177,7 @@ class _Judging:
         self._progress(start, step)
         return evaluate(
             model,
-            self._withheld.actuals,
+            self._questions.actuals,
             weights,
             progress=lambda share: self._progress(start + (end - start) * share, step),
             cancelled=self._cancelled,
@@ -203,6 +200,7 @@ class _Judging:
     def _judged(
         self,
         recipe: Recipe,
+        model: RoutingModel,
         new: Evaluation,
         comparison: Comparison | None,
         reason: str,
@@ -210,6 +208,7 @@ class _Judging:
     ) -> Judged:
         figures = self._measured(new)
         return Judged(
+            model=model,
             recipe=recipe,
             promoted=comparison is None or comparison.promoted,
             decision="register" if comparison is None else comparison.decision,
@@ -226,46 +225,38 @@ class _Judging:
         )
 
 
-def withhold(snapshot: Snapshot, configuration: Configuration, exclude_items: Collection[str] = ()) -> Withheld:
-    """Choose the items to judge by, stratified by family, the same ones for the same snapshot and configuration."""
+def choose_questions(
+    snapshot: Snapshot, configuration: Configuration, exclude_items: Collection[str] = ()
+) -> Questions:
+    """Choose the items to judge by, stratified by family: the same ones for the same snapshot and configuration."""
     population = eligible_items(snapshot, family_attributes(snapshot))
     population = population.filter(~population["item_code"].is_in(sorted(exclude_items)))
-    size = min(configuration.training.evaluation_items, int(population.height * WITHHELD_SHARE))
-    if size < MINIMUM_ITEMS:
-        return Withheld(weights={}, actuals={}, excluded=(), drawings={})
-    sample = draw_sample(population, strategy="stratified", size=size, seed=configuration.training.seed)
-    excluded, drawings = sisters(snapshot, sample.item_codes)
-    return Withheld(
+    settings = configuration.training
+    sample = draw_sample(population, strategy="stratified", size=settings.evaluation_items, seed=settings.seed)
+    return Questions(
         weights=dict(zip(sample.item_codes, sample.weights, strict=True)),
         actuals=collect_actuals(snapshot, sample.item_codes),
-        excluded=excluded,
-        drawings=drawings,
+        drawings=drawings_of(snapshot, sample.item_codes),
     )
 
 
-def sisters(snapshot: Snapshot, item_codes: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the items with every item of the same drawing, and each of `item_codes` with its drawing's key."""
+def drawings_of(snapshot: Snapshot, item_codes: Sequence[str]) -> dict[str, str]:
+    """Return what each item shares with its sisters; an item without a drawing has only itself."""
     named = [attribute.name for attribute in snapshot.attributes if attribute.drawing]
-    drawing_of = {code: f"item|{code}" for code in item_codes}
-    members: dict[str, list[str]] = defaultdict(list)
+    found = {code: f"item|{code}" for code in item_codes}
     for code, *values in snapshot.items().select("item_code", *named).iter_rows():
-        key = group_key(values) if named else None
-        if key is None:
-            continue
-        members[key].append(code)
-        if code in drawing_of:
-            drawing_of[code] = key
-    found = {code for key in set(drawing_of.values()) for code in members.get(key, ())}
-    return tuple(sorted(found.union(item_codes))), drawing_of
+        if named and code in found and (key := group_key(values)) is not None:
+            found[code] = key
+    return found
 
 
-def _halves(withheld: Withheld) -> tuple[dict[str, float], dict[str, float]]:
-    """Split the items so that no drawing is in both halves."""
-    halves: tuple[dict[str, float], dict[str, float]] = ({}, {})
-    place = {key: number % 2 for number, key in enumerate(sorted(set(withheld.drawings.values())))}
-    for code, weight in withheld.weights.items():
-        halves[place[withheld.drawings[code]]][code] = weight
-    return halves
+def halves(questions: Questions) -> tuple[dict[str, float], dict[str, float]]:
+    """Split the questions so that no drawing is in both halves."""
+    split: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    place = {key: number % 2 for number, key in enumerate(sorted(set(questions.drawings.values())))}
+    for code, weight in questions.weights.items():
+        split[place[questions.drawings[code]]][code] = weight
+    return split
 
 
 def scaled(progress: Progress, start: float, end: float, prefix: str = "") -> Progress:

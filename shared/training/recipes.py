@@ -1,7 +1,7 @@
 """What is fitted: the configured recipe, or one of a few variations of it that challenge the active model.
 
-A challenger here is the same kind of model with other settings of its neighbourhood and memory, chosen on withheld
-items. It is no other learning method.
+A challenger here is the same kind of model with other settings of its neighbourhood and memory, chosen by asking
+for items as if unknown. It is no other learning method.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Whole cycles over a real database file and a small demo factory: figures, reports, failures and alarms."""
 
 import csv
+import dataclasses
 import io
 import json
 from datetime import timedelta
@@ -327,3 +328,31 @@ def test_settings_outside_their_range_are_refused_by_name(ward: Any, asked: dict
 
     assert [error["field"] for error in refused.value.facts["errors"]] == [field]
     assert ward.work.list(QualityCycle)[1] == 0
+
+
+def test_every_item_is_asked_for_as_if_unknown_at_its_typical_quantity(ward: Any, demo_model: RoutingModel) -> None:
+    asked: list[tuple[list[str], float, bool]] = []
+
+    class Listening:
+        def predict(self, queries: Any, *, quantity: float, as_if_unknown: bool) -> list[ItemPrediction]:
+            asked.append(([query.item_code for query in queries], quantity, as_if_unknown))
+            return demo_model.predict(queries, quantity=quantity, as_if_unknown=as_if_unknown)
+
+    codes = ward.snapshot.work_results()["item_code"].unique().sort().to_list()[:40]
+    actuals = collect_actuals(ward.snapshot, codes)
+    evaluate(Listening(), actuals, dict.fromkeys(codes, 1.0))
+
+    assert {unknown for _, _, unknown in asked} == {True}
+    assert sorted(code for members, _, _ in asked for code in members) == codes
+    for members, quantity, _ in asked:
+        assert all(actuals[code].typical_quantity == pytest.approx(quantity, rel=0.06) for code in members)
+
+
+def test_an_item_that_the_model_never_saw_is_asked_for_by_its_attributes(ward: Any, demo_model: RoutingModel) -> None:
+    code = ward.snapshot.work_results()["item_code"][0]
+    actuals = collect_actuals(ward.snapshot, [code])[code]
+    stranger = dataclasses.replace(actuals, item_code="NEW-ITEM")
+    evaluation = evaluate(demo_model, {"NEW-ITEM": stranger}, {"NEW-ITEM": 1.0})
+
+    assert evaluation.failed == {}
+    assert evaluation.evaluated == 1

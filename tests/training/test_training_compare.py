@@ -120,7 +120,7 @@ def test_too_few_items_let_a_refit_through_to_a_person_and_no_challenger() -> No
     assert compare("refit", few, fewer, RULES).promoted
     outcome = compare("challenger", few, fewer, RULES)
     assert not outcome.promoted
-    assert "only 6 withheld items" in outcome.reason
+    assert "only 6 items" in outcome.reason
 
 
 def test_without_any_order_nothing_is_claimed() -> None:

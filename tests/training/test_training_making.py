@@ -1,6 +1,6 @@
-"""Judging a recipe: what is withheld, from whom, and how a challenger is chosen and proven."""
+"""Judging a recipe: by which questions, and how a challenger is chosen and proven."""
 
-from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from training_plant import FIRST, Plant
@@ -8,7 +8,9 @@ from training_plant import FIRST, Plant
 from shared.configuration import Configuration, default_configuration
 from shared.erp.snapshot import Snapshot
 from shared.errors import Cancelled, NotEnoughData
+from shared.prediction.answers import ItemPrediction, ItemQuery
 from shared.prediction.model import RoutingModel
+from shared.quality.sampling import eligible_items
 from shared.registry.verify import verify_folder
 from shared.training import making
 from shared.training.direct import train_now
@@ -29,55 +31,67 @@ def active(plant: Plant) -> RoutingModel:
     return verify_folder(plant.settings.models / FIRST, plant.keys, allow_unsigned=False).model
 
 
-@pytest.fixture
-def fits(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Configuration, set[str]]]]:
-    """What was fitted, and without which items."""
-    made: list[tuple[Configuration, set[str]]] = []
-    real = making.fit_model
+class Listening:
+    """A model that remembers how it was asked."""
 
-    def fit(snapshot: Snapshot, configuration: Configuration, **more: object) -> RoutingModel:
-        made.append((configuration, set(more["exclude_items"])))
-        return real(snapshot, configuration, **more)
+    def __init__(self, model: RoutingModel) -> None:
+        self.model, self.asked = model, []
 
-    monkeypatch.setattr(making, "fit_model", fit)
-    return made
+    def predict(self, queries: list[ItemQuery], **more: Any) -> list[ItemPrediction]:
+        self.asked += [(query.item_code, more["as_if_unknown"]) for query in queries]
+        return self.model.predict(queries, **more)
 
 
-def test_withheld_items_and_all_their_sisters_are_kept_from_the_judged_fit(
-    snapshot: Snapshot, active: RoutingModel, fits: list[tuple[Configuration, set[str]]]
-) -> None:
-    configuration = default_configuration()
-    withheld = making.withhold(snapshot, configuration)
-    drawing = next(a.name for a in snapshot.attributes if a.drawing)
-    drawings = dict(snapshot.items().select("item_code", drawing).iter_rows())
-    judged = making.judge(
-        "refit", snapshot, configuration, active, progress=silent, cancelled=lambda: False, exclude_items=["NOBODY"]
-    )
-
-    chosen = {drawings[code] for code in withheld.weights} - {None}
-    sisters = {code for code, name in drawings.items() if name in chosen}
-    assert len(withheld.weights) >= 10
-    assert sisters <= set(withheld.excluded)
-    assert fits == [(configuration, {*withheld.excluded, "NOBODY"})]
-    assert judged.comparison is not None
-    assert judged.comparison.items <= len(withheld.weights)
-    assert judged.evaluation["asked"] == len(withheld.weights)
-    assert making.withhold(snapshot, configuration) == withheld
-
-
-def test_a_challenger_is_chosen_on_one_half_and_proven_on_the_other(
+def test_both_models_answer_the_same_items_as_if_unknown(
     snapshot: Snapshot, active: RoutingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "WITHHELD_SHARE", 0.3)
+    real, made, excluded = making.fit_model, [], []
+
+    def fit(snapshot: Snapshot, configuration: Configuration, **more: Any) -> Any:
+        excluded.append(tuple(more["exclude_items"]))
+        made.append(Listening(real(snapshot, configuration, **more)))
+        return made[-1]
+
+    monkeypatch.setattr(making, "fit_model", fit)
+    old, configuration = Listening(active), default_configuration()
+    left_out = sorted(making.choose_questions(snapshot, configuration).weights)[:2]
+    judged = making.judge(
+        "refit", snapshot, configuration, old, progress=silent, cancelled=lambda: False, exclude_items=left_out
+    )
+    questions = making.choose_questions(snapshot, configuration, left_out)
+
+    assert excluded == [tuple(left_out)]
+    assert judged.model is made[0]
+    assert sorted(old.asked) == sorted(made[0].asked) == sorted((code, True) for code in questions.weights)
+    assert len(questions.weights) >= 10
+    assert not set(left_out) & set(questions.weights)
+    assert judged.comparison.items <= len(questions.weights) == judged.evaluation["asked"]
+
+
+def test_a_refit_on_the_very_same_data_changes_nothing_and_is_registered(
+    snapshot: Snapshot, active: RoutingModel
+) -> None:
+    judged = making.judge("refit", snapshot, default_configuration(), active, progress=silent, cancelled=lambda: False)
+
+    assert judged.promoted
+    assert judged.comparison.trim_mae_change.value == pytest.approx(0.0, abs=1e-9)
+    assert judged.comparison.process_match_change.value == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_challenger_is_chosen_by_one_half_and_proven_by_the_other(
+    snapshot: Snapshot, active: RoutingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(making, "challenger_recipes", lambda configuration: challenger_recipes(configuration)[1:3])
     configuration = default_configuration()
-    choosing, proving = making._halves(making.withhold(snapshot, configuration))
+    questions = making.choose_questions(snapshot, configuration)
+    choosing, proving = making.halves(questions)
     judged = making.judge("challenger", snapshot, configuration, active, progress=silent, cancelled=lambda: False)
 
-    assert not set(choosing) & set(proving)
-    assert abs(len(choosing) - len(proving)) <= 4
+    assert not {questions.drawings[code] for code in choosing} & {questions.drawings[code] for code in proving}
+    assert {*choosing, *proving} == set(questions.weights)
     best = min(judged.tried, key=lambda entry: entry["trim_mae"])
     assert judged.recipe.name == best["recipe"]
+    assert judged.model.knowledge.configuration == judged.recipe.configuration.prediction
     assert judged.evaluation["asked"] == len(proving)
     assert judged.promoted == judged.comparison.promoted
     assert judged.comparison.kind == "challenger"
@@ -95,15 +109,15 @@ def test_challenging_recipes_differ_from_the_configured_one_and_from_each_other(
         Configuration.model_validate(recipe.configuration.model_dump())
 
 
-def test_where_nothing_can_be_withheld_a_refit_is_left_to_a_person_and_a_challenger_refused(
+def test_where_there_is_nothing_to_judge_by_a_refit_is_left_to_a_person_and_a_challenger_refused(
     snapshot: Snapshot, active: RoutingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "WITHHELD_SHARE", 0.01)
+    monkeypatch.setattr(making, "eligible_items", lambda *_: eligible_items(snapshot).head(3))
     judged = making.judge("refit", snapshot, default_configuration(), active, progress=silent, cancelled=lambda: False)
 
     assert judged.promoted
     assert judged.comparison is None
-    assert "too few to judge" in judged.reason
+    assert "only 3 items" in judged.reason
     with pytest.raises(NotEnoughData, match="cannot prove itself"):
         making.judge("challenger", snapshot, default_configuration(), active, progress=silent, cancelled=lambda: False)
 
