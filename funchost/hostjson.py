@@ -204,7 +204,9 @@ def _collect(node: Mapping[str, Any], prefix: str, path: Path, values: dict[str,
         lower = dotted.lower()
         if lower in _FIELDS:
             _store(lower, value, f'{path}: key "{dotted}"', values)
-        elif lower in _UNTOUCHED or lower in _UNTOUCHED_DEEP:
+        elif lower in _UNTOUCHED_DEEP:
+            warnings.append(f'{path}: key "{dotted}" has no effect here')
+        elif lower in _UNTOUCHED:
             continue
         elif lower in ("extensions", "singleton", "extensions.http", "extensions.queues", "extensions.blobs"):
             if not isinstance(value, dict):

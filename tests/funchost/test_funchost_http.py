@@ -54,6 +54,10 @@ APP = """
     def bad(req: func.HttpRequest) -> func.HttpResponse:
         raise ValueError("broken on purpose")
 
+    @app.route(route="quits")
+    def quits(req: func.HttpRequest) -> func.HttpResponse:
+        raise SystemExit(3)
+
     @app.route(route="off")
     def off(req: func.HttpRequest) -> func.HttpResponse:
         return answer()
@@ -167,6 +171,13 @@ def test_an_exception_is_an_empty_500_and_a_traceback_in_the_log(host: Host) -> 
     assert len(line["invocation_id"]) == 36
     assert line["trigger"] == "http"
     assert line["attempt"] == 1
+
+
+def test_a_function_that_exits_does_not_end_the_worker(host: Host) -> None:
+    restarts = host.admin("GET", "host/status").json()["workers"]["http"]["restarts"]
+    assert host.get("/api/quits").status_code == 500
+    assert host.get("/api/ping").text == "pong"
+    assert host.admin("GET", "host/status").json()["workers"]["http"]["restarts"] == restarts
 
 
 def test_a_disabled_function_answers_only_the_master_key(host: Host) -> None:
