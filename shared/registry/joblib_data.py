@@ -189,12 +189,6 @@ class _Machine:
         _refuse_parts(items, _HEADERS)
         self.stack.append(items)
 
-    def new_dict(self) -> None:
-        self.stack.append({})
-
-    def new_list(self) -> None:
-        self.stack.append([])
-
     def append(self) -> None:
         value = self.stack.pop()
         _refuse_parts((value,))
@@ -342,50 +336,45 @@ def _array_state(state: Any) -> tuple[tuple[int, ...], Any, _Dtype]:
     return shape, order, state["dtype"]
 
 
-def _table_of_actions() -> list[Callable[[_Machine], None] | None]:
-    machine = _Machine
-    known: dict[int, Callable[[_Machine], None]] = {
-        0x80: machine.proto,
-        0x95: machine.frame,
-        ord("q"): lambda m: m.put(1),
-        ord("r"): lambda m: m.put(4),
-        ord("h"): lambda m: m.get(1),
-        ord("j"): lambda m: m.get(4),
-        ord("X"): lambda m: m.text(4),
-        0x8D: lambda m: m.text(8),
-        ord("C"): lambda m: m.raw(1),
-        ord("B"): lambda m: m.raw(4),
-        0x8E: lambda m: m.raw(8),
-        ord("K"): lambda m: m.integer(1),
-        ord("M"): lambda m: m.integer(2),
-        ord("J"): machine.signed,
-        0x8A: machine.long,
-        ord("G"): machine.real,
-        ord("N"): lambda m: m.push(None),
-        0x88: lambda m: m.push(True),
-        0x89: lambda m: m.push(False),
-        ord("("): machine.mark,
-        ord(")"): lambda m: m.push(()),
-        0x85: lambda m: m.tuple_of(1),
-        0x86: lambda m: m.tuple_of(2),
-        0x87: lambda m: m.tuple_of(3),
-        ord("t"): machine.tuple_marked,
-        ord("}"): machine.new_dict,
-        ord("]"): machine.new_list,
-        ord("a"): machine.append,
-        ord("e"): machine.appends,
-        ord("s"): machine.set_item,
-        ord("u"): machine.set_items,
-        0x93: machine.name,
-        ord("c"): machine.name_line,
-        0x81: machine.new_object,
-        ord("R"): machine.reduce,
-        ord("b"): machine.build,
-    }
-    return [known.get(code) for code in range(256)]
-
-
-_ACTIONS = _table_of_actions()
+_KNOWN: dict[int, Callable[[_Machine], None]] = {
+    0x80: _Machine.proto,
+    0x95: _Machine.frame,
+    ord("q"): lambda m: m.put(1),
+    ord("r"): lambda m: m.put(4),
+    ord("h"): lambda m: m.get(1),
+    ord("j"): lambda m: m.get(4),
+    ord("X"): lambda m: m.text(4),
+    0x8D: lambda m: m.text(8),
+    ord("C"): lambda m: m.raw(1),
+    ord("B"): lambda m: m.raw(4),
+    0x8E: lambda m: m.raw(8),
+    ord("K"): lambda m: m.integer(1),
+    ord("M"): lambda m: m.integer(2),
+    ord("J"): _Machine.signed,
+    0x8A: _Machine.long,
+    ord("G"): _Machine.real,
+    ord("N"): lambda m: m.push(None),
+    0x88: lambda m: m.push(True),
+    0x89: lambda m: m.push(False),
+    ord("("): _Machine.mark,
+    ord(")"): lambda m: m.push(()),
+    0x85: lambda m: m.tuple_of(1),
+    0x86: lambda m: m.tuple_of(2),
+    0x87: lambda m: m.tuple_of(3),
+    ord("t"): _Machine.tuple_marked,
+    ord("}"): lambda m: m.push({}),
+    ord("]"): lambda m: m.push([]),
+    ord("a"): _Machine.append,
+    ord("e"): _Machine.appends,
+    ord("s"): _Machine.set_item,
+    ord("u"): _Machine.set_items,
+    0x93: _Machine.name,
+    ord("c"): _Machine.name_line,
+    0x81: _Machine.new_object,
+    ord("R"): _Machine.reduce,
+    ord("b"): _Machine.build,
+}
+_ACTIONS = [_KNOWN.get(code) for code in range(256)]
 
 
 def decode_joblib(data: bytes, *, most_bytes: int = MAX_INFLATED_BYTES) -> Any:
