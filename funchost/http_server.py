@@ -184,7 +184,7 @@ class HttpServer:
             answer = await self._invoke(
                 function, request_datum(scope, headers, query, route_values, body), headers, invocation_id
             )
-        except (Exception, SystemExit):  # a function's error is its caller's 500, whatever it is
+        except (Exception, SystemExit):  # noqa: BLE001 - a function's error is its caller's 500, whatever it is
             failure = traceback.format_exc()
             answer = _empty(500)
         finally:
