@@ -14,8 +14,8 @@ import numpy.typing as npt
 from shared.prediction.memory import FOLDS, Floats, Ints
 
 TREES = 24
-_MOST_ITEMS = 60_000
-_MANY_ITEMS = 20_000
+_MOST_ITEMS = 20_000  # that one forest is grown from
+_MANY_ITEMS = 10_000
 _MOST_LEAVES = 4_096  # of one tree, where there are many items
 _CERTAIN = 0.01  # no operation is taken for more certain than this
 
