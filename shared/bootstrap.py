@@ -229,12 +229,14 @@ class Services:
     def sweep(self) -> "Sweep":
         """The sweep."""
         from shared.operations.sweep import Sweep
+        from shared.registry.repair import Repair
 
         return Sweep(
             settings=self.settings,
             work=self.work,
             doorbells=self.doorbells,
             registrations=self.registrations,
+            repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock),
             clock=self.clock,
         )
 

@@ -2,7 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -11,32 +11,37 @@ from shared.clock import Clock, utc_now
 from shared.database.work import WORK_TABLES, WorkRows
 from shared.errors import RoutingError
 from shared.registry.registrations import Registrations
+from shared.registry.repair import Repair
 from shared.settings import Settings
 from shared.storage.doorbells import Doorbells
 
 RING_AFTER_SECONDS = 30.0  # a bell rung this long ago and still unheard is taken for lost
+MEND_EVERY = timedelta(minutes=10)
 STALE_AFTER = timedelta(hours=24)  # scratch folders of work that ended without tidying
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Sweep:
-    """Looks after everything that nobody else looks after."""
+    """Looks after everything that nobody else looks after; one object a process."""
 
     settings: Settings
     work: WorkRows
     doorbells: Doorbells
     registrations: Registrations
+    repair: Repair
     clock: Clock = utc_now
+    repaired_at: datetime | None = None
 
     def run(self) -> dict[str, int]:
-        """Do one round; return how many bells were rung, drops noticed and scratch folders removed.
+        """Do one round; return how many bells were rung, drops noticed, scratch folders removed and versions mended.
 
         One part's trouble does not stop the others: the next round comes in seconds.
         """
-        outcome = {"rung": 0, "noticed": 0, "removed": 0}
-        for name, part in (("rung", self._ring), ("noticed", self._notice), ("removed", self._remove_stale)):
+        parts = {"rung": self._ring, "noticed": self._notice, "removed": self._remove_stale, "mended": self._mend}
+        outcome = dict.fromkeys(parts, 0)
+        for name, part in parts.items():
             try:
                 outcome[name] = part()
             except RoutingError as trouble:
@@ -65,6 +70,14 @@ class Sweep:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
         return removed
+
+    def _mend(self) -> int:
+        """Bring installed folders and version rows together; it reads whole packages, so not at every round."""
+        now = self.clock()
+        if self.repaired_at is not None and now - self.repaired_at < MEND_EVERY:
+            return 0
+        self.repaired_at = now
+        return len(self.repair.run().adopted)
 
     def _is_stale(self, folder: Path) -> bool:
         try:
