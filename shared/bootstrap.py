@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from shared.database.poison import PoisonMessages
     from shared.database.predictions import Decisions, PredictionLog
     from shared.database.snapshots import SnapshotRows
-    from shared.database.tables import TrainingJob
     from shared.database.work import WorkRows
     from shared.operations.burial import Burial
     from shared.operations.health import Health
@@ -203,13 +202,10 @@ class Services:
             configuration=self.configuration_store,
             alerts=self.alerts,
             serving=self.serving,
-            request_retraining=self._request_retraining,
+            request_retraining=self.training_jobs.enqueue_for_alarm,
             clock=self.clock,
             worker=self.worker,
         )
-
-    def _request_retraining(self, reason: str, cycle_id: str) -> "TrainingJob":
-        return self.training_jobs.enqueue("refit", reason=reason, actor=f"quality cycle {cycle_id}", by_alarm=True)
 
     @cached_property
     def burial(self) -> "Burial":

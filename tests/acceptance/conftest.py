@@ -1,14 +1,10 @@
 """Instances for acceptance tests: made on free ports, ended with the session."""
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from tests_acceptance_support import RunningInstance, consecutive_ports
+from tests.acceptance.acceptance_support import RunningInstance, consecutive_ports
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests_acceptance_support import PROJECT, RunningInstance
+
+from tests.acceptance.acceptance_support import PROJECT, RunningInstance
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
 

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
-from tests_acceptance_support import RunningInstance, eventually
+
+from tests.acceptance.acceptance_support import RunningInstance, eventually
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from shared.database.engine import migrate
 from shared.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path):
+def run(tmp_path: Path) -> Run:
     """Run one command of an empty installation in `tmp_path`."""
     settings = Settings(data_dir=tmp_path)
     migrate(settings.database)
@@ -83,27 +85,27 @@ def test_every_command_has_help_with_an_example_and_json() -> None:
         (("data", "quality"), 4, "not-found"),
     ],
 )
-def test_a_failure_has_its_code_and_its_exit_code(run, words: tuple[str, ...], exit_code: int, code: str) -> None:
+def test_a_failure_has_its_code_and_its_exit_code(run: Run, words: tuple[str, ...], exit_code: int, code: str) -> None:
     done = run(*words, "--json")
     assert done.returncode == exit_code, done.stdout + done.stderr
     assert json.loads(done.stdout)["code"] == code
     assert "Traceback" not in done.stderr
 
 
-def test_a_profile_that_does_not_exist_names_those_that_do(run, tmp_path: Path) -> None:
+def test_a_profile_that_does_not_exist_names_those_that_do(run: Run, tmp_path: Path) -> None:
     done = run("train", "--profile", "adventureworkz", "--data", str(tmp_path))
     assert done.returncode == 8
     assert "adventureworks" in done.stderr
 
 
-def test_secrets_are_masked_in_the_settings(run) -> None:
+def test_secrets_are_masked_in_the_settings(run: Run) -> None:
     done = run("settings", "--json")
     values = json.loads(done.stdout)
     assert values["ROUTING_STORAGE_CONNECTION"] == "***"
     assert values["ROUTING_PROFILE"] == "demo"
 
 
-def test_generate_train_predict_and_check_without_a_host(run, tmp_path: Path) -> None:
+def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Path) -> None:
     """The whole way on the command line, on a small factory."""
     factory = tmp_path / "sources" / "demo"
     made = json.loads(run("demo", "generate", "--items", "300", "--output", str(factory), "--json").stdout)

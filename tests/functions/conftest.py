@@ -27,7 +27,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
         "DefaultEndpointsProtocol=http;AccountName=none;AccountKey=bm9uZQ==;"
         "BlobEndpoint=http://127.0.0.1:9/none;QueueEndpoint=http://127.0.0.1:9/none;"
     )
-    settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)  # type: ignore[call-arg]
+    settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)
     migrate(settings.database)
     settings.keys.mkdir()
     (settings.keys / "administrator.key").write_text(ADMINISTRATOR_KEY)

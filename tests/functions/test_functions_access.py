@@ -6,13 +6,15 @@ import pytest
 
 from functions.access import Access
 from functions.http import ENDPOINTS
+from shared.bootstrap import Services
+from tests.functions.conftest import Ask
 
 CHANGES = sorted(name for name, declared in ENDPOINTS.items() if declared.access is Access.CHANGE)
 READS = sorted(name for name, declared in ENDPOINTS.items() if declared.access is Access.READ)
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_without_a_key_is_refused(ask, name: str) -> None:
+def test_a_change_without_a_key_is_refused(ask: Ask, name: str) -> None:
     for key in (None, "wrong", " "):
         response = ask(name, body={}, params={"id": "x", "version": "x"}, key=key)
         assert response.status_code == 401
@@ -26,22 +28,22 @@ def test_only_reads_and_predictions_are_open() -> None:
 
 
 @pytest.mark.parametrize("name", READS)
-def test_reads_want_a_key_beyond_loopback(ask, services, name: str) -> None:
+def test_reads_want_a_key_beyond_loopback(ask: Ask, services: Services, name: str) -> None:
     beyond = services.settings.model_copy(update={"bind_address": "0.0.0.0"})
     services.settings = beyond
     assert ask(name, body={}, params={"id": "x", "version": "x", "item_code": "x"}).status_code == 401
 
 
-def test_a_rebound_name_is_not_answered_on_loopback(ask, administrator: str) -> None:
+def test_a_rebound_name_is_not_answered_on_loopback(ask: Ask, administrator: str) -> None:
     assert ask("list_models", host="evil.example:7071").status_code == 421
     assert ask("list_models", host="localhost:7071").status_code == 200
     assert ask("list_models", host="evil.example:7071", key=administrator).status_code == 200
 
 
-def test_a_bearer_token_is_a_key_too(ask, administrator: str) -> None:
+def test_a_bearer_token_is_a_key_too(ask: Ask, administrator: str) -> None:
     assert ask("list_models", headers={"authorization": f"Bearer {administrator}"}, host="x.y").status_code == 200
 
 
-def test_without_a_key_file_no_key_is_right(ask, services, administrator: str) -> None:
+def test_without_a_key_file_no_key_is_right(ask: Ask, services: Services, administrator: str) -> None:
     (services.settings.keys / "administrator.key").write_text("")
     assert ask("rollback_model", key=administrator).status_code == 401

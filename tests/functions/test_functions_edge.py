@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.http import ENDPOINTS, MAX_BODY_BYTES
+from shared.bootstrap import Services
+from tests.functions.conftest import Ask
 
 
 def problem(response: func.HttpResponse) -> dict[str, Any]:
@@ -22,13 +24,13 @@ def problem(response: func.HttpResponse) -> dict[str, Any]:
     return document
 
 
-def test_a_body_that_is_not_json_is_malformed(ask) -> None:
+def test_a_body_that_is_not_json_is_malformed(ask: Ask) -> None:
     response = ask("predict_routings", raw=b"{not json")
     assert response.status_code == 400
     assert problem(response)["code"] == "malformed-request"
 
 
-def test_an_empty_body_is_malformed_and_a_chunked_one_is_told_why(ask) -> None:
+def test_an_empty_body_is_malformed_and_a_chunked_one_is_told_why(ask: Ask) -> None:
     assert ask("predict_routings").status_code == 400
     chunked = ask("predict_routings", headers={"transfer-encoding": "chunked"})
     assert "Content-Length" in problem(chunked)["detail"]
@@ -50,31 +52,33 @@ def test_an_empty_body_is_malformed_and_a_chunked_one_is_told_why(ask) -> None:
         ({"items": [{"item_code": "A"}] * 1001}, "items"),
     ],
 )
-def test_a_value_that_breaks_a_rule_is_named(ask, body: dict[str, Any], field: str) -> None:
+def test_a_value_that_breaks_a_rule_is_named(ask: Ask, body: dict[str, Any], field: str) -> None:
     response = ask("predict_routings", body=body)
     assert response.status_code == 422
     assert field in {entry["field"] for entry in problem(response)["errors"]}
 
 
-def test_a_body_over_the_limit_is_refused_unread(ask) -> None:
+def test_a_body_over_the_limit_is_refused_unread(ask: Ask) -> None:
     response = ask("predict_routings", raw=b" " * (MAX_BODY_BYTES + 1))
     assert response.status_code == 413
     assert problem(response)["code"] == "too-large"
 
 
-def test_predictions_wait_for_a_model(ask) -> None:
+def test_predictions_wait_for_a_model(ask: Ask) -> None:
     response = ask("predict_routings", body={"items": [{"item_code": "A"}]})
     assert response.status_code == 503
     assert problem(response)["code"] == "no-active-model"
     assert response.headers["retry-after"]
 
 
-def test_a_sent_request_id_comes_back_unless_it_could_do_harm(ask) -> None:
+def test_a_sent_request_id_comes_back_unless_it_could_do_harm(ask: Ask) -> None:
     assert ask("get_liveness", headers={"x-request-id": "line-7.a"}).headers["x-request-id"] == "line-7.a"
     assert ask("get_liveness", headers={"x-request-id": "a\r\nb"}).headers["x-request-id"] != "a\r\nb"
 
 
-def test_a_defect_is_a_problem_document_without_its_stack(ask, services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_a_problem_document_without_its_stack(
+    ask: Ask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def explode() -> None:
         raise ZeroDivisionError("secret detail")
 
@@ -86,7 +90,7 @@ def test_a_defect_is_a_problem_document_without_its_stack(ask, services, monkeyp
     assert "secret detail" not in json.dumps(document)
 
 
-def test_a_query_parameter_nobody_knows_is_named(ask) -> None:
+def test_a_query_parameter_nobody_knows_is_named(ask: Ask) -> None:
     response = ask("list_models", query={"limt": "5"})
     assert problem(response)["errors"][0]["field"] == "limt"
     assert ask("list_models", query={"limit": "0"}).status_code == 422
@@ -102,7 +106,7 @@ def test_a_query_parameter_nobody_knows_is_named(ask) -> None:
         ("get_active_model", {}),
     ],
 )
-def test_a_thing_that_does_not_exist_is_not_found(ask, name: str, params: dict[str, str]) -> None:
+def test_a_thing_that_does_not_exist_is_not_found(ask: Ask, name: str, params: dict[str, str]) -> None:
     response = ask(name, params=params)
     assert response.status_code == 404
     assert problem(response)["code"] == "not-found"
@@ -110,7 +114,7 @@ def test_a_thing_that_does_not_exist_is_not_found(ask, name: str, params: dict[s
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: json.dumps(text).encode())))
-def test_no_body_makes_a_defect(ask, raw: bytes) -> None:
+def test_no_body_makes_a_defect(ask: Ask, raw: bytes) -> None:
     """Every endpoint that reads a body answers a problem document, and never a 500."""
     for name, declared in ENDPOINTS.items():
         if declared.body is not None and declared.name != "change_configuration":
@@ -118,7 +122,7 @@ def test_no_body_makes_a_defect(ask, raw: bytes) -> None:
             assert response.status_code != 500, (name, raw)
 
 
-def test_the_configuration_changes_as_a_whole_or_not_at_all(ask, administrator: str) -> None:
+def test_the_configuration_changes_as_a_whole_or_not_at_all(ask: Ask, administrator: str) -> None:
     before = json.loads(ask("get_configuration").get_body())
     refused = ask("change_configuration", body={"quality": {"sample_size": 1}}, key=administrator)
     assert refused.status_code == 422
@@ -130,7 +134,7 @@ def test_the_configuration_changes_as_a_whole_or_not_at_all(ask, administrator: 
     assert history["items"][0]["actor"] == "administrator"
 
 
-def test_health_says_which_part_is_down_and_why(ask) -> None:
+def test_health_says_which_part_is_down_and_why(ask: Ask) -> None:
     response = ask("get_health")
     detail = json.loads(response.get_body())
     assert response.status_code == 503
@@ -139,7 +143,7 @@ def test_health_says_which_part_is_down_and_why(ask) -> None:
     assert detail["parts"]["model"]["remedy"]
 
 
-def test_metrics_count_what_was_answered(ask) -> None:
+def test_metrics_count_what_was_answered(ask: Ask) -> None:
     ask("get_liveness")
     text = ask("get_metrics").get_body().decode()
     assert 'routing_ml_requests_total{function="get_liveness",status="200"}' in text

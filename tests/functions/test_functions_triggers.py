@@ -1,13 +1,17 @@
 """Slots of timer firings, and what queue functions make of their messages."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
+from typing import cast
 
 import pytest
 from azure.functions.timer import TimerRequest
 
 from functions.triggers import due_slot
+from shared.bootstrap import Services
 from shared.clock import utc_now
-from shared.database.tables import Extract, QualityCycle, TrainingJob
+from shared.database.tables import Extract, QualityCycle, TrainingJob, WorkColumns
 from shared.errors import MalformedRequest
 from shared.storage.doorbells import parse_doorbell
 
@@ -38,7 +42,7 @@ def test_the_same_moment_in_another_zone_is_the_same_slot() -> None:
 
 
 @pytest.mark.parametrize(("table", "start"), [(Extract, "start_extract"), (QualityCycle, "start_quality_cycle")])
-def test_a_doubled_firing_inserts_one_row(services, table, start: str) -> None:
+def test_a_doubled_firing_inserts_one_row(services: Services, table: type[WorkColumns], start: str) -> None:
     import functions.data
     import functions.quality
 
@@ -52,7 +56,7 @@ def test_a_doubled_firing_inserts_one_row(services, table, start: str) -> None:
     assert services.work.list(table)[1] == 1
 
 
-def test_a_schedule_that_finds_the_queue_full_is_no_error(services) -> None:
+def test_a_schedule_that_finds_the_queue_full_is_no_error(services: Services) -> None:
     import functions.training
 
     fire = _user_function(functions.training, "start_training")
@@ -71,8 +75,8 @@ def test_a_message_that_is_no_doorbell_is_refused_with_a_reason(body: str) -> No
         parse_doorbell(body)
 
 
-def _user_function(module, name: str):
+def _user_function(module: ModuleType, name: str) -> Callable[[TimerRequest], None]:
     for builder in module.blueprint._function_builders:
         if builder._function.get_user_function().__name__ == name:
-            return builder._function.get_user_function()
+            return cast(Callable[[TimerRequest], None], builder._function.get_user_function())
     raise LookupError(name)

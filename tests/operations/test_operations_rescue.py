@@ -21,7 +21,7 @@ pytestmark = pytest.mark.azurite
 @pytest.fixture
 def services(tmp_path: Path, azurite: Azurite) -> Iterator[Services]:
     """An empty installation with real storage, whose queues are empty."""
-    settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=azurite.connection_string)  # type: ignore[call-arg]
+    settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=azurite.connection_string)
     migrate(settings.database)
     made = Services(settings)
     for queue in (TrainingJob.QUEUE, QualityCycle.QUEUE, Registration.QUEUE, "extracts"):
@@ -87,7 +87,7 @@ def test_storage_being_away_stops_only_the_parts_that_need_it(tmp_path: Path) ->
         "DefaultEndpointsProtocol=http;AccountName=none;AccountKey=bm9uZQ==;"
         "BlobEndpoint=http://127.0.0.1:9/none;QueueEndpoint=http://127.0.0.1:9/none;"
     )
-    settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)  # type: ignore[call-arg]
+    settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)
     migrate(settings.database)
     services = Services(settings)
     _old_job(services)

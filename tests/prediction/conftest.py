@@ -1,12 +1,12 @@
 """Models of tiny factories, fitted once."""
 
 import pytest
-from prediction_factories import Factory, make_factory
-from prediction_reader import FolderReader
 
 from shared.configuration import default_configuration
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
+from tests.prediction.prediction_factories import Factory, make_factory
+from tests.prediction.prediction_reader import FolderReader
 
 
 @pytest.fixture(scope="session")

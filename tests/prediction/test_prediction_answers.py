@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prediction_factories import Factory, assemble, make_factory, result_row, routing_row
 
 from shared.configuration import default_configuration
 from shared.errors import InvalidInput, NotFound
 from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, Source, Status
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
+from tests.prediction.prediction_factories import Factory, assemble, make_factory, result_row, routing_row
 
 NEW_RING = {"PART": "ring", "MATERIAL": "SUS316", "SIZE": 62.0, "NOTE": "ring for pump 3"}
 

@@ -11,7 +11,6 @@ import joblib
 import numpy as np
 import polars as pl
 import pytest
-from prediction_factories import Factory
 
 from shared.configuration import default_configuration
 from shared.errors import Cancelled, NotEnoughData
@@ -20,6 +19,7 @@ from shared.prediction.fit import fit_model
 from shared.prediction.golden import replay_golden, write_golden
 from shared.prediction.model import RoutingModel
 from shared.prediction.package import ROLES, load_model, save_model
+from tests.prediction.prediction_factories import Factory
 
 QUERIES = [
     ItemQuery(item_code="RING005"),
@@ -154,7 +154,7 @@ def test_serving_imports_neither_scikit_learn_nor_scipy(tiny_model: RoutingModel
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from prediction_reader import FolderReader
+from tests.prediction.prediction_reader import FolderReader
 from shared.prediction.answers import ItemQuery
 from shared.prediction.package import load_model
 load_model(FolderReader(Path(sys.argv[2]))).predict([ItemQuery(item_code="RING001")], as_if_unknown=True)

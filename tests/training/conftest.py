@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from threadpoolctl import threadpool_limits
-from training_plant import Plant, build_plant, open_plant
+
+from tests.training.training_plant import Plant, build_plant, open_plant
 
 
 @pytest.fixture(scope="session", autouse=True)

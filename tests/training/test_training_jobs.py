@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_plant import FIRST, Plant, open_plant
 
 from shared.clock import utc_now
 from shared.database.tables import TrainingJob, WorkState
@@ -20,6 +19,7 @@ from shared.database.work import Claim
 from shared.errors import Conflict, InvalidInput
 from shared.registry.verify import verify_folder
 from shared.training.jobs import MAX_ATTEMPTS, TrainingInterrupted
+from tests.training.training_plant import FIRST, Plant, open_plant
 
 WORKER = Path(__file__).parent / "training_plant.py"
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from training_plant import FIRST, Plant
 
 from shared.configuration import Configuration, default_configuration
 from shared.erp.snapshot import Snapshot
@@ -15,6 +14,7 @@ from shared.registry.verify import verify_folder
 from shared.training import making
 from shared.training.direct import train_now
 from shared.training.recipes import Recipe, challenger_recipes
+from tests.training.training_plant import FIRST, Plant
 
 
 def silent(_percent: float, _step: str) -> None:
