@@ -28,6 +28,7 @@ from shared.prediction.presence import Forest
 from shared.prediction.timing import Estimate, Observations, TimeEstimator, TimeModel
 from shared.prediction.voting import Choice, VoteModel, choose, vote_weights
 
+DECIMALS = 6  # of a minute: sums of votes end in ...0000004 otherwise, and no planner wants to read that
 _CANDIDATE_EVIDENCE = 5
 _OPERATION_EVIDENCE = 6
 _LEAST_PROBABILITY = 0.005  # a candidate rarer than this is noise
@@ -122,8 +123,10 @@ class Question:
             rank=rank, source=source, routing_signature=self.knowledge.routings.text(signature, SIGNATURE_SEPARATOR),
             probability=probability, similarity=min(max(similarity, -1.0), 1.0), tier=tier, operations=operations,
             totals=Totals(
-                setup_minutes=setup, run_minutes=run, wait_minutes=wait, move_minutes=move, queue_minutes=queue,
-                lead_minutes=setup + run + wait + move + queue,
+                setup_minutes=round(setup, DECIMALS), run_minutes=round(run, DECIMALS),
+                wait_minutes=round(wait, DECIMALS), move_minutes=round(move, DECIMALS),
+                queue_minutes=round(queue, DECIMALS),
+                lead_minutes=round(setup + run + wait + move + queue, DECIMALS),
             ),
             evidence=[self.similar(int(member)) for member in members[:_CANDIDATE_EVIDENCE]],
         )  # fmt: skip
@@ -197,14 +200,10 @@ class Question:
             resource_code=routings.resources[resource] if resource >= 0 else None,
             resource_name=routings.resource_names[resource] if resource >= 0 else None,
             inside=None if inside < 0 else bool(inside),
-            setup_minutes=Minutes(
-                value=estimate.minutes(0), low=setup_low, high=setup_high, planned=_number(plan_setup)
-            ),
-            run_minutes_per_unit=Minutes(
-                value=estimate.minutes(1), low=run_low, high=run_high, planned=_number(plan_run)
-            ),
-            order_minutes=Minutes(value=order_value, low=order_low, high=order_high, planned=_number(plan_order)),
-            optimistic_minutes=order_low, safe_minutes=order_high,
+            setup_minutes=_minutes(estimate.minutes(0), setup_low, setup_high, plan_setup),
+            run_minutes_per_unit=_minutes(estimate.minutes(1), run_low, run_high, plan_run),
+            order_minutes=_minutes(order_value, order_low, order_high, plan_order),
+            optimistic_minutes=round(order_low, DECIMALS), safe_minutes=round(order_high, DECIMALS),
             wait_minutes=_number(planned["wait_minutes"]) or 0.0, move_minutes=_number(planned["move_minutes"]) or 0.0,
             queue_minutes=_number(planned["queue_minutes"]) or 0.0, samples=estimate.samples, trimmed=estimate.trimmed,
             trimmed_mean=estimate.trimmed_mean, std=estimate.std, confidence=estimate.confidence(),
@@ -232,7 +231,13 @@ def _mean(values: npt.NDArray[np.float64], votes: npt.NDArray[np.float64]) -> fl
 
 
 def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return None if math.isnan(value) else round(value, DECIMALS)
+
+
+def _minutes(value: float, low: float, high: float, planned: float) -> Minutes:
+    return Minutes(
+        value=round(value, DECIMALS), low=round(low, DECIMALS), high=round(high, DECIMALS), planned=_number(planned)
+    )
 
 
 def unusual(
