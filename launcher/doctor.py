@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from launcher import checks, hosts, installation
-from launcher.main import take_data_dir, wanted_ports
+from launcher.options import take_data_dir, wanted_ports
 from launcher.places import DEFAULT_PORT, DEFAULT_STORAGE_PORT, PROJECT_DIR, VENV_DIR, Place
 from launcher.problems import SetupProblem
 from shared.azurite import AZURITE_SCRIPT

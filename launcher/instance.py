@@ -20,7 +20,7 @@ from launcher import checks
 from launcher.asking import answer_status, example_item, first_command
 from launcher.environment import instance_environment
 from launcher.hosts import HostChoice, host_choices
-from launcher.main import wanted_ports
+from launcher.options import wanted_ports
 from launcher.places import PROJECT_DIR, Place, venv_python
 from launcher.problems import EXIT_CODE, SetupProblem
 from launcher.roles import disabling_settings

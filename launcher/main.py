@@ -9,12 +9,11 @@ from pathlib import Path
 
 from launcher import console
 from launcher.environment import instance_environment
-from launcher.places import DEFAULT_PORT, DEFAULT_STORAGE_PORT, Place, venv_python
+from launcher.options import take_data_dir, up_options, wanted_ports
+from launcher.places import Place, venv_python
 from launcher.problems import EXIT_CODE, SetupProblem
-from launcher.roles import ROLES
 from shared.platform import on_stop_signals
 
-HOSTS = ("auto", "embedded", "core-tools")
 INTERRUPTED = 130
 USAGE = """\
 Routing ML: proposes manufacturing routings from what the factory already made.
@@ -50,7 +49,7 @@ def _interrupt() -> None:
 def _dispatch(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     if command == "up":
-        return _up(_up_options(arguments[1:]))
+        return _up(up_options(arguments[1:]))
     if command == "test":
         from launcher.testing import run_tests
 
@@ -72,33 +71,6 @@ def _dispatch(arguments: list[str]) -> int:
 # ------------------------------------------------------------------------------------------------------------- up
 
 
-def _up_options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="manage.py up",
-        description="Set up what is missing, then start storage and host and keep them running until Ctrl-C.",
-        epilog="example: python3 manage.py up --port 8080 --storage-port 11000 --data-dir /srv/routing-ml",
-    )
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="port of the HTTP API (%(default)s)")
-    parser.add_argument(
-        "--storage-port", type=_port, default=DEFAULT_STORAGE_PORT, help="first of storage's three ports (%(default)s)"
-    )
-    parser.add_argument("--data-dir", help="where everything of this instance is kept (data/)")
-    parser.add_argument("--no-demo", action="store_true", help="make no demo factory and no first model")
-    parser.add_argument("--host", choices=HOSTS, default="auto", help="which Functions host (%(default)s)")
-    parser.add_argument("--role", choices=ROLES, default="all", help="which functions run here (%(default)s)")
-    options = parser.parse_args(arguments)
-    if options.port in range(options.storage_port, options.storage_port + 3):
-        parser.error(f"--port {options.port} is one of storage's three ports, {options.storage_port} and the next two")
-    return options
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 65533:
-        raise argparse.ArgumentTypeError(f"{number} is not a port (1 to 65533)")
-    return number
-
-
 def _up(options: argparse.Namespace) -> int:
     """Check everything that needs nothing installed, install, and become the supervisor."""
     from launcher import checks, installation
@@ -116,11 +88,6 @@ def _up(options: argparse.Namespace) -> int:
     return _become([venv_python(), "-P", "-m", "launcher.instance", *words], instance_environment(place.data_dir))
 
 
-def wanted_ports(port: int, storage_port: int) -> list[tuple[int, str]]:
-    """Return every port an instance listens on, each with the option that changes it."""
-    return [(port, "--port"), *((storage_port + offset, "--storage-port") for offset in range(3))]
-
-
 # ------------------------------------------------------------------------------------------------------------ CLI
 
 
@@ -132,23 +99,6 @@ def _hand_to_cli(arguments: list[str]) -> int:
     console.leave_standard_output_alone()
     installation.install(storage=False, tests=False)
     return _become([venv_python(), "-P", "-m", "cli", *arguments], instance_environment(place.data_dir))
-
-
-def take_data_dir(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """Split `--data-dir DIR` (or `--data-dir=DIR`), wherever it stands, from the other words of a command line."""
-    rest: list[str] = []
-    data_dir: str | None = None
-    words = iter(arguments)
-    for word in words:
-        if word == "--data-dir":
-            data_dir = next(words, None)
-            if data_dir is None:
-                raise SetupProblem("--data-dir wants a folder.", "Name it, as in `--data-dir /srv/routing-ml`.")
-        elif word.startswith("--data-dir="):
-            data_dir = word.partition("=")[2]
-        else:
-            rest.append(word)
-    return rest, data_dir
 
 
 def _become(words: Sequence[object], environment: dict[str, str]) -> int:

@@ -1,6 +1,6 @@
 """How many threads linear algebra may use: one."""
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 
 def use_one_thread() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher.main import take_data_dir
+from launcher.options import take_data_dir
 from launcher.problems import EXIT_CODE
 from shared.platform import exclusive_lock, free_ports, note_process
 
