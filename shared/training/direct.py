@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from shared.clock import Clock, utc_now
 from shared.configuration import Configuration

@@ -106,7 +106,8 @@ def ward(tmp_path: Path, empty_database: Path, demo_snapshot: Snapshot, demo_mod
     file = shutil.copy(empty_database, tmp_path / "routing.db")
     engine = make_engine(f"sqlite:///{Path(file).as_posix()}")
     work, alerts, configuration = WorkRows(engine), Alerts(engine), ConfigurationStore(engine)
-    bells, asked = Bells(), []
+    bells = Bells()
+    asked: list[tuple[str, str]] = []
     made = Ward(
         cycles=None,  # type: ignore[arg-type]
         work=work,

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from shared.database.tables import QualityCycle, WorkState
 from shared.erp.snapshot import Snapshot
 from shared.errors import Conflict, InvalidInput
-from shared.prediction.answers import ItemPrediction, Source, Status
+from shared.prediction.answers import ItemPrediction, ItemQuery, Source, Status
 from shared.prediction.model import RoutingModel
 from shared.quality.actuals import collect_actuals
 from shared.quality.evaluate import evaluate
@@ -23,7 +24,7 @@ from shared.quality.reports import render_report
 class Altered:
     """A snapshot with other work results."""
 
-    def __init__(self, snapshot: Snapshot, results: Any) -> None:
+    def __init__(self, snapshot: Snapshot, results: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
         self._snapshot, self._results = snapshot, results
 
     def __getattr__(self, name: str) -> Any:
@@ -198,9 +199,7 @@ def test_a_candidate_from_the_erp_is_never_compared(ward: Any, demo_model: Routi
         assert firsts[answer.item_code] == tuple(o.operation_code for o in predicted[0].operations)
 
 
-def demo_query(code: str) -> Any:
-    from shared.prediction.answers import ItemQuery
-
+def demo_query(code: str) -> ItemQuery:
     return ItemQuery(item_code=code)
 
 
@@ -209,6 +208,7 @@ def demo_query(code: str) -> Any:
 
 def issues(row: QualityCycle) -> list[str]:
     """The crossed thresholds, without remarks on how much data there was."""
+    assert row.metrics is not None, row.error
     return [found["issue"] for found in row.metrics["quality"]["alerts"] if found["issue"] not in REMARKS]
 
 
@@ -334,9 +334,16 @@ def test_every_item_is_asked_for_as_if_unknown_at_its_typical_quantity(ward: Any
     asked: list[tuple[list[str], float, bool]] = []
 
     class Listening:
-        def predict(self, queries: Any, *, quantity: float, as_if_unknown: bool) -> list[ItemPrediction]:
+        def predict(
+            self,
+            queries: Sequence[ItemQuery],
+            *,
+            candidates: int = 3,
+            quantity: float = 1.0,
+            as_if_unknown: bool = False,
+        ) -> list[ItemPrediction]:
             asked.append(([query.item_code for query in queries], quantity, as_if_unknown))
-            return demo_model.predict(queries, quantity=quantity, as_if_unknown=as_if_unknown)
+            return demo_model.predict(queries, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
 
     codes = ward.snapshot.work_results()["item_code"].unique().sort().to_list()[:40]
     actuals = collect_actuals(ward.snapshot, codes)

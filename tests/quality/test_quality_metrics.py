@@ -2,53 +2,83 @@
 
 import dataclasses
 import math
+from typing import Any, TypedDict
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.quality.alignment import align, edit_distance, precedence
+from shared.quality.intervals import Figure
 from shared.quality.metrics import QualityMetrics, measure, routing_figures, time_figures
 from shared.quality.observations import OrderObservation, RoutingObservation, Tally
 
-RULES = {"trim_share": 0.1, "minimum_samples": 3, "seed": 7}
+
+class Rules(TypedDict):
+    trim_share: float
+    minimum_samples: int
+    seed: int
 
 
-def order(item: str, predicted: float, booked: float, **more: float | str) -> OrderObservation:
-    values = {
-        "family": "F",
-        "operation_code": "TURN",
-        "step": 10,
-        "order": 0,
-        "weight": 1.0,
-        "quantity": 1.0,
-        "low_minutes": predicted * 0.8,
-        "high_minutes": predicted * 1.2,
-    }
-    return OrderObservation(item_code=item, predicted_minutes=predicted, booked_minutes=booked, **{**values, **more})
+RULES = Rules(trim_share=0.1, minimum_samples=3, seed=7)
 
 
-def routing(item: str, actual: str, predicted: str, **more: object) -> RoutingObservation:
-    from shared.quality.alignment import align, edit_distance, precedence
+def order(item: str, predicted: float, booked: float, **more: Any) -> OrderObservation:
+    usual = OrderObservation(
+        item_code=item,
+        family="F",
+        operation_code="TURN",
+        step=10,
+        order=0,
+        weight=1.0,
+        quantity=1.0,
+        predicted_minutes=predicted,
+        low_minutes=predicted * 0.8,
+        high_minutes=predicted * 1.2,
+        booked_minutes=booked,
+    )
+    return usual._replace(**more)
 
+
+def routing(item: str, actual: str, predicted: str, **more: Any) -> RoutingObservation:
     pairs = align(actual, predicted)
     placed = {place for place, _ in pairs}
-    values = {
-        "family": "F",
-        "weight": 1.0,
-        "actual_codes": tuple(actual),
-        "predicted_codes": tuple(predicted),
-        "matched": Tally(len(pairs), len(actual)),
-        "exact_first": actual == predicted,
-        "exact_among_three": actual == predicted,
-        "edit_distance": edit_distance(actual, predicted, len(pairs)),
-        "precedence": Tally(*precedence(actual, predicted)),
-        "work_centres": Tally(0, 0),
-        "in_house": Tally(0, 0),
-        "outsourced": Tally(0, 0),
-        "unpredicted_orders": 0,
-        "matched_by_operation": tuple((code, place in placed) for place, code in enumerate(actual)),
-    }
-    return RoutingObservation(item_code=item, **{**values, **more})
+    usual = RoutingObservation(
+        item_code=item,
+        family="F",
+        weight=1.0,
+        actual_codes=tuple(actual),
+        predicted_codes=tuple(predicted),
+        matched=Tally(len(pairs), len(actual)),
+        exact_first=actual == predicted,
+        exact_among_three=actual == predicted,
+        edit_distance=edit_distance(actual, predicted, len(pairs)),
+        precedence=Tally(*precedence(actual, predicted)),
+        work_centres=Tally(0, 0),
+        in_house=Tally(0, 0),
+        outsourced=Tally(0, 0),
+        unpredicted_orders=0,
+        matched_by_operation=tuple((code, place in placed) for place, code in enumerate(actual)),
+    )
+    return dataclasses.replace(usual, **more)
+
+
+def value(figure: Figure) -> float:
+    """The value of a figure that could be measured."""
+    assert figure.value is not None, figure.message
+    return figure.value
+
+
+def interval(figure: Figure) -> tuple[float, float]:
+    """The bounds of a figure for which enough was seen to tell them."""
+    assert figure.low is not None
+    assert figure.high is not None
+    return figure.low, figure.high
+
+
+def width(figure: Figure) -> float:
+    low, high = interval(figure)
+    return high - low
 
 
 TEN = [order(f"item-{n}", 100.0, 100.0 - error) for n, error in enumerate([1, 2, 3, 4, 5, 6, 7, 8, 9, 100])]
@@ -155,7 +185,7 @@ def test_intervals_see_that_orders_of_one_item_resemble_each_other() -> None:
     together = [order(f"item-{n // 20}", 10 + (n // 20) % 7, 10) for n in range(200)]
     wide, narrow = (time_figures(rows, **RULES)["mae"] for rows in (together, apart))
 
-    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+    assert width(wide) > 3 * width(narrow)
 
 
 def test_families_and_operations_are_measured_apart() -> None:
@@ -200,11 +230,12 @@ def test_any_figures_lie_inside_their_interval_and_repeat_exactly(rows: list[Ord
 
     assert figures == time_figures(rows, **RULES)
     errors = [abs(row.predicted_minutes - row.booked_minutes) for row in rows]
-    assert min(errors) - 1e-6 <= figures["trim_mae"].value <= max(errors) + 1e-6
-    assert figures["mae"].value <= figures["rmse"].value * (1 + 1e-9) + 1e-9
+    assert min(errors) - 1e-6 <= value(figures["trim_mae"]) <= max(errors) + 1e-6
+    assert value(figures["mae"]) <= value(figures["rmse"]) * (1 + 1e-9) + 1e-9
     for name, figure in figures.items():
         if figure.low is not None:
-            assert 0 <= figure.low <= figure.value + 1e-6 <= figure.high + 2e-6, name
+            low, high = interval(figure)
+            assert 0 <= low <= value(figure) + 1e-6 <= high + 2e-6, name
 
 
 @given(observations, st.floats(0.01, 100))

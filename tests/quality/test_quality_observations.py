@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from shared.erp.canonical import ROUTING_SCHEMA, WORK_RESULT_SCHEMA, Attribute, AttributeKind
+from shared.erp.snapshot import Snapshot
 from shared.prediction.answers import (
     Candidate,
     ItemPrediction,
@@ -23,17 +25,12 @@ from shared.quality.observations import observe
 from shared.quality.sampling import eligible_items
 
 
-@dataclass
-class Factory:
-    """As much of a snapshot as the quality room reads."""
+@dataclass(frozen=True, kw_only=True)
+class Factory(Snapshot):
+    """A snapshot whose tables are given row by row and lie in no file."""
 
     steps: list[dict[str, Any]]
     booked: list[dict[str, Any]]
-    attributes: tuple[Attribute, ...] = (
-        Attribute(name="kind", kind=AttributeKind.CATEGORICAL, family=True),
-        Attribute(name="size", kind=AttributeKind.NUMERIC),
-    )
-    data_as_of: datetime = datetime(2026, 6, 1, tzinfo=UTC)
 
     def items(self) -> pl.DataFrame:
         codes = sorted({row["item_code"] for row in [*self.steps, *self.booked]})
@@ -46,6 +43,27 @@ class Factory:
     def work_results(self) -> pl.DataFrame:
         blank = dict.fromkeys(WORK_RESULT_SCHEMA)
         return pl.DataFrame([blank | row for row in self.booked], schema=WORK_RESULT_SCHEMA)
+
+
+def factory_of(steps: list[dict[str, Any]], booked: list[dict[str, Any]]) -> Factory:
+    return Factory(
+        steps=steps,
+        booked=booked,
+        folder=Path("no folder"),
+        id="snap_by_hand",
+        profile_name="by hand",
+        profile_document={},
+        attributes=(
+            Attribute(name="kind", kind=AttributeKind.CATEGORICAL, family=True),
+            Attribute(name="size", kind=AttributeKind.NUMERIC),
+        ),
+        fingerprint="",
+        data_as_of=datetime(2026, 6, 1, tzinfo=UTC),
+        rows={},
+        issues={},
+        issue_samples={},
+        excluded_items=(),
+    )
 
 
 def step(sequence: int, operation: str, **more: Any) -> dict[str, Any]:
@@ -85,7 +103,7 @@ def compared(factory: Factory, *candidates: Candidate) -> Any:
 
 
 def test_minutes_are_compared_at_the_order_s_own_quantity_with_its_interval() -> None:
-    factory = Factory([step(10, "TURN")], [report("TURN", run=90.0, quantity=30.0, setup_minutes=12.0)])
+    factory = factory_of([step(10, "TURN")], [report("TURN", run=90.0, quantity=30.0, setup_minutes=12.0)])
     order = compared(factory, predicted(("TURN", 10.0, 2.0))).orders[0]
 
     assert order.predicted_minutes == pytest.approx(10 + 2 * 30)
@@ -95,7 +113,7 @@ def test_minutes_are_compared_at_the_order_s_own_quantity_with_its_interval() ->
 
 
 def test_partial_reports_of_one_order_are_one_order_and_rows_without_a_number_are_orders_of_their_own() -> None:
-    factory = Factory(
+    factory = factory_of(
         [step(10, "TURN")],
         [
             report("TURN", 20.0, quantity=4.0, order_no="A", setup_minutes=5.0),
@@ -112,7 +130,7 @@ def test_partial_reports_of_one_order_are_one_order_and_rows_without_a_number_ar
 
 
 def test_an_operation_done_twice_keeps_its_two_times_apart() -> None:
-    factory = Factory(
+    factory = factory_of(
         [step(10, "WASH"), step(20, "TURN"), step(30, "WASH")],
         [report("WASH", 10.0, sequence=10), report("WASH", 100.0, sequence=30)],
     )
@@ -126,8 +144,8 @@ def test_an_operation_done_twice_keeps_its_two_times_apart() -> None:
 
 
 def test_a_report_that_names_no_known_step_is_matched_only_where_there_is_no_doubt() -> None:
-    twice = Factory([step(10, "WASH"), step(20, "WASH")], [report("WASH", 10.0, sequence=99)])
-    once = Factory([step(10, "WASH")], [report("WASH", 10.0, sequence=99)])
+    twice = factory_of([step(10, "WASH"), step(20, "WASH")], [report("WASH", 10.0, sequence=99)])
+    once = factory_of([step(10, "WASH")], [report("WASH", 10.0, sequence=99)])
 
     doubtful = compared(twice, predicted(("WASH", 0.0, 1.0), ("WASH", 0.0, 1.0)))
     assert doubtful.orders == []
@@ -136,7 +154,7 @@ def test_a_report_that_names_no_known_step_is_matched_only_where_there_is_no_dou
 
 
 def test_orders_of_an_operation_that_was_not_predicted_are_counted_not_forgotten() -> None:
-    factory = Factory([step(10, "TURN"), step(20, "MILL")], [report("MILL", 10.0, sequence=20), report("TURN", 5.0)])
+    factory = factory_of([step(10, "TURN"), step(20, "MILL")], [report("MILL", 10.0, sequence=20), report("TURN", 5.0)])
     observed = compared(factory, predicted(("TURN", 0.0, 1.0)))
 
     assert [order.operation_code for order in observed.orders] == ["TURN"]
@@ -146,7 +164,7 @@ def test_orders_of_an_operation_that_was_not_predicted_are_counted_not_forgotten
 
 
 def test_only_the_routing_in_force_is_compared_with() -> None:
-    factory = Factory(
+    factory = factory_of(
         [
             step(10, "OLD", routing_no="01", created_at=date(2020, 1, 1)),
             step(10, "NEW", routing_no="02", created_at=date(2025, 1, 1)),
@@ -159,7 +177,7 @@ def test_only_the_routing_in_force_is_compared_with() -> None:
 
 
 def test_work_centres_and_outsourcing_are_judged_on_aligned_operations() -> None:
-    factory = Factory([step(10, "TURN"), step(20, "COAT", inside=False), step(30, "PACK", resource_code=None)], [])
+    factory = factory_of([step(10, "TURN"), step(20, "COAT", inside=False), step(30, "PACK", resource_code=None)], [])
     routing = compared(factory, predicted(("TURN", 0.0, 1.0), ("COAT", 0.0, 1.0), ("PACK", 0.0, 1.0))).routing
 
     assert routing.work_centres == (2, 2)  # PACK has no known work centre
@@ -168,15 +186,15 @@ def test_work_centres_and_outsourcing_are_judged_on_aligned_operations() -> None
 
 
 def test_what_the_erp_itself_proposed_or_nothing_is_never_compared() -> None:
-    factory = Factory([step(10, "TURN")], [report("TURN", 10.0)])
+    factory = factory_of([step(10, "TURN")], [report("TURN", 10.0)])
     assert compared(factory, predicted(("TURN", 0.0, 1.0), source=Source.ERP)) is None
     assert compared(factory) is None
-    assert compared(Factory([], [report("TURN", 10.0)]), predicted(("TURN", 0.0, 1.0))) is None
+    assert compared(factory_of([], [report("TURN", 10.0)]), predicted(("TURN", 0.0, 1.0))) is None
 
 
 def test_only_the_latest_orders_of_an_operation_count_and_only_those_after_the_cut_off() -> None:
     booked = [report("TURN", float(day), order_no=f"N{day}", reported_at=date(2026, 5, day)) for day in range(1, 29)]
-    factory = Factory([step(10, "TURN")], booked)
+    factory = factory_of([step(10, "TURN")], booked)
     everything = collect_actuals(factory, ["X"])["X"].orders
     after = collect_actuals(factory, ["X"], reported_after=date(2026, 5, 25))["X"].orders
 
@@ -188,7 +206,7 @@ def test_only_the_latest_orders_of_an_operation_count_and_only_those_after_the_c
 def test_only_items_with_a_routing_and_a_result_can_be_judged() -> None:
     reported = [report("TURN", 1.0, item_code=code) for code in ("both", "no routing")]
     reported.append(report("TURN", 1.0, item_code="nothing made", quantity=0.0))
-    factory = Factory([step(10, "TURN", item_code=code) for code in ("both", "no result", "nothing made")], reported)
+    factory = factory_of([step(10, "TURN", item_code=code) for code in ("both", "no result", "nothing made")], reported)
 
     assert eligible_items(factory)["item_code"].to_list() == ["both"]
     assert eligible_items(factory, ["kind"])["stratum"].to_list() == ["seal"]

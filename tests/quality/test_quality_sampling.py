@@ -79,6 +79,7 @@ def test_a_small_population_is_taken_whole_and_the_message_says_so() -> None:
 
     assert len(sample.item_codes) == 7
     assert set(sample.weights) == {1.0}
+    assert sample.message is not None
     assert "only 7" in sample.message
 
 
@@ -86,6 +87,7 @@ def test_an_empty_population_gives_an_empty_sample_that_says_why() -> None:
     for strategy in STRATEGIES:
         sample = draw_sample(population(10).head(0), strategy=strategy, size=10, seed=1)
         assert sample.item_codes == ()
+        assert sample.message is not None
         assert "nothing to judge" in sample.message
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -24,12 +24,30 @@ from tests.training.training_plant import FIRST, Plant, open_plant
 WORKER = Path(__file__).parent / "training_plant.py"
 ROOT = Path(__file__).resolve().parents[2]
 
+Found = TypeVar("Found")
 
-def enqueue(plant: Plant, kind: str = "refit", **more: object) -> TrainingJob:
+
+def enqueue(plant: Plant, kind: str = "refit", **more: Any) -> TrainingJob:
     return plant.jobs.enqueue(kind, reason="a test", actor="tester", **more)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> object:
+def ended(row: TrainingJob | None) -> TrainingJob:
+    """The row that a message's work left; a message that found nothing to do leaves none."""
+    assert row is not None
+    return row
+
+
+def result_of(row: TrainingJob) -> dict[str, Any]:
+    assert row.result is not None, row.error
+    return row.result
+
+
+def error_of(row: TrainingJob) -> str:
+    assert row.error is not None, row.state
+    return row.error
+
+
+def wait_for(condition: Callable[[], Found], seconds: float = 30.0) -> Found:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -152,30 +170,33 @@ def test_a_job_ends_as_one_pending_version_however_often_its_message_comes(plant
     assert plant.version_names() == ["spring-refit", FIRST]
     version = plant.versions.get("spring-refit")
     assert (version.state, version.job_id, version.parent) == ("pending", row.id, FIRST)
-    assert plant.versions.active().version == FIRST
+    active = plant.versions.active()
+    assert active is not None
+    assert active.version == FIRST
     package = verify_folder(plant.settings.models / "spring-refit", plant.keys, allow_unsigned=False)
     assert package.model.excluded_items == ()
     assert plant.staged() == []
-    comparison = done.result["comparison"]
+    comparison = result_of(done)["comparison"]
     assert comparison["items"] >= 10
     assert comparison["decision"] == "register"
     assert comparison["new"]["trim_mae"]["value"] > 0
     assert comparison["trim_mae_change"]["low"] <= comparison["trim_mae_change"]["value"]
-    assert done.result["snapshot_id"] != ""
+    assert result_of(done)["snapshot_id"] != ""
 
 
 def test_a_dry_run_on_old_data_registers_nothing_and_says_what_it_used(plant: Plant) -> None:
     good = plant.snapshots.current()
     for file in plant.settings.source_folder.glob("*.csv"):
         file.unlink()
-    done = plant.jobs.run(enqueue(plant, dry_run=True).id)
+    done = ended(plant.jobs.run(enqueue(plant, dry_run=True).id))
+    result = result_of(done)
 
     assert done.state == WorkState.SUCCEEDED
     assert done.model_version is None
-    assert done.result["packaged"] is not None
-    assert done.result["evaluation"]["overall"]["mae"]["n"] > 0
-    assert done.result["snapshot_id"] == good.id
-    assert good.id in done.result["data_note"]  # the ERP could not be read
+    assert result["packaged"] is not None
+    assert result["evaluation"]["overall"]["mae"]["n"] > 0
+    assert result["snapshot_id"] == good.id
+    assert good.id in result["data_note"]  # the ERP could not be read
     assert plant.version_names() == [FIRST]
     assert plant.staged() == []
 
@@ -246,9 +267,9 @@ def test_a_killed_child_gives_the_job_back_and_the_next_message_finishes_it(plan
     assert "ended by signal 9" in str(raised[0])
     waiting = plant.job(row.id)
     assert (waiting.state, waiting.attempt) == (WorkState.QUEUED, 1)
-    assert "signal 9" in waiting.error
+    assert "signal 9" in error_of(waiting)
     assert plant.staged() == []
-    done = plant.jobs.run(row.id)
+    done = ended(plant.jobs.run(row.id))
     assert (done.state, done.attempt, done.model_version) == (WorkState.SUCCEEDED, 2, "spring-refit")
     assert plant.version_names() == ["spring-refit", FIRST]
 
@@ -267,7 +288,7 @@ def test_a_killed_worker_s_job_is_taken_over_and_its_child_is_gone(plant_folder:
     assert plant.job(row.id).state == WorkState.RUNNING  # nobody was left to say otherwise
 
     wait_for(lambda: row.id in plant.work.due(TrainingJob, now=utc_now(), ring_after_seconds=0), seconds=5)
-    done = plant.jobs.run(row.id)
+    done = ended(plant.jobs.run(row.id))
     assert (done.state, done.attempt, done.model_version) == (WorkState.SUCCEEDED, 2, "spring-refit")
     assert plant.version_names() == ["spring-refit", FIRST]
     assert plant.staged() == []
@@ -292,7 +313,7 @@ def test_a_job_that_died_after_registering_is_ended_and_not_made_again(plant: Pl
     later = open_plant(plant.settings.data_dir)
     later.work._clock = lambda: utc_now() + timedelta(seconds=60)  # the lease has run out
     begun = time.monotonic()
-    done = later.jobs.run(row.id)
+    done = ended(later.jobs.run(row.id))
 
     assert (done.state, done.model_version) == (WorkState.SUCCEEDED, "spring-refit")
     assert time.monotonic() - begun < 2  # nothing was trained again
@@ -329,19 +350,19 @@ def test_after_five_attempts_the_row_is_failed_with_the_last_reason(
             plant.jobs.run(row.id)
         assert plant.job(row.id).state == (WorkState.QUEUED if attempt < MAX_ATTEMPTS else WorkState.FAILED)
 
-    ended = plant.job(row.id)
-    assert "Given up after 5 attempts" in ended.error
-    assert "exit code 1" in ended.error
+    last = plant.job(row.id)
+    assert "Given up after 5 attempts" in error_of(last)
+    assert "exit code 1" in error_of(last)
     assert plant.jobs.run(row.id) is None
     assert plant.alerts.list(kind="training-failed")[1] == 1
 
 
 def test_a_job_over_its_budget_fails_with_that_reason(plant_folder: Path) -> None:
     plant = open_plant(plant_folder, budget_seconds=0.3)
-    done = plant.jobs.run(enqueue(plant).id)
+    done = ended(plant.jobs.run(enqueue(plant).id))
 
     assert done.state == WorkState.FAILED
-    assert "longer than its budget" in done.error
+    assert "longer than its budget" in error_of(done)
     assert children_of(plant_folder) == []
     plant.engine.dispose()
 
@@ -350,8 +371,8 @@ def test_data_that_teaches_nothing_fails_at_once_with_the_reason(plant: Plant) -
     for file in plant.settings.source_folder.glob("BI_ROUTING*"):
         header = file.read_text(encoding="utf-8-sig").splitlines()[0]
         file.write_text(header + "\n", encoding="utf-8")
-    done = plant.jobs.run(enqueue(plant).id)
+    done = ended(plant.jobs.run(enqueue(plant).id))
 
     assert done.state == WorkState.FAILED
     assert done.attempt == 1
-    assert "routing" in done.error
+    assert "routing" in error_of(done)

@@ -1,5 +1,6 @@
 """Judging a recipe: by which questions, and how a challenger is chosen and proven."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from shared.configuration import Configuration, default_configuration
 from shared.erp.snapshot import Snapshot
 from shared.errors import Cancelled, NotEnoughData
 from shared.prediction.answers import ItemPrediction, ItemQuery
+from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
 from shared.quality.sampling import eligible_items
 from shared.registry.verify import verify_folder
 from shared.training import making
+from shared.training.compare import Comparison
 from shared.training.direct import train_now
 from shared.training.recipes import Recipe, challenger_recipes
 from tests.training.training_plant import FIRST, Plant
@@ -31,25 +34,49 @@ def active(plant: Plant) -> RoutingModel:
     return verify_folder(plant.settings.models / FIRST, plant.keys, allow_unsigned=False).model
 
 
-class Listening:
-    """A model that remembers how it was asked."""
+class Listening(RoutingModel):
+    """A model that answers as another one does and remembers how it was asked."""
 
     def __init__(self, model: RoutingModel) -> None:
-        self.model, self.asked = model, []
+        super().__init__(
+            profile=model.profile,
+            data_as_of=model.data_as_of,
+            fingerprint=model.fingerprint,
+            knowledge=model.knowledge,
+            index=model.index,
+            routed=model.routed,
+            excluded_items=model.excluded_items,
+            documents=model.documents,
+            cells_frame=model.cells_frame,
+        )
+        self.asked: list[tuple[str, bool]] = []
 
-    def predict(self, queries: list[ItemQuery], **more: Any) -> list[ItemPrediction]:
-        self.asked += [(query.item_code, more["as_if_unknown"]) for query in queries]
-        return self.model.predict(queries, **more)
+    def predict(
+        self, queries: Sequence[ItemQuery], *, candidates: int = 3, quantity: float = 1.0, as_if_unknown: bool = False
+    ) -> list[ItemPrediction]:
+        self.asked += [(query.item_code, as_if_unknown) for query in queries]
+        return super().predict(queries, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
+
+
+def comparison_of(judged: making.Judged) -> Comparison:
+    assert judged.comparison is not None, judged.reason
+    return judged.comparison
+
+
+def evaluation_of(judged: making.Judged) -> dict[str, Any]:
+    assert judged.evaluation is not None, judged.reason
+    return judged.evaluation
 
 
 def test_both_models_answer_the_same_items_as_if_unknown(
     snapshot: Snapshot, active: RoutingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, made, excluded = making.fit_model, [], []
+    made: list[Listening] = []
+    excluded: list[tuple[str, ...]] = []
 
-    def fit(snapshot: Snapshot, configuration: Configuration, **more: Any) -> Any:
+    def fit(snapshot: Snapshot, configuration: Configuration, **more: Any) -> Listening:
         excluded.append(tuple(more["exclude_items"]))
-        made.append(Listening(real(snapshot, configuration, **more)))
+        made.append(Listening(fit_model(snapshot, configuration, **more)))
         return made[-1]
 
     monkeypatch.setattr(making, "fit_model", fit)
@@ -65,7 +92,7 @@ def test_both_models_answer_the_same_items_as_if_unknown(
     assert sorted(old.asked) == sorted(made[0].asked) == sorted((code, True) for code in questions.weights)
     assert len(questions.weights) >= 10
     assert not set(left_out) & set(questions.weights)
-    assert judged.comparison.items <= len(questions.weights) == judged.evaluation["asked"]
+    assert comparison_of(judged).items <= len(questions.weights) == evaluation_of(judged)["asked"]
 
 
 def test_a_refit_on_the_very_same_data_changes_nothing_and_is_registered(
@@ -74,8 +101,8 @@ def test_a_refit_on_the_very_same_data_changes_nothing_and_is_registered(
     judged = making.judge("refit", snapshot, default_configuration(), active, progress=silent, cancelled=lambda: False)
 
     assert judged.promoted
-    assert judged.comparison.trim_mae_change.value == pytest.approx(0.0, abs=1e-9)
-    assert judged.comparison.process_match_change.value == pytest.approx(0.0, abs=1e-9)
+    assert comparison_of(judged).trim_mae_change.value == pytest.approx(0.0, abs=1e-9)
+    assert comparison_of(judged).process_match_change.value == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_challenger_is_chosen_by_one_half_and_proven_by_the_other(
@@ -92,9 +119,9 @@ def test_a_challenger_is_chosen_by_one_half_and_proven_by_the_other(
     best = min(judged.tried, key=lambda entry: entry["trim_mae"])
     assert judged.recipe.name == best["recipe"]
     assert judged.model.knowledge.configuration == judged.recipe.configuration.prediction
-    assert judged.evaluation["asked"] == len(proving)
-    assert judged.promoted == judged.comparison.promoted
-    assert judged.comparison.kind == "challenger"
+    assert evaluation_of(judged)["asked"] == len(proving)
+    assert judged.promoted == comparison_of(judged).promoted
+    assert comparison_of(judged).kind == "challenger"
 
 
 def test_challenging_recipes_differ_from_the_configured_one_and_from_each_other() -> None:
@@ -147,6 +174,7 @@ def test_what_is_excluded_is_in_no_table_of_the_package(plant: Plant, snapshot: 
     model = verify_folder(folder, plant.keys, allow_unsigned=False).model
 
     assert trained.judged is None
+    assert trained.manifest is not None
     assert trained.manifest.version == "out"
     assert model.excluded_items == tuple(excluded)
     for code in excluded:

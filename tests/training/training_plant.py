@@ -22,7 +22,7 @@ from shared.training.direct import train_now
 from shared.training.jobs import TrainingJobs
 
 FIRST = "version_first"
-ITEMS = 200
+ITEMS = 100
 
 
 @dataclass
