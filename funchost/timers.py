@@ -23,6 +23,7 @@ from funchost.state import HostState
 from funchost.storage import HOSTS_CONTAINER, Storage
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_CLOCK_STEP_SECONDS = 5.0
 
 
 def local_zone(environment: Mapping[str, str]) -> tzinfo:
@@ -174,9 +175,13 @@ class TimerListener:
             due = self._fire(past_due=False)
         else:
             due = self._schedule.next_after(_now(), self._zone)
+        ahead = _ahead_seconds()
         while self._lease.held and not self._state.stopping.is_set():
             left = (due - _now()).total_seconds()
-            if left > 0:
+            if ahead - _ahead_seconds() > _CLOCK_STEP_SECONDS:
+                logs.warning("timer.clock_set_back", function=self.entry.name)
+                ahead, due = _ahead_seconds(), self._schedule.next_after(_now(), self._zone)
+            elif left > 0:
                 self._state.stopping.wait(min(left, 1.0))
             elif self._state.draining:
                 due = self._schedule.next_after(_now(), self._zone)
@@ -272,6 +277,11 @@ def uses_monitor(entry: Entry, schedule: Schedule) -> bool:
         return not schedule.fires_within_a_minute
     now = _now()
     return schedule.next_after(now, UTC) - now >= timedelta(minutes=1)
+
+
+def _ahead_seconds() -> float:
+    """How far the clock is ahead of the machine's uptime: a step down is a clock that was set back."""
+    return time.time() - time.monotonic()
 
 
 def _now() -> datetime:

@@ -35,6 +35,7 @@ log = structlog.get_logger()
 WORK_TABLES: dict[str, type[WorkColumns]] = {
     table.QUEUE: table for table in (Extract, QualityCycle, TrainingJob, Registration)
 }
+CLOCKS_AGREE = timedelta(minutes=1)  # later than this from now is a time from before the clock was set back
 _FAILURES = frozenset({WorkState.FAILED, RegistrationState.REJECTED})
 _SUCCESSES = frozenset({WorkState.SUCCEEDED, RegistrationState.INSTALLED})
 
@@ -110,7 +111,7 @@ class WorkRows:
         with writing(self._engine) as session:
             statement = (
                 update(_sql(table))
-                .where(col(table.id) == id, _claimable(table, now))
+                .where(col(table.id) == id, _claimable(table, now, timedelta(seconds=lease_seconds)))
                 .values(
                     state=table.HELD,
                     attempt=table.attempt + 1,
@@ -268,22 +269,33 @@ class WorkRows:
         with writing(self._engine) as session:
             return _changed(session, update(_sql(table)).where(col(table.id) == id, failed).values(**values)) == 1
 
-    def due(self, table: type[WorkColumns], *, now: datetime, ring_after_seconds: float) -> list[str]:
+    def due(
+        self, table: type[WorkColumns], *, now: datetime, ring_after_seconds: float, lease_seconds: float = 30.0
+    ) -> list[str]:
         """Return ids, oldest first, that somebody could claim and whose last bell is `ring_after_seconds` old.
 
-        These lost their message, or the worker that held them died.
+        These lost their message, or the worker that held them died. Times that a clock wrote before it was set back
+        hold nothing up.
         """
+        self._forget_times_ahead(table, now)
         cutoff = now - timedelta(seconds=ring_after_seconds)
-        waits = and_(
-            col(table.state).in_(table.CLAIMABLE),
-            col(table.created_at) <= cutoff,
-            or_(col(table.not_before).is_(None), col(table.not_before) <= cutoff),
-        )
-        abandoned = and_(col(table.state) == table.HELD, col(table.lease_until) < now)
+        rested = or_(col(table.not_before).is_(None), col(table.not_before) <= cutoff)
+        known = or_(col(table.created_at) <= cutoff, col(table.created_at) > now + CLOCKS_AGREE)
+        waits = and_(col(table.state).in_(table.CLAIMABLE), known, rested)
+        abandoned = _abandoned(table, now, timedelta(seconds=lease_seconds))
         silent = or_(col(table.rung_at).is_(None), col(table.rung_at) <= cutoff)
         with reading(self._engine) as session:
             query = select(table.id).where(or_(waits, abandoned), silent).order_by(col(table.created_at))
             return list(session.exec(query).all())
+
+    def _forget_times_ahead(self, table: type[WorkColumns], now: datetime) -> None:
+        """A bell that was rung in the future shows that the clock was set back; that bell and its delay are void."""
+        ahead = (col(table.state).not_in(table.FINAL), col(table.rung_at) > now + CLOCKS_AGREE)
+        with reading(self._engine) as session:
+            if session.exec(select(table.id).where(*ahead).limit(1)).first() is None:
+                return
+        with writing(self._engine) as session:
+            _changed(session, update(_sql(table)).where(*ahead).values(rung_at=None, not_before=None))
 
     def mark_rung(self, table: type[WorkColumns], ids: Collection[str]) -> None:
         """Note that a message for each of these rows was sent just now."""
@@ -322,12 +334,18 @@ class WorkRows:
         return False
 
 
-def _claimable(table: type[WorkColumns], now: datetime) -> ColumnElement[bool]:
+def _claimable(table: type[WorkColumns], now: datetime, lease: timedelta) -> ColumnElement[bool]:
     ready = or_(col(table.not_before).is_(None), col(table.not_before) <= now)
-    return or_(
-        and_(col(table.state).in_(table.CLAIMABLE), ready),
-        and_(col(table.state) == table.HELD, col(table.lease_until) < now),
-    )
+    return or_(and_(col(table.state).in_(table.CLAIMABLE), ready), _abandoned(table, now, lease))
+
+
+def _abandoned(table: type[WorkColumns], now: datetime, lease: timedelta) -> ColumnElement[bool]:
+    """Held, and the lease ran out; or it ends later than any lease can, so the clock was set back since.
+
+    A live worker's next heartbeat sets its lease right; one that is overtaken before that is fenced off.
+    """
+    ended = or_(col(table.lease_until) < now, col(table.lease_until) > now + 2 * lease)
+    return and_(col(table.state) == table.HELD, ended)
 
 
 def _owned(claim: Claim[Any]) -> ColumnElement[bool]:

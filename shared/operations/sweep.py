@@ -53,7 +53,12 @@ class Sweep:
     def _ring(self) -> int:
         rung = 0
         for queue, table in WORK_TABLES.items():
-            due = self.work.due(table, now=self.clock(), ring_after_seconds=RING_AFTER_SECONDS)
+            due = self.work.due(
+                table,
+                now=self.clock(),
+                ring_after_seconds=RING_AFTER_SECONDS,
+                lease_seconds=self.settings.lease_seconds,
+            )
             heard = self.doorbells.try_ring(queue, due)
             self.work.mark_rung(table, heard)
             rung += len(heard)
@@ -74,7 +79,7 @@ class Sweep:
     def _mend(self) -> int:
         """Bring installed folders and version rows together; it reads whole packages, so not at every round."""
         now = self.clock()
-        if self.repaired_at is not None and now - self.repaired_at < MEND_EVERY:
+        if self.repaired_at is not None and abs(now - self.repaired_at) < MEND_EVERY:  # a clock may be set back
             return 0
         self.repaired_at = now
         return len(self.repair.run().adopted)

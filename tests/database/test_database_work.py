@@ -330,3 +330,29 @@ def test_every_queue_has_its_table() -> None:
         "retraining": TrainingJob.__name__,
         "model-registrations": Registration.__name__,
     }
+
+
+def test_a_clock_set_back_holds_up_no_dead_worker_s_row(work: WorkRows, job: str, clock: MovableClock) -> None:
+    """A lease that ends later than a lease can was written by a clock that ran ahead; the old worker is fenced off."""
+    dead = claim_of(work, job)
+    work.mark_rung(TrainingJob, [job])
+    assert work.insert(TrainingJob(id="waits", created_at=clock()))
+    work.release(claim_of(work, "waits"), delay_seconds=600)
+    work.mark_rung(TrainingJob, ["waits"])
+    clock.advance(-3600)
+    assert set(work.due(TrainingJob, now=clock(), ring_after_seconds=30)) == {job, "waits"}
+    work.mark_rung(TrainingJob, [job, "waits"])
+    assert claim_of(work, job, worker="b").attempt == 2
+    assert claim_of(work, "waits", worker="b").attempt == 2
+    assert work.due(TrainingJob, now=clock(), ring_after_seconds=30) == []
+    assert not work.heartbeat(dead, lease_seconds=30).held
+
+
+def test_a_clock_set_back_leaves_a_live_worker_its_row(work: WorkRows, job: str, clock: MovableClock) -> None:
+    """The next heartbeat puts the lease right."""
+    claim = claim_of(work, job)
+    clock.advance(-3600)
+    assert work.heartbeat(claim, lease_seconds=30).held
+    assert work.due(TrainingJob, now=clock(), ring_after_seconds=30) == []
+    assert work.claim(TrainingJob, job, worker="b", lease_seconds=30) is None
+    work.finish(claim, WorkState.SUCCEEDED)

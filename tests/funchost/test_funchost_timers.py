@@ -1,16 +1,22 @@
 """Timer functions: schedules, past due, no overlap, one owner, retries, firing by hand."""
 
 import json
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from azure.storage.blob import BlobClient
 
+from funchost import timers
+from funchost.catalogue import Entry
 from funchost.ncrontab import ConstantSchedule, parse_cron, parse_schedule
 from funchost.retries import parse_retry
+from funchost.state import HostState
 from funchost.timespan import format_timespan, parse_timespan
 from tests.funchost.funchost_support import Account, Workshop, eventually
 
@@ -72,6 +78,36 @@ def test_clock_changes_neither_double_nor_lose_a_daily_run() -> None:
     while len(moments) < 8:
         moments.append(every_half_hour.next_after(moments[-1], berlin))
     assert {later - earlier for earlier, later in pairwise(moments)} == {timedelta(minutes=30)}
+
+
+def test_a_clock_set_back_an_hour_does_not_silence_a_timer_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    back_seconds, state = 0.0, HostState()
+    fired: list[float] = []
+    clock = SimpleNamespace(time=lambda: time.time() - back_seconds, monotonic=time.monotonic)
+    monkeypatch.setattr(timers, "time", clock)
+    blob = SimpleNamespace(blob_name="status")
+    storage: Any = SimpleNamespace(blobs=SimpleNamespace(get_blob_client=lambda *_: blob))
+
+    def run(_: Any) -> SimpleNamespace:
+        fired.append(time.monotonic())
+        return SimpleNamespace(ok=True)
+
+    invoker: Any = SimpleNamespace(run=run)
+    listener = timers.TimerListener(
+        entry=Entry(name="tick", trigger={"type": "timerTrigger", "schedule": "* * * * * *"}, outputs=()),
+        storage=storage, host_id="host", lock_period_seconds=15, lock_retry_seconds=15, invoker=invoker, state=state,
+    )  # fmt: skip
+    monkeypatch.setattr(listener, "_lease", SimpleNamespace(held=True))
+    thread = threading.Thread(target=listener._serve, kwargs={"first_time": True})
+    thread.start()
+    try:
+        assert eventually(lambda: len(fired) >= 1)
+        back_seconds = 3600.0
+        before = len(fired)
+        assert eventually(lambda: len(fired) >= before + 2, seconds=5)
+    finally:
+        state.stop()
+        thread.join(5)
 
 
 def test_retry_policies_bound_their_delays() -> None:
