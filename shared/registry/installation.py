@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from shared.clock import Clock, utc_now
 from shared.database.models import ModelVersions
 from shared.database.tables import ModelVersion, VersionState
-from shared.errors import Conflict
+from shared.errors import Conflict, PackageRejected
 from shared.platform import remove_tree
 from shared.registry.manifest import parse_manifest, parse_time, read_manifest_file
 from shared.registry.signing import Keys
@@ -74,6 +74,24 @@ class Installer:
         except Conflict:
             log.info("model.registered_already", model_version=package.manifest.version)
         return self._versions.get(package.manifest.version)
+
+    def finish_installation(self, version: str, *, job_id: str, reason: str) -> ModelVersion | None:
+        """Give the folder that an earlier attempt of `job_id` installed before it died its row, and return that row.
+
+        None when there is no such folder, it is another job's, or it does not verify (which the repair reports).
+        """
+        if not self._store.has(version):
+            return None
+        try:
+            package = verify_folder(
+                self._store.folder(version), self._keys, allow_unsigned=self._settings.allow_unsigned
+            )
+        except PackageRejected as fault:
+            log.warning("model.installation_not_finished", model_version=version, reason=str(fault))
+            return None
+        if package.manifest.training.job_id != job_id:
+            return None
+        return self.add_row(package, actor=job_id, reason=reason)
 
     def register_local(self, folder: Path, *, actor: str, reason: str) -> ModelVersion:
         """Verify a copy of a complete package folder, install that copy, and return its pending row.

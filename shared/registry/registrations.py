@@ -184,6 +184,10 @@ class Registrations:
         """Verify and install a package folder as a pending version; see `Installer.register_local`."""
         return self._installer.register_local(folder, actor=actor, reason=reason)
 
+    def finish_installation(self, version: str, *, job_id: str, reason: str) -> ModelVersion | None:
+        """Give a folder that a job installed before it died its row; see `Installer.finish_installation`."""
+        return self._installer.finish_installation(version, job_id=job_id, reason=reason)
+
     def free_version_name(self, label: str | None = None) -> str:
         """Return a version name that nothing has yet; see `Installer.free_version_name`."""
         return self._installer.free_version_name(label)

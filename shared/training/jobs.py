@@ -55,6 +55,10 @@ class Registrar(Protocol):
         """Verify and install a package folder as a pending version."""
         ...
 
+    def finish_installation(self, version: str, *, job_id: str, reason: str) -> ModelVersion | None:
+        """Give a folder that an earlier attempt of the job installed its row; None when there is none."""
+        ...
+
     def free_version_name(self, label: str | None = None) -> str:
         """Return a version name that nothing has yet."""
         ...
@@ -305,16 +309,17 @@ class TrainingJobs:
         self._succeed(claim, result, row.version, f"registered {row.version} as pending")
 
     def _finish_if_registered(self, claim: Claim[TrainingJob]) -> bool:
-        """End a job whose version an earlier attempt registered before it died."""
+        """End a job whose version an earlier attempt installed or registered before it died."""
         reserved = self._work.get(TrainingJob, claim.id).model_version
-        found = None if reserved is None else self._versions.find(reserved)
+        if reserved is None:
+            return False
+        reason = "registered by an earlier attempt"
+        found = self._versions.find(reserved) or self._registrations.finish_installation(
+            reserved, job_id=claim.id, reason=reason
+        )
         if found is None or found.job_id != claim.id:
             return False
-        result: dict[str, Any] = {
-            "packaged": found.version,
-            "decision": "register",
-            "reason": "registered by an earlier attempt",
-        }
+        result: dict[str, Any] = {"packaged": found.version, "decision": "register", "reason": reason}
         self._succeed(
             claim, result | {"metrics": found.metrics}, found.version, f"registered {found.version} as pending"
         )

@@ -321,6 +321,31 @@ def test_a_job_that_died_after_registering_is_ended_and_not_made_again(plant: Pl
     later.engine.dispose()
 
 
+def test_a_job_that_died_between_the_folder_and_its_row_makes_no_second_version(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = enqueue(plant, label="spring-refit")
+
+    def die(*_arguments: Any, **_words: Any) -> None:
+        raise SystemExit("the worker dies between the folder and its row")
+
+    monkeypatch.setattr(plant.installer, "add_row", die)
+    with pytest.raises(SystemExit):
+        plant.jobs.run(row.id)
+    models = plant.settings.data_dir / "models"
+    assert (models / "spring-refit").is_dir()
+    assert plant.version_names() == [FIRST]
+    later = open_plant(plant.settings.data_dir)
+    later.work._clock = lambda: utc_now() + timedelta(seconds=60)  # the lease has run out
+    done = ended(later.jobs.run(row.id))
+
+    assert (done.state, done.attempt, done.model_version) == (WorkState.SUCCEEDED, 2, "spring-refit")
+    assert plant.version_names() == ["spring-refit", FIRST]
+    assert sorted(folder.name for folder in models.iterdir()) == ["spring-refit", FIRST]
+    assert later.versions.get("spring-refit").job_id == row.id
+    later.engine.dispose()
+
+
 def test_a_worker_whose_job_was_taken_over_writes_and_registers_nothing(plant: Plant, plant_folder: Path) -> None:
     row = enqueue(plant)
     outcome: list[object] = ["not ended"]
