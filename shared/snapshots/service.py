@@ -30,6 +30,8 @@ EXTRACT_FAILED = "extract-failed"
 SNAPSHOT_DAMAGED = "snapshot-damaged"
 _ORPHAN_AGE = timedelta(days=1)
 _ACTOR = "extract"
+MAX_ATTEMPTS = 5
+AT_ONCE = "now:"  # begins the slot of an extract that its asker runs and waits for, so nobody else should run it
 
 
 class Snapshots:
@@ -63,7 +65,8 @@ class Snapshots:
         """Claim an extract and read the ERP; None when somebody else has it, or it has ended.
 
         What the source or profile is to blame for ends the row as `failed`, raises an alert and leaves the last good
-        snapshot in use. Anything else gives the row back for another attempt.
+        snapshot in use; so does a fifth worker's death. Anything else gives the row back for another attempt. One that
+        its asker ran at once and died over ends as `skipped`: nobody waits for it any more.
 
         Raises:
             NotFound: there is no such row.
@@ -76,6 +79,8 @@ class Snapshots:
         if claim is None:
             log.info("extract.not_claimed", id=extract_id)
             return None
+        if self._ends_unread(claim):
+            return self._work.get(Extract, extract_id)
         pulse = Pulse(self._work, claim, lease_seconds=lease_seconds, every_seconds=self._settings.heartbeat_seconds)
         try:
             with pulse:
@@ -101,7 +106,7 @@ class Snapshots:
         Raises:
             SourceError: the source or profile cannot be used; the row and an alert say why.
         """
-        row = self._new_row(None, reason, profile, source)
+        row = self._new_row(f"{AT_ONCE}{uuid.uuid4().hex}", reason, profile, source)
         self._work.insert(row)
         done = self.run(row.id)
         if done is None or done.snapshot_id is None:
@@ -150,6 +155,18 @@ class Snapshots:
             source=str(source or self._settings.source_folder),
             created_at=self._clock(),
         )
+
+    def _ends_unread(self, claim: Claim[Extract]) -> bool:
+        """End a row that nobody waits for, or that has cost too many workers their lives; tell whether it was one."""
+        if claim.attempt > 1 and (claim.row.slot or "").startswith(AT_ONCE):
+            told = "the process that asked for it and read it broke off; who still needs it asks again"
+            self._work.finish(claim, WorkState.SKIPPED, reason=f"{claim.row.reason}; {told}", step="skipped")
+            return True
+        if claim.attempt > MAX_ATTEMPTS:
+            last = claim.row.error or "the worker died each time"
+            self._fail(claim, RoutingError(f"Given up after {MAX_ATTEMPTS} attempts: {last}."))
+            return True
+        return False
 
     def _read(self, claim: Claim[Extract]) -> Snapshot:
         row = claim.row

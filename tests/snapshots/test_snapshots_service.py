@@ -236,6 +236,47 @@ def test_unexpected_trouble_gives_the_row_back_for_another_try(
     assert (done.state, done.attempt, done.error) == (WorkState.SUCCEEDED, 2, None)
 
 
+def test_extract_that_its_asker_died_over_is_not_read_again(
+    snapshots: Snapshots, work: WorkRows, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start or job that was killed while it read the ERP reads it again itself; one reading, one snapshot."""
+    monkeypatch.setattr("shared.snapshots.service.extract", _die)
+    with pytest.raises(SystemExit):
+        snapshots.take_now(reason="a first start")
+    left = work.list(Extract)[0][0]
+    assert left.state == WorkState.RUNNING
+    monkeypatch.setattr("shared.snapshots.service.extract", extract)
+    taken = snapshots.ensure_current()
+    clock.advance(60)
+    assert work.due(Extract, now=clock(), ring_after_seconds=30) == [left.id]
+    done = snapshots.run(left.id)
+    assert done is not None
+    assert (done.state, done.snapshot_id) == (WorkState.SKIPPED, None)
+    assert "broke off" in done.reason
+    assert snapshots.current().id == taken.id
+
+
+def test_extract_that_kills_every_worker_is_given_up(
+    snapshots: Snapshots, work: WorkRows, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep must not ring for it for ever."""
+    monkeypatch.setattr("shared.snapshots.service.extract", _die)
+    row = snapshots.start(None, "deadly")
+    assert row is not None
+    for _ in range(5):
+        with pytest.raises(SystemExit):
+            snapshots.run(row.id)
+        clock.advance(60)
+    done = snapshots.run(row.id)
+    assert done is not None
+    assert (done.state, done.attempt) == (WorkState.FAILED, 6)
+    assert "5 attempts" in (done.error or "")
+
+
+def _die(*_arguments: Any, **_words: Any) -> Snapshot:
+    raise SystemExit("killed")
+
+
 def test_long_extract_keeps_its_lease_and_a_lost_one_registers_nothing(
     settings: Settings, engine: Engine, unreachable: Doorbells, monkeypatch: pytest.MonkeyPatch
 ) -> None:
