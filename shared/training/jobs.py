@@ -44,7 +44,7 @@ FAILED_ALERT = "training-failed"
 class TrainingInterrupted(RoutingError):
     """An attempt broke off; the job waits for the next one."""
 
-    code, title, status, exit_code = "training-interrupted", "The training attempt broke off", 503, 13
+    code, title, status, exit_code = "training-interrupted", "The training attempt broke off", 503, 14
     retryable = True
 
 
