@@ -289,6 +289,17 @@ def test_files_may_arrive_after_the_manifest(drop: Drop, package: Path) -> None:
     assert drop.registrations.register(row.id).state == RegistrationState.INSTALLED
 
 
+def test_a_waiting_drop_that_is_dropped_again_is_looked_at_at_once(drop: Drop, package: Path) -> None:
+    """Storage that was killed forgets its last seconds; whoever sends the files again need not wait for the next look."""
+    row = drop.notice_and_register("pilot", drop.upload(package, skip=("encoder.joblib",)))
+    assert row.state == RegistrationState.WAITING
+    assert drop.registrations.register(row.id).state == RegistrationState.WAITING, "not yet"
+    manifest = drop.upload(package)
+    again = drop.notice_and_register("pilot", manifest)
+    assert (again.id, again.state) == (row.id, RegistrationState.INSTALLED)
+    assert drop.count() == 1
+
+
 def test_each_further_look_waits_longer_and_the_deadline_ends_it(drop: Drop, package: Path) -> None:
     row = drop.notice_and_register("pilot", drop.upload(package, skip=("golden.json",)))
     clock, waits = drop.instance.clock, []
