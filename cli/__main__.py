@@ -3,8 +3,10 @@
 import sys
 
 import typer
+from pydantic import ValidationError
 
 from cli import data, demo, keys, models, predict, quality, storage, train
+from cli.output import report, settings_problem
 from cli.settings import settings
 from shared.logs import configure_logging
 from shared.settings import current_settings
@@ -30,8 +32,15 @@ app.add_typer(storage.app, name="storage")
 
 def main() -> None:
     """Run the command line; logs go to standard error, results to standard output."""
-    configure_logging("WARNING" if current_settings().log_level == "INFO" else current_settings().log_level, sys.stderr)
-    app()
+    try:
+        level = current_settings().log_level
+    except ValidationError as invalid:
+        problem = settings_problem(invalid)
+        report(problem)
+        sys.exit(problem.exit_code)
+    # A person reads the error's own sentence; what the services log on the way is for whoever asks for it.
+    configure_logging("ERROR" if level.upper() == "INFO" else level, sys.stderr)
+    app(prog_name="manage.py")
 
 
 if __name__ == "__main__":
