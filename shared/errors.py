@@ -78,6 +78,13 @@ class StorageUnavailable(RoutingError):
     retryable = True
 
 
+class DatabaseUnavailable(RoutingError):
+    """The database did not answer, is locked for too long, or has not been set up yet."""
+
+    code, title, status, exit_code = "database-unavailable", "The database does not answer", 503, 13
+    retryable = True
+
+
 class SourceError(RoutingError):
     """An ERP source cannot be read: missing folder, file or key column, unreadable data."""
 

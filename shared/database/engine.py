@@ -14,11 +14,12 @@ from pathlib import Path
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
-from shared.errors import SetupError
+from shared.errors import DatabaseUnavailable, SetupError
 
 BUSY_TIMEOUT_SECONDS = 10.0
 MIGRATIONS_DIR = Path(__file__).resolve().parent / "migrations"
@@ -80,6 +81,29 @@ def ping(engine: Engine) -> float:
             remedy="Check ROUTING_DATABASE_URL, and that the file or server can be reached and written.",
         ) from error
     return time.perf_counter() - started
+
+
+def database_trouble(error: SQLAlchemyError) -> DatabaseUnavailable | None:
+    """Return what to tell a caller when `error` means that the database is away; None when it is a defect of ours.
+
+    The text quotes neither the statement nor its values.
+    """
+    away = isinstance(error, OperationalError | InterfaceError | PoolTimeout) or type(error) is DatabaseError
+    if not away:
+        return None
+    said = _first_line(error)
+    if "no such table" in said or "no such column" in said:
+        return DatabaseUnavailable(
+            "The database is not set up for this release.", remedy="`manage.py up` makes it and brings it up to date."
+        )
+    if "locked" in said:
+        return DatabaseUnavailable(
+            "The database is held by another program.", remedy="Try again in a few seconds; end that program if not."
+        )
+    return DatabaseUnavailable(
+        "The database does not answer.",
+        remedy="Check ROUTING_DATABASE_URL and ROUTING_DATA_DIR, and that the file or server can be reached.",
+    )
 
 
 def migrate(url: str) -> None:

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
-from shared.database.engine import ping
+from shared.database.engine import database_trouble, ping
 from shared.database.predictions import PredictionLog
 from shared.database.tables import AlertState
-from shared.errors import RoutingError
+from shared.errors import RoutingError, SetupError
 from shared.registry.manifest import SCHEMA_VERSION
 from shared.registry.serving import Serving
 from shared.settings import Settings
@@ -43,7 +44,7 @@ class Health:
         parts: dict[str, dict[str, Any]] = {name: _ask(check) for name, check in checks.items()}
         parts["model"] = self._model(serving)
         storage_is_up = parts["storage"]["status"] == "up"
-        registry_is_up = parts["registry"]["status"] == "up"
+        open_alerts = parts["registry"].pop("open_alerts", None)
         return {
             "status": _overall(parts),
             "parts": parts,
@@ -52,7 +53,7 @@ class Health:
             "data_as_of": serving["data_as_of"],
             "data_age_seconds": self._data_age(serving["data_as_of"]),
             "queues": self._queue_depths() if storage_is_up else dict.fromkeys(self.queues),
-            "open_alerts": self.alerts.list(limit=1, state=AlertState.OPEN)[1] if registry_is_up else None,
+            "open_alerts": open_alerts,
             "prediction_log": {"waiting": self.prediction_log.waiting, "dropped": self.prediction_log.dropped},
             "unsigned_packages_allowed": self.settings.allow_unsigned,
             "profile": self.settings.profile,
@@ -60,7 +61,8 @@ class Health:
 
     def _registry(self) -> dict[str, Any]:
         ping(self.engine)
-        return {"status": "up", "dialect": self.engine.dialect.name}
+        _, open_alerts = self.alerts.list(limit=1, state=AlertState.OPEN)  # a database without tables answers a ping
+        return {"status": "up", "dialect": self.engine.dialect.name, "open_alerts": open_alerts}
 
     def _storage(self) -> dict[str, Any]:
         self.storage.ping()
@@ -107,9 +109,15 @@ def _ask(check: Check) -> dict[str, Any]:
     try:
         return check()
     except RoutingError as known:
-        return {"status": "down", "detail": known.detail, "remedy": known.remedy}
+        return _down(known)
+    except SQLAlchemyError as fault:
+        return _down(database_trouble(fault) or SetupError(f"The database refused a question: {type(fault).__name__}."))
     except Exception as unexpected:  # noqa: BLE001 - a part that fails in a new way is still a part that is down
         return {"status": "down", "detail": f"{type(unexpected).__name__}: {str(unexpected)[:300]}"}
+
+
+def _down(known: RoutingError) -> dict[str, Any]:
+    return {"status": "down", "detail": known.detail, "remedy": known.remedy}
 
 
 def _overall(parts: Mapping[str, Mapping[str, Any]]) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
+from shared.database.engine import database_trouble
 from shared.database.models import ModelVersions
 from shared.database.tables import ModelVersion
 from shared.errors import NoActiveModel, PackageRejected, RoutingError
@@ -156,13 +157,27 @@ class Serving:
             watcher.join()
 
     def _watch(self) -> None:
+        trouble: str | None = None
         while True:
-            try:
-                self.refresh()
-            except (RoutingError, SQLAlchemyError, OSError) as fault:  # the old model serves on
-                log.warning("serving.poll_failed", error=str(fault))
+            trouble = self._look(trouble)
             if self._stop.wait(self._settings.active_poll_seconds):
                 return
+
+    def _look(self, trouble: str | None) -> str | None:
+        """Follow the registry once and return what kept it from that; the same trouble as before is not logged again.
+
+        The old model serves on meanwhile.
+        """
+        try:
+            self.refresh()
+        except (RoutingError, SQLAlchemyError, OSError) as fault:
+            now = _sentence(fault)
+            if now != trouble:
+                log.warning("serving.poll_failed", error=now)
+            return now
+        if trouble is not None:
+            log.info("serving.poll_recovered")
+        return None
 
     # -- loading
 
@@ -271,7 +286,7 @@ class Serving:
             row = self._versions.active()
             active = row.version if row else None
         except SQLAlchemyError as fault:
-            database_error = str(fault)
+            database_error = _sentence(fault)
         return {
             "active_version": active,
             "serving_version": served.version if served else None,
@@ -289,3 +304,8 @@ class Serving:
             "last_error": database_error or (failure.error if failure else None),
             "watching": self._watcher is not None,
         }
+
+
+def _sentence(fault: Exception) -> str:
+    known = database_trouble(fault) if isinstance(fault, SQLAlchemyError) else None
+    return str(known or fault)

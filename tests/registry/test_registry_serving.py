@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.errors import NoActiveModel
 from shared.prediction.answers import ItemQuery
@@ -173,3 +174,20 @@ def test_two_processes_follow_one_registry(instance: Instance) -> None:
     wait_for(lambda: instance.serving.active().version == other.active().version == "second", 5)
     other.stop()
     assert other.status()["watching"] is False
+
+
+def test_a_database_that_stays_away_is_logged_once_and_its_return_once(instance: Instance) -> None:
+    with instance.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE model_versions RENAME TO elsewhere")
+    try:
+        with capture_logs() as logged:
+            instance.serving.start()
+            wait_for(lambda: bool(logged))
+            time.sleep(POLL_SECONDS * 6)
+            with instance.engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO model_versions")
+            wait_for(lambda: len(logged) > 1)
+    finally:
+        instance.serving.stop()
+    assert [entry["event"] for entry in logged] == ["serving.poll_failed", "serving.poll_recovered"]
+    assert "SELECT" not in logged[0]["error"]
