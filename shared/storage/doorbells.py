@@ -1,5 +1,7 @@
 """Queue messages that say "look at this row" and nothing else."""
 
+import base64
+import binascii
 import json
 from collections.abc import Collection
 
@@ -89,6 +91,18 @@ class Doorbells:
 def doorbell_body(id: str) -> str:  # noqa: A002
     """Return the message's text for a row's id."""
     return json.dumps({"id": id})
+
+
+def message_text(body: bytes) -> str:
+    """Return a received message's text, whether its sender wrote it as base64, as this product does, or plainly.
+
+    Never raises: bytes that are no UTF-8 come out as replacement characters.
+    """
+    text = body.decode("utf-8", errors="replace").strip()
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return text
 
 
 def parse_doorbell(body: str) -> str:

@@ -1,7 +1,10 @@
 """Slots of timer firings, and what queue functions make of their messages."""
 
+import base64
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import cast
 
@@ -13,8 +16,9 @@ from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.database.tables import Extract, QualityCycle, TrainingJob, WorkColumns
 from shared.errors import MalformedRequest
-from shared.storage.doorbells import parse_doorbell
+from shared.storage.doorbells import message_text, parse_doorbell
 
+PROJECT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 3, 1, 2, 0, 1, tzinfo=UTC)
 
 
@@ -80,3 +84,17 @@ def _user_function(module: ModuleType, name: str) -> Callable[[TimerRequest], No
         if builder._function.get_user_function().__name__ == name:
             return cast(Callable[[TimerRequest], None], builder._function.get_user_function())
     raise LookupError(name)
+
+
+def test_a_message_is_read_in_base64_and_in_plain_text() -> None:
+    """SDK clients send plain text unless told otherwise; both forms reach the function."""
+    assert parse_doorbell(message_text(b'{"id": "job_1"}')) == "job_1"
+    assert parse_doorbell(message_text(base64.b64encode(b'{"id": "job_1"}'))) == "job_1"
+    assert message_text(b"not a job") == "not a job"
+    assert message_text(b"\xff\xfe")  # unreadable bytes are shown, not raised
+
+
+def test_the_host_hands_over_messages_that_are_not_base64() -> None:
+    """Else they would go to the poison queue unread, and from there to nobody."""
+    host = json.loads((PROJECT / "host.json").read_text(encoding="utf-8"))
+    assert host["extensions"]["queues"]["messageEncoding"] == "none"
