@@ -8,17 +8,19 @@ from functools import cache
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.settings import PROJECT_DIR
 
 DEFAULTS_FILE = PROJECT_DIR / "config" / "routing.yaml"
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no word for infinity: a document that holds one could be stored and never be read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PredictionConfiguration(_Section):
@@ -29,10 +31,17 @@ class PredictionConfiguration(_Section):
     high_probability: Share = Field(description="from here a candidate is tier high")
     medium_probability: Share = Field(description="from here a candidate is tier medium")
     trim_share: float = Field(ge=0, lt=0.5, description="share of work results left out at each end")
-    recency_half_life_days: float = Field(gt=0, description="a work result this old counts half")
-    feature_weights: dict[str, Annotated[float, Field(ge=0, le=4)]] = Field(
-        description="attribute to weight; overrides the profile's weight when the next model is fitted"
+    recency_half_life_days: float = Field(ge=1, le=36_500, description="a work result this old counts half")
+    feature_weights: dict[Annotated[str, Field(max_length=200)], Annotated[float, Field(ge=0, le=4)]] = Field(
+        max_length=1_000,
+        description="attribute to weight; overrides the profile's weight when the next model is fitted",
     )
+
+    @model_validator(mode="after")
+    def _tiers_in_order(self) -> "PredictionConfiguration":
+        if self.medium_probability > self.high_probability:
+            raise ValueError("medium_probability must not exceed high_probability")
+        return self
 
 
 class QualityConfiguration(_Section):
@@ -40,9 +49,9 @@ class QualityConfiguration(_Section):
 
     sample_size: int = Field(ge=10, le=10_000)
     strategy: str = Field(pattern="^(random|stratified|recent)$")
-    seed: int = Field(ge=0)
+    seed: Seed
     trim_share: float = Field(ge=0, lt=0.5)
-    minimum_samples: int = Field(ge=3, description="orders an operation needs before its actuals count")
+    minimum_samples: int = Field(ge=3, le=10_000, description="orders an operation needs before its actuals count")
     maximum_mae_minutes: float = Field(ge=0.1, le=100, description="per order and operation")
     maximum_cv: float = Field(ge=0.01, le=1)
     minimum_process_match: Share
@@ -53,11 +62,11 @@ class TrainingConfiguration(_Section):
     """When and how new models are made."""
 
     queue_limit: int = Field(ge=1, le=20, description="jobs waiting at once")
-    cooldown_minutes: float = Field(ge=0, description="rest between two jobs started by an alarm")
+    cooldown_minutes: float = Field(ge=0, le=525_600, description="rest between two jobs started by an alarm")
     refit_margin: Share = Field(description="how much worse a refit may be and still be registered")
     challenger_gain: Share = Field(description="how much better a challenger must be")
     evaluation_items: int = Field(ge=20, le=10_000, description="withheld items on which two models are compared")
-    seed: int = Field(ge=0)
+    seed: Seed
 
 
 class Configuration(_Section):

@@ -18,6 +18,7 @@ from shared.errors import Conflict, InvalidInput, SetupError
 
 log = structlog.get_logger()
 Document = dict[str, Any]
+MOST_FIELDS = 50
 
 
 class ConfigurationStore:
@@ -91,18 +92,28 @@ def _configuration_of(row: ConfigurationVersion) -> Configuration:
         return Configuration.model_validate(_merged(default_configuration().model_dump(mode="json"), row.document))
     except ValidationError as error:
         raise SetupError(
-            f"Version {row.version} of the live configuration breaks a rule of this release: {error}.",
+            f"Version {row.version} of the live configuration breaks a rule of this release: "
+            f"{_listed(_problems(error))}.",
             remedy="Run the release that wrote it, or remove that row from configuration_versions.",
         ) from error
 
 
 def _validated(document: Document) -> Configuration:
     try:
-        return Configuration.model_validate(document)
+        return Configuration.model_validate(document, strict=True)
     except ValidationError as error:
-        problems = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-        listed = "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems)
-        raise InvalidInput(f"The configuration was not changed: {listed}.", errors=problems) from error
+        problems = _problems(error)
+        raise InvalidInput(f"The configuration was not changed: {_listed(problems)}.", errors=problems) from error
+
+
+def _problems(error: ValidationError) -> list_of[dict[str, str]]:
+    """Name the first fields of a document that break a rule; a caller's own names may be long and many."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:MOST_FIELDS]
+    return [{"field": ".".join(str(part)[:100] for part in e["loc"]), "message": e["msg"]} for e in found]
+
+
+def _listed(problems: list_of[dict[str, str]]) -> str:
+    return "; ".join(f"{problem['field']}: {problem['message']}" for problem in problems[:5])
 
 
 def _merged(base: Document, changes: Document) -> Document:
