@@ -72,13 +72,20 @@ def _refuse_rebinding(headers: Mapping[str, str], url: str, settings: Settings) 
     """Without a key, loopback answers only to loopback names: a web page cannot point its own name here."""
     if settings.open_reads:
         return
-    name = urlsplit(f"//{headers.get('host', '')}").hostname or urlsplit(url).hostname or ""
+    name = _host_name(f"//{headers['host']}" if "host" in headers else url)
     try:
         loopback = ipaddress.ip_address(name).is_loopback
     except ValueError:
         loopback = name == "localhost"
     if not loopback:
         raise WrongHost(
-            f"Without a key this instance answers only to loopback names, not to {name!r}.",
+            f"Without a key this instance answers only to loopback names, not to {name[:100]!r}.",
             remedy="Call http://127.0.0.1, send a key, or set ROUTING_OPEN_READS=true.",
         )
+
+
+def _host_name(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # a bracket that is not closed, or holds no address
+        return ""

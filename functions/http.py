@@ -6,26 +6,29 @@ declarations are also what the OpenAPI document and the access tests are made fr
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import azure.functions as func
 import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from functions.access import Access, actor_of
-from functions.problems import PROBLEM_TYPE, from_validation, problem_document
+from functions.problems import LONGEST_NAME, MOST_FIELDS, PROBLEM_TYPE, from_validation, problem_document
 from functions.running import running_services
+from shared.database.engine import database_trouble
 from shared.errors import InvalidInput, MalformedRequest, RoutingError, TooLarge
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
+MAX_PARAMETER = 200  # characters of a code or id in a path
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger()
@@ -136,23 +139,39 @@ def serve(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
 
 
 def _reply(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Reply:
-    instance = urlsplit(req.url).path
     try:
-        return declared.handler(_call(declared, req, request_id))
+        reply = declared.handler(_call(declared, req, request_id))
+        return replace(reply, body=_written(reply))
     except ValidationError as invalid:
         error: RoutingError = from_validation(invalid)
     except RoutingError as known:
         error = known
-    except Exception:
-        # The host's own 500 has no body: a defect must still give the caller something to quote.
-        log.exception("http.defect")
-        error = RoutingError(
-            "An unexpected error stopped the request; the log holds its details.",
-            remedy=f"Report request {request_id}.",
-        )
-    document = problem_document(error, request_id=request_id, instance=instance)
+    except Exception as unexpected:  # noqa: BLE001 - the last place that can say anything to the caller
+        error = _unexpected(unexpected, request_id)
+    document = problem_document(error, request_id=request_id, instance=_path(req.url))
     headers = {"retry-after": "5"} if error.status == 503 else {}
-    return Reply(body=document, status=error.status, media_type=PROBLEM_TYPE, headers=headers)
+    return Reply(body=orjson.dumps(document), status=error.status, media_type=PROBLEM_TYPE, headers=headers)
+
+
+def _unexpected(error: Exception, request_id: str) -> RoutingError:
+    """Name a database that is away; anything else that no service raised on purpose is a defect."""
+    unavailable = database_trouble(error) if isinstance(error, SQLAlchemyError) else None
+    if unavailable is not None:
+        log.warning("database.unavailable", error=str(error.__cause__ or type(error).__name__)[:300])
+        return unavailable
+    # The host's own 500 has no body: a defect must still give the caller something to quote.
+    log.exception("http.defect")
+    return RoutingError(
+        "An unexpected error stopped the request; the log holds its details.",
+        remedy=f"Report request {request_id}.",
+    )
+
+
+def _path(url: str) -> str:
+    """Return a URL's path; its host may be nothing that `urlsplit` can read."""
+    _, _, rest = url.partition("://")
+    _, slash, path = rest.partition("/")
+    return slash + path.partition("?")[0]
 
 
 def _call(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Call:
@@ -161,11 +180,24 @@ def _call(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Call:
     return Call(
         request_id=request_id,
         actor=actor,
-        params=dict(req.route_params),
+        params=_parameters(req.route_params),
         query=_query(declared.query, req.params),
         body=_body(declared, req),
         services=services,
     )
+
+
+def _parameters(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the path's parameters; none that is longer, or holds what no code or id holds, reaches a service."""
+    for name, value in values.items():
+        if len(value) > MAX_PARAMETER:
+            message = f"must have at most {MAX_PARAMETER} characters"
+        elif any(unicodedata.category(character) == "Cc" for character in value):
+            message = "must hold no control characters"
+        else:
+            continue
+        raise InvalidInput(f"The path's {name} {message}.", errors=[{"field": name, "message": message}])
+    return dict(values)
 
 
 def _query(model: type[BaseModel] | None, params: Any) -> BaseModel | None:
@@ -174,7 +206,7 @@ def _query(model: type[BaseModel] | None, params: Any) -> BaseModel | None:
     known = {name: value for name, value in params.items() if name in model.model_fields}
     unknown = sorted(set(params) - set(known) - {"code"})
     if unknown:
-        errors = [{"field": name, "message": "no such parameter"} for name in unknown]
+        errors = [{"field": name[:LONGEST_NAME], "message": "no such parameter"} for name in unknown[:MOST_FIELDS]]
         raise InvalidInput(f"Unknown query parameter(s): {', '.join(unknown)[:200]}.", errors=errors)
     return model.model_validate(known)
 
@@ -191,7 +223,8 @@ def _body(declared: Endpoint, req: func.HttpRequest) -> BaseModel | None:
         chunked = "chunked" in req.headers.get("transfer-encoding", "")
         detail = "A chunked request without Content-Length arrives empty here." if chunked else "The body is empty."
         raise MalformedRequest(detail, remedy="Send a JSON document with its Content-Length.")
-    return declared.body.model_validate_json(raw)
+    # Strict: true is no quantity, and "3" no number of candidates.
+    return declared.body.model_validate_json(raw, strict=True)
 
 
 def _request_id(req: func.HttpRequest) -> str:
@@ -199,20 +232,19 @@ def _request_id(req: func.HttpRequest) -> str:
     return sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
 
 
-def _response(reply: Reply, request_id: str) -> func.HttpResponse:
-    body: str | bytes
+def _written(reply: Reply) -> str | bytes:
     if isinstance(reply.body, BaseModel):
-        body = reply.body.model_dump_json()
-    elif isinstance(reply.body, (str, bytes)):
-        body = reply.body
-    elif reply.status == 204:
-        body = b""
-    else:
-        body = orjson.dumps(reply.body, default=_plain)
+        return reply.body.model_dump_json()
+    if isinstance(reply.body, (str, bytes)):
+        return reply.body
+    return b"" if reply.status == 204 else orjson.dumps(reply.body, default=_plain)
+
+
+def _response(reply: Reply, request_id: str) -> func.HttpResponse:
     headers = {"x-request-id": request_id, "x-content-type-options": "nosniff", **reply.headers}
     if reply.model_version:
         headers["x-model-version"] = reply.model_version
-    return func.HttpResponse(body, status_code=reply.status, headers=headers, mimetype=reply.media_type)
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=headers, mimetype=reply.media_type)
 
 
 def _plain(value: Any) -> Any:

@@ -1,10 +1,10 @@
 """Model versions: reading, activating, and the packages that arrive through blob storage."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import azure.functions as func
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from functions.access import Access
 from functions.http import Call, Reply, endpoint
@@ -32,6 +32,14 @@ class ActiveAt(BaseModel):
     """The moment that is asked about."""
 
     at: AwareDatetime | None = Field(None, description="RFC 3339; now unless given")
+
+    @field_validator("at")
+    @classmethod
+    def _in_utc(cls, at: datetime | None) -> datetime | None:
+        try:
+            return at.astimezone(UTC) if at is not None else None
+        except OverflowError:
+            raise ValueError("lies outside the years 1 to 9999 in UTC") from None
 
 
 @endpoint(blueprint, "GET", "models", access=Access.READ, summary="Model versions", query=Page, answer=Listing)

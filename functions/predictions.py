@@ -1,18 +1,24 @@
 """Predictions, planners' decisions on them, and time summaries."""
 
+import math
+import re
 from typing import Any, Literal
 from uuid import uuid4
 
 import azure.functions as func
-from pydantic import BaseModel, ConfigDict, Field
-from shared.prediction.times import TimeSummaryRequest, TimeSummaryResponse
-from shared.prediction.times import summarise_times as summarise
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from functions.access import Access
 from functions.http import Call, Reply, endpoint
+from shared.errors import InvalidInput
 from shared.prediction.answers import ItemCode, PredictionRequest, PredictionResponse
+from shared.prediction.times import TimeSummaryRequest, TimeSummaryResponse
+from shared.prediction.times import summarise_times as summarise
 
 blueprint = func.Blueprint()
+
+MAX_OPERATION_CHARACTERS = 10_000
+_PREDICTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class DecisionRequest(BaseModel):
@@ -25,6 +31,37 @@ class DecisionRequest(BaseModel):
     operations: list[dict[str, Any]] = Field([], max_length=200, description="the routing as the planner leaves it")
     reason: str = Field("", max_length=2000)
     model_version: str | None = Field(None, max_length=64, description="needed only where the prediction row was lost")
+
+    @field_validator("operations")
+    @classmethod
+    def _storable(cls, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for number, operation in enumerate(operations):
+            problem = _not_storable(operation)
+            if problem is not None:
+                raise ValueError(f"operation {number} {problem}")
+        return operations
+
+
+def _not_storable(value: Any) -> str | None:
+    """Say why `value` cannot be kept as JSON that every program reads back as it was, or return None."""
+    size = 0
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+        elif isinstance(part, str):
+            size += len(part)
+        elif isinstance(part, int) and abs(part) >= 2**53:
+            return "holds a number of more than 53 bits"
+        elif isinstance(part, float) and not math.isfinite(part):
+            return "holds a number that is not finite"
+        size += 1
+        if size > MAX_OPERATION_CHARACTERS:
+            return f"is longer than {MAX_OPERATION_CHARACTERS:,} characters"
+    return None
 
 
 class DecisionResponse(BaseModel):
@@ -81,8 +118,11 @@ def predict_routings(call: Call) -> Reply:
 def decide_prediction(call: Call) -> Reply:
     """Store the decision, also where the prediction's own row was lost."""
     asked: DecisionRequest = call.body
+    if not _PREDICTION_ID.fullmatch(call.params["id"]):
+        message = "must be a prediction_id, as an answer of POST /api/predictions holds it"
+        raise InvalidInput(f"The path's id {message}.", errors=[{"field": "id", "message": message}])
     row = call.services.decisions.insert(
-        prediction_id=call.params["id"][:64],
+        prediction_id=call.params["id"],
         item_code=asked.item_code,
         outcome=asked.outcome,
         operations=asked.operations,
@@ -111,4 +151,5 @@ def decide_prediction(call: Call) -> Reply:
 )
 def summarise_times(call: Call) -> Reply:
     """Total setup, run, wait, move and queue minutes and the lead time of one order."""
-    return Reply(body=summarise(call.body))
+    asked: TimeSummaryRequest = call.body
+    return Reply(body=summarise(asked.operations, asked.quantity, asked.include_breakdown))

@@ -3,10 +3,14 @@
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.errors import InvalidInput, MalformedRequest, RoutingError
 
 PROBLEM_TYPE = "application/problem+json"
+LONGEST_NAME = 100  # of a caller's own names, which an answer repeats
+MOST_FIELDS = 50
+_UNION_MEMBERS = frozenset({"str", "constrained-str", "float", "int", "bool"})
 
 
 def problem_document(error: RoutingError, *, request_id: str, instance: str) -> dict[str, Any]:
@@ -18,7 +22,7 @@ def problem_document(error: RoutingError, *, request_id: str, instance: str) -> 
         "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
-        "instance": instance,
+        "instance": instance[:500],
     }
     if error.remedy:
         document["remedy"] = error.remedy
@@ -28,11 +32,24 @@ def problem_document(error: RoutingError, *, request_id: str, instance: str) -> 
 def from_validation(error: ValidationError) -> RoutingError:
     """Turn pydantic's findings into one error that names every field; broken JSON is malformed, not invalid."""
     findings = error.errors(include_url=False, include_context=False, include_input=False)
-    if any(finding["type"] == "json_invalid" for finding in findings):
-        return MalformedRequest(f"The body is not JSON: {findings[0]['msg']}.", remedy="Send a JSON document.")
-    errors = [{"field": field_path(finding["loc"]), "message": finding["msg"]} for finding in findings[:50]]
-    named = ", ".join(sorted({entry["field"] for entry in errors})[:5])
-    return InvalidInput(f"{len(findings)} value(s) break a rule: {named}.", errors=errors)
+    for finding in findings:
+        if finding["type"] == "json_invalid":
+            reason = finding["msg"].removeprefix("Invalid JSON: ")
+            return MalformedRequest(f"The body is not JSON: {reason}.", remedy="Send a JSON document.")
+    messages: dict[str, list[str]] = {}
+    for finding in findings:
+        messages.setdefault(_field_of(finding), []).append(finding["msg"])
+    errors = [{"field": field, "message": "; ".join(said)} for field, said in list(messages.items())[:MOST_FIELDS]]
+    named = ", ".join(entry["field"] for entry in errors[:5]) + (", ..." if len(messages) > 5 else "")
+    return InvalidInput(f"{len(messages)} value(s) break a rule: {named}.", errors=errors)
+
+
+def _field_of(finding: ErrorDetails) -> str:
+    """Name the field of a finding; a value that fits no member of a union fails once for each, at the field's end."""
+    location = finding["loc"]
+    if finding["type"] != "extra_forbidden" and len(location) > 1 and location[-1] in _UNION_MEMBERS:
+        location = location[:-1]
+    return field_path(location)
 
 
 def field_path(location: tuple[int | str, ...]) -> str:
@@ -41,6 +58,6 @@ def field_path(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in {"str", "float", "int", "bool"}:  # the members of a union are no fields
-            path += f".{part}" if path else part
+        else:
+            path += f".{part[:LONGEST_NAME]}" if path else part[:LONGEST_NAME]
     return path or "body"

@@ -15,6 +15,7 @@ MAX_TEXT = 2_000
 SIGNATURE_SEPARATOR = ">"
 
 ItemCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+AttributeName = Annotated[str, StringConstraints(max_length=200)]
 AttributeValue = Annotated[str, StringConstraints(max_length=MAX_TEXT)] | float | int | bool | None
 Quantity = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
@@ -27,7 +28,7 @@ class ItemQuery(_Request):
     """One item to predict: a known code, or a code with attributes of an item not in the ERP yet."""
 
     item_code: ItemCode
-    attributes: Annotated[dict[str, AttributeValue], Field(max_length=MAX_ATTRIBUTES)] | None = Field(
+    attributes: Annotated[dict[AttributeName, AttributeValue], Field(max_length=MAX_ATTRIBUTES)] | None = Field(
         None, description="override the ERP's values where the code is known"
     )
 

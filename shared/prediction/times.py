@@ -20,7 +20,7 @@ class SummaryOperation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sequence: int | None = None
+    sequence: Annotated[int, Field(ge=0, le=10**9)] | None = None
     operation_code: Annotated[str, Field(max_length=200)] | None = None
     setup_minutes: Amount = 0.0
     run_minutes_per_unit: Amount = 0.0

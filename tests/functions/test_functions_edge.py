@@ -148,3 +148,97 @@ def test_metrics_count_what_was_answered(ask: Ask) -> None:
     text = ask("get_metrics").get_body().decode()
     assert 'routing_ml_requests_total{function="get_liveness",status="200"}' in text
     assert 'routing_ml_part_up{part="storage"} 0.0' in text
+
+
+@pytest.mark.parametrize("host", ["[::1", "[", "]", "[x]", "[v1.]"])
+def test_a_host_header_that_cannot_be_read_is_refused_as_a_foreign_name(ask: Ask, host: str) -> None:
+    assert problem(ask("list_models", host=host))["code"] == "wrong-host"
+    assert ask("get_liveness", host=host).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "\r\nX-Injected: 1", "\x7f", "x" * 201])
+def test_a_path_parameter_that_nothing_can_be_called_is_named(ask: Ask, value: str) -> None:
+    response = ask("get_model", params={"version": value})
+    assert response.status_code == 422
+    assert problem(response)["errors"][0]["field"] == "version"
+
+
+@pytest.mark.parametrize("value", [True, "10"])
+def test_a_number_is_neither_a_text_nor_a_truth_value(ask: Ask, value: object) -> None:
+    response = ask("predict_routings", body={"items": [{"item_code": "A"}], "quantity": value})
+    assert problem(response)["errors"][0]["field"] == "quantity"
+
+
+def test_a_value_that_fits_no_kind_is_one_error_under_its_own_name(ask: Ask) -> None:
+    response = ask("predict_routings", body={"items": [{"item_code": "A", "attributes": {"str": [1]}}]})
+    assert [entry["field"] for entry in problem(response)["errors"]] == ["items[0].attributes.str"]
+
+
+def test_an_answer_repeats_no_more_of_a_long_name_than_it_needs(ask: Ask) -> None:
+    response = ask("predict_routings", body={"x" * 100_000: 1, "items": [{"item_code": "A"}]})
+    assert response.status_code == 422
+    assert len(response.get_body()) < 2_000
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_outside_the_calendar_is_named(ask: Ask, at: str) -> None:
+    response = ask("get_active_model", query={"at": at})
+    assert problem(response)["errors"][0]["field"] == "at"
+
+
+def test_times_are_added_up_over_http(ask: Ask) -> None:
+    operation = {"sequence": 10, "operation_code": "CUT", "setup_minutes": 12, "run_minutes_per_unit": 0.5}
+    response = ask("summarise_times", body={"operations": [operation], "quantity": 8, "include_breakdown": True})
+    answer = json.loads(response.get_body())
+    assert response.status_code == 200
+    assert (answer["run_minutes"], answer["lead_minutes"], len(answer["breakdown"])) == (4.0, 16.0, 1)
+    too_large = ask("summarise_times", body={"operations": [{"sequence": 10**30}]})
+    assert problem(too_large)["errors"][0]["field"] == "operations[0].sequence"
+
+
+@pytest.mark.parametrize("operation", ['{"a": 99999999999999999999}', '{"a": [NaN]}', '{"a": "%s"}' % ("x" * 10_001)])
+def test_a_decision_that_could_not_be_read_back_is_refused(ask: Ask, administrator: str, operation: str) -> None:
+    raw = b'{"item_code": "A", "outcome": "edited", "operations": [%s]}' % operation.encode()
+    response = ask("decide_prediction", raw=raw, params={"id": "pred_1"}, key=administrator)
+    assert problem(response)["errors"][0]["field"] == "operations"
+
+
+def test_a_decision_names_a_prediction(ask: Ask, administrator: str) -> None:
+    body = {"item_code": "A", "outcome": "accepted"}
+    assert ask("decide_prediction", body=body, params={"id": "pred_1"}, key=administrator).status_code == 201
+    refused = ask("decide_prediction", body=body, params={"id": "../x"}, key=administrator)
+    assert problem(refused)["errors"][0]["field"] == "id"
+
+
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "1e308", '"60"', "-1"])
+def test_no_configuration_is_stored_that_could_not_be_read_again(ask: Ask, administrator: str, value: str) -> None:
+    raw = b'{"training": {"cooldown_minutes": %s}}' % value.encode()
+    refused = ask("change_configuration", raw=raw, key=administrator)
+    assert problem(refused)["errors"][0]["field"] == "training.cooldown_minutes"
+    assert json.loads(ask("get_configuration").get_body())["version"] == 0
+
+
+def test_a_database_without_tables_is_a_503_everywhere_and_health_still_answers(ask: Ask, services: Services) -> None:
+    with services.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE model_versions")
+        connection.exec_driver_sql("DROP TABLE alerts")
+    for name in ("list_models", "get_readiness", "list_alerts"):
+        response = ask(name)
+        assert response.status_code == 503
+        assert problem(response)["code"] == "database-unavailable"
+        assert "SELECT" not in response.get_body().decode()
+    assert ask("get_liveness").status_code == 200
+    health = ask("get_health")
+    assert health.status_code == 503
+    assert json.loads(health.get_body())["parts"]["registry"]["status"] == "down"
+    assert "SELECT" not in health.get_body().decode()
+    assert ask("get_metrics").status_code == 200
+
+
+def test_an_answer_that_cannot_be_written_is_a_problem_document(
+    ask: Ask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(services.health), "detail", lambda _self: {"status": "up", "figure": 10**30})
+    response = ask("get_health")
+    assert response.status_code == 500
+    assert problem(response)["code"] == "internal-error"
