@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
+from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from shared.bootstrap import current_services
 
 app = typer.Typer(help="Snapshots of the ERP.", no_args_is_help=True)
@@ -24,7 +24,7 @@ def extract(
         emit_json({"snapshot_id": snapshot.id, "rows": snapshot.rows, "issues": snapshot.issues})
         return
     counts = ", ".join(f"{table} {count:,}" for table, count in snapshot.rows.items())
-    say(f"[bold]{snapshot.id}[/]: {counts}")
+    say(f"[bold]{snapshot.id}[/]: {shown(counts)}")
 
 
 @app.command("quality")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, emit_json, reports_errors, say
+from cli.output import JsonFlag, emit_json, reports_errors, say, shown
 
 app = typer.Typer(help="The generated demo factory.", no_args_is_help=True)
 
@@ -31,4 +31,4 @@ def generate(
     if as_json:
         emit_json({"folder": str(output), "seconds": seconds, **figures})
     else:
-        say(f"Wrote {output} in {seconds} s: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+        say(f"Wrote {shown(output)} in {seconds} s: " + ", ".join(f"{name} {value}" for name, value in figures.items()))

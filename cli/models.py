@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
+from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from shared.bootstrap import current_services
 from shared.database.tables import ModelVersion
 
@@ -47,7 +47,7 @@ def show(version: Version, as_json: JsonFlag = False) -> None:
         emit_json(lineage)
         return
     for name, value in lineage.items():
-        say(f"[bold]{name}[/]: {value}")
+        say(f"[bold]{name}[/]: {shown(value)}")
 
 
 @app.command("activate")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
+from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from shared.bootstrap import Services, current_services
 from shared.errors import InvalidInput, SourceError
 from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, PredictionRequest
@@ -68,7 +68,7 @@ def _request(
 ) -> PredictionRequest:
     if file is not None:
         try:
-            return PredictionRequest.model_validate_json(file.read_bytes())
+            return PredictionRequest.model_validate_json(file.read_bytes(), strict=True)
         except OSError as unreadable:
             raise SourceError(f"{file} cannot be read: {unreadable.strerror}.") from unreadable
     if not codes:
@@ -92,14 +92,14 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def _show(prediction: ItemPrediction, quantity: float) -> None:
-    message = f" - {prediction.message}" if prediction.message else ""
-    say(f"\n[bold]{prediction.item_code}[/]: {prediction.status}{message}")
+    message = f" - {shown(prediction.message)}" if prediction.message else ""
+    say(f"\n[bold]{shown(prediction.item_code)}[/]: {prediction.status}{message}")
     for candidate in prediction.candidates:
         _show_candidate(candidate, quantity)
 
 
 def _show_candidate(candidate: Candidate, quantity: float) -> None:
-    near = ", ".join(f"{item.item_code} ({item.similarity:.2f})" for item in candidate.evidence[:3])
+    near = ", ".join(f"{shown(item.item_code)} ({item.similarity:.2f})" for item in candidate.evidence[:3])
     title = (
         f"{candidate.rank}. {candidate.source}, probability {candidate.probability:.2f} ({candidate.tier}); "
         f"{candidate.totals.lead_minutes:.1f} min for {quantity:g} piece(s)"

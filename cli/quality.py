@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
+from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from shared.bootstrap import current_services
 from shared.database.tables import QualityCycle, WorkState
 
@@ -18,7 +18,9 @@ FAILED = 9
 def run(
     sample_size: Annotated[int | None, typer.Option(min=10, max=10_000, help="Items to sample.")] = None,
     strategy: Annotated[str | None, typer.Option(help="random, stratified or recent.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="The same seed samples the same items.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**31 - 1, help="The same seed samples the same items.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Sample items, predict each as if it were unknown, and compare with what was booked. Exit code 9 where it fails.
@@ -56,7 +58,7 @@ def list_cycles(as_json: JsonFlag = False) -> None:
 def _show(row: QualityCycle) -> None:
     say(f"[bold]{row.id}[/]: {row.state}; {row.evaluated} of {row.sample_size} items evaluated, {row.failed} failed.")
     if row.error:
-        say(row.error)
+        say(shown(row.error))
     overall: dict[str, Any] = (row.metrics or {}).get("overall", {})
     rows = [
         (

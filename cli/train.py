@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table
+from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table, shown
 from shared.bootstrap import Services, current_services
 from shared.database.tables import TrainingJob
-from shared.errors import InvalidInput, SourceError
+from shared.errors import Conflict, InvalidInput, SourceError
 
 if TYPE_CHECKING:
     from shared.erp.snapshot import Snapshot
@@ -39,6 +39,11 @@ def train(
 
     Example: manage.py train --profile adventureworks --data /data/adventureworks --activate
     """
+    if output is not None and output.exists():
+        raise Conflict(
+            f"{output} exists already, and a package is never written over another.",
+            remedy="Choose another folder or remove that one.",
+        )
     services = current_services()
     excluded = _codes(exclude_items) if exclude_items else []
     with _progress_bar(hidden=as_json) as progress:
@@ -51,7 +56,7 @@ def train(
     if as_json:
         emit_json(result)
         return
-    say(f"[bold]{result['version']}[/] is {result['state']}, trained on {snapshot.id} ({snapshot.rows}).")
+    say(f"[bold]{result['version']}[/] is {result['state']}, trained on {snapshot.id} ({shown(snapshot.rows)}).")
     if result["state"] == "pending":
         say(f"`manage.py models activate {result['version']}` lets it serve.")
 
@@ -182,6 +187,6 @@ def _report(row: TrainingJob, as_json: bool) -> None:
     if as_json:
         emit_json(row.model_dump(mode="json"))
         return
-    say(f"[bold]{row.id}[/]: {row.kind}, {row.state}, {row.progress:.0f} % {row.step}")
+    say(f"[bold]{row.id}[/]: {row.kind}, {row.state}, {row.progress:.0f} % {shown(row.step)}")
     for text in filter(None, (row.error, (row.result or {}).get("reason"))):
-        say(str(text))
+        say(shown(text))

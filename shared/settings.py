@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     training_budget_seconds: float = Field(6000.0, gt=0, description="A job's limit, below host.json functionTimeout.")
     package_deadline_hours: float = Field(24.0, gt=0, description="How long an incomplete package is waited for.")
     active_poll_seconds: float = Field(1.0, gt=0, description="How often serving looks for another active version.")
-    log_level: str = Field("INFO", description="Least severe level that is logged.")
+    log_level: str = Field(
+        "INFO", pattern="(?i)^(debug|info|warning|error|critical)$", description="Least severe level that is logged."
+    )
 
     @model_validator(mode="after")
     def _heartbeat_below_lease(self) -> "Settings":

@@ -127,3 +127,71 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     assert "OUTDIAMETER" in wrong.stdout
     readable = run("predict", "NEW-1", "-a", "PART_TYPE=14")
     assert "model " + version in readable.stdout
+
+
+def test_an_installation_without_a_database_says_how_to_make_one(tmp_path: Path) -> None:
+    environment = {"PATH": "", "ROUTING_DATA_DIR": str(tmp_path), "PYTHONUTF8": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "models", "list", "--json"],
+        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 13
+    assert json.loads(done.stdout)["code"] == "database-unavailable"
+    assert "manage.py up" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_setting_that_breaks_a_rule_is_named(tmp_path: Path) -> None:
+    environment = {"PATH": "", "ROUTING_DATA_DIR": str(tmp_path), "ROUTING_LOG_LEVEL": "LOUD"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "settings"],
+        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 20
+    assert "ROUTING_LOG_LEVEL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_folder_that_exists_is_refused_before_anything_is_trained(run: Run, tmp_path: Path) -> None:
+    done = run("train", "--output", str(tmp_path), "--json")
+    assert done.returncode == 5
+    assert json.loads(done.stdout)["code"] == "conflict"
+
+
+@pytest.mark.parametrize("text", ["[/x]", "[bold]", "a\x1b[31mb", "a\rb"])
+def test_what_comes_from_outside_is_neither_markup_nor_a_control_sequence(text: str) -> None:
+    import io
+
+    from rich.console import Console
+
+    from cli.output import shown
+
+    written = io.StringIO()
+    Console(file=written, force_terminal=False).print(shown(text), end="")
+    assert written.getvalue() == text.replace("\x1b", " ").replace("\r", " ")
+
+
+def test_every_error_of_a_command_is_a_sentence_with_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+    from sqlalchemy.exc import OperationalError
+
+    from cli.output import reports_errors
+
+    cases: list[tuple[Exception, int]] = [
+        (FileNotFoundError(2, "No such file or directory", "/nowhere"), 20),
+        (OperationalError("SELECT secret", {}, Exception("database is locked")), 13),
+        (ZeroDivisionError("a defect"), 1),
+    ]
+    for error, exit_code in cases:
+
+        @reports_errors
+        def fail(raised: Exception = error) -> None:
+            raise raised
+
+        with pytest.raises(typer.Exit) as ended:
+            fail()
+        assert ended.value.exit_code == exit_code
+        said = capsys.readouterr().err
+        assert "error" in said
+        assert "Traceback" not in said
+        assert "SELECT" not in said
