@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from shared.errors import RoutingError
 from shared.platform import die_with_parent, write_atomically, write_secret
 
 Say = Callable[..., None]
+
+STORAGE_STARTS_SECONDS = 30.0
 
 
 def main() -> int:
@@ -62,6 +65,7 @@ def prepare(place: Place, *, demo: bool, name_functions: bool, say: Say) -> dict
     ensure_administrator_key(place)
     services.keys.ensure()
     migrate(services.settings.database)
+    _make_storage_places(services)
     if demo and _wants_first_model(place, services):
         write_atomically(place.first_light_mark, b"")
         _make_first_model(services, say)
@@ -77,6 +81,25 @@ def ensure_administrator_key(place: Place) -> None:
     """Make the administrator key at the first start: 32 random bytes in a file that only its owner reads."""
     if not place.administrator_key.exists():
         write_secret(place.administrator_key, secrets.token_urlsafe(32).encode() + b"\n")
+
+
+def _make_storage_places(services: Any) -> None:
+    """Make the queues and the drop container, so that any storage client finds them; storage starts meanwhile."""
+    from shared.database.work import WORK_TABLES
+    from shared.errors import StorageUnavailable
+
+    deadline = time.monotonic() + STORAGE_STARTS_SECONDS
+    while True:
+        try:
+            services.packages.ensure_container()
+            for queue in WORK_TABLES:
+                services.doorbells.ensure(queue)
+        except StorageUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _wants_first_model(place: Place, services: Any) -> bool:
