@@ -56,7 +56,8 @@ def _make_factory(services: Services) -> None:
 
 
 def _waiting_version(services: Services) -> str | None:
-    """Return the version that a start which was killed before activating it has left."""
+    """Return the version that a start which was killed before activating it has left, if only as a folder."""
+    services.sweep.repair.run()
     rows, _total = services.model_versions.list(limit=1, offset=0, state=VersionState.PENDING)
     return rows[0].version if rows else None
 

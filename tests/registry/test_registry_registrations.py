@@ -290,7 +290,7 @@ def test_files_may_arrive_after_the_manifest(drop: Drop, package: Path) -> None:
 
 
 def test_a_waiting_drop_that_is_dropped_again_is_looked_at_at_once(drop: Drop, package: Path) -> None:
-    """Storage that was killed forgets its last seconds; whoever sends the files again need not wait for the next look."""
+    """Storage that was killed forgets its last seconds; who sends the files again need not wait for the next look."""
     row = drop.notice_and_register("pilot", drop.upload(package, skip=("encoder.joblib",)))
     assert row.state == RegistrationState.WAITING
     assert drop.registrations.register(row.id).state == RegistrationState.WAITING, "not yet"
