@@ -25,7 +25,15 @@ from launcher.places import PROJECT_DIR, Place, venv_python
 from launcher.problems import EXIT_CODE, SetupProblem
 from launcher.roles import disabling_settings
 from launcher.watching import follow_preparation, last_words
-from shared.azurite import Azurite, AzuriteFailed, StorageAccount, start_azurite, wait_until_ready
+from shared.azurite import (
+    Azurite,
+    AzuriteFailed,
+    StorageAccount,
+    set_damaged_aside,
+    start_azurite,
+    wait_until_ready,
+)
+from shared.clock import utc_now
 from shared.platform import (
     die_with_parent,
     end_process_tree,
@@ -96,6 +104,9 @@ class Instance:
         account = StorageAccount.kept_in(self.place.storage_account)
         self.environment = instance_environment(self.place.data_dir, storage_ports=self.storage_ports)
         self.environment.setdefault("ROUTING_BIND_ADDRESS", "127.0.0.1")
+        aside = set_damaged_aside(self.place.azurite, now=utc_now())
+        if aside is not None:
+            self.console.print(f"[yellow]·[/] storage's data was damaged and lies in {aside}: drop packages again")
         with open_append_log(self.place.logs / "azurite.log") as log:
             self.azurite = start_azurite(self.place.azurite, account, self.storage_ports, log=log)
         note_process(self.place.run / "azurite.json", self.azurite.process.pid)

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,7 @@ from shared.platform import end_process_tree, start_child, write_secret
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 AZURITE_SCRIPT = PROJECT_DIR / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 LOOPBACK = "127.0.0.1"
+INDEX_FILES = "__azurite_db_*__.json"
 READY_SECONDS = 15.0
 
 
@@ -115,6 +117,27 @@ def start_azurite(
         stderr=subprocess.STDOUT if log is not None else subprocess.DEVNULL,
     )
     return Azurite(process=process, account=account, ports=(blob, queue, table))
+
+
+def set_damaged_aside(location: Path, *, now: datetime) -> Path | None:
+    """Move storage's data out of the way when a power cut tore one of its indexes; return where it lies now.
+
+    Azurite does not start on such data. Queues hold doorbells only, which are rung again for every row; what packages
+    lay there have to be dropped again.
+    """
+    if not any(_is_torn(index) for index in sorted(location.glob(INDEX_FILES))):
+        return None
+    aside = location.with_name(f"{location.name}-damaged-{now:%Y%m%d-%H%M%S}")
+    location.rename(aside)
+    return aside
+
+
+def _is_torn(index: Path) -> bool:
+    content = index.read_bytes()
+    try:
+        return bool(content) and not isinstance(json.loads(content), dict)  # an empty one is taken for a new one
+    except ValueError:
+        return True
 
 
 def wait_until_ready(azurite: Azurite, *, seconds: float = READY_SECONDS) -> None:
