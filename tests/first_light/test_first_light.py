@@ -1,6 +1,5 @@
 """The first start, killed at each of its steps: the next one goes on, and one version comes of it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ NOBODY = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;" + ";".jo
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A small factory's data directory; storage is away, which a first start does not need."""
     monkeypatch.setattr(first_light, "DEMO_ITEMS", 100)
     monkeypatch.setenv("ROUTING_STORAGE_CONNECTION", NOBODY)
