@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions import data, models, operations, predictions, quality, training
+from functions import data, models, operations, predictions, quality, training, unknown
 from shared.logs import configure_logging
 from shared.settings import current_settings
 
@@ -15,3 +15,4 @@ app.register_functions(operations.blueprint)
 app.register_functions(predictions.blueprint)
 app.register_functions(quality.blueprint)
 app.register_functions(training.blueprint)
+app.register_functions(unknown.blueprint)

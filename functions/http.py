@@ -134,7 +134,7 @@ def serve(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
         structlog.contextvars.unbind_contextvars("request_id", "function")
     response = _response(reply, request_id)
     latency = time.perf_counter() - started
-    _observe(declared, reply, request_id, latency)
+    _observe(declared.name, reply, request_id, latency)
     return response
 
 
@@ -148,6 +148,19 @@ def _reply(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Reply:
         error = known
     except Exception as unexpected:  # noqa: BLE001 - the last place that can say anything to the caller
         error = _unexpected(unexpected, request_id)
+    return _problem(error, req, request_id)
+
+
+def refuse(name: str, req: func.HttpRequest, error: RoutingError) -> func.HttpResponse:
+    """Answer `error` for a function that is no declared endpoint, with the same document and log line."""
+    started = time.perf_counter()
+    request_id = _request_id(req)
+    reply = _problem(error, req, request_id)
+    _observe(name, reply, request_id, time.perf_counter() - started)
+    return _response(reply, request_id)
+
+
+def _problem(error: RoutingError, req: func.HttpRequest, request_id: str) -> Reply:
     document = problem_document(error, request_id=request_id, instance=_path(req.url))
     headers = {"retry-after": "5"} if error.status == 503 else {}
     return Reply(body=orjson.dumps(document), status=error.status, media_type=PROBLEM_TYPE, headers=headers)
@@ -253,14 +266,14 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
-def _observe(declared: Endpoint, reply: Reply, request_id: str, latency_seconds: float) -> None:
+def _observe(name: str, reply: Reply, request_id: str, latency_seconds: float) -> None:
     from shared.operations.meters import observe_request
 
-    observe_request(declared.name, reply.status, latency_seconds)
+    observe_request(name, reply.status, latency_seconds)
     log.info(
         "http.answered",
         request_id=request_id,
-        function=declared.name,
+        function=name,
         status=reply.status,
         latency_ms=round(latency_seconds * 1000, 3),
         model_version=reply.model_version,

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.http import ENDPOINTS, MAX_BODY_BYTES
+from functions.unknown import wrong_address
 from shared.bootstrap import Services
 from tests.functions.conftest import Ask
 
@@ -242,3 +243,29 @@ def test_an_answer_that_cannot_be_written_is_a_problem_document(
     response = ask("get_health")
     assert response.status_code == 500
     assert problem(response)["code"] == "internal-error"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("GET", "predictions", "It answers POST."),
+        ("DELETE", "models/some-version", "It answers GET."),
+        ("POST", "no/such/address", "GET /api/openapi.json lists every one."),
+        ("GET", "", "GET /api/openapi.json lists every one."),
+    ],
+)
+def test_an_address_or_method_that_nothing_serves_is_told_so(
+    services: Services, method: str, path: str, said: str
+) -> None:
+    assert services  # which count the request
+    request = func.HttpRequest(
+        method=method, url=f"http://127.0.0.1/api/{path}", headers={}, params={}, route_params={"path": path}, body=b""
+    )
+    user_function = wrong_address.build().get_user_function()
+    response = user_function(request)
+    assert response.status_code == 404
+    assert problem(response)["remedy"] == said
+
+
+def test_the_function_for_wrong_addresses_is_tried_last() -> None:
+    assert max(ENDPOINTS) < "wrong_address"
