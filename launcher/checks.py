@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from launcher.problems import SetupProblem
 from shared.platform import end_process_tree, exclusive_lock, noted_process, port_is_taken
 
 OLDEST_NODE = 20
+TORN_AFTER_SECONDS = 60.0
 IS_WINDOWS = sys.platform == "win32"
 NODE_REMEDY = (
     "Install Node.js 20 or later from https://nodejs.org (Windows: `winget install OpenJS.NodeJS.LTS`; "
@@ -126,7 +128,17 @@ def clear_leftovers(place: Place) -> list[str]:
                 end_process_tree(int(note["pid"]), grace_seconds=3)
                 ended.append(path.stem)
             path.unlink(missing_ok=True)
+    _remove_torn_files(place)
     return ended
+
+
+def _remove_torn_files(place: Place) -> None:
+    """Remove what a process that was killed while it wrote a file left beside that file."""
+    for folder in (place.data_dir, place.run, place.keys, place.host_state):
+        for torn in folder.glob(".*.tmp") if folder.is_dir() else ():
+            with contextlib.suppress(OSError):
+                if time.time() - torn.stat().st_mtime > TORN_AFTER_SECONDS:  # a younger one may be in the making
+                    torn.unlink()
 
 
 def check_ports_free(ports: Iterable[tuple[int, str]]) -> None:

@@ -47,6 +47,20 @@ def test_only_the_very_process_that_was_left_over_is_ended(place: Place) -> None
             process.wait()
 
 
+def test_files_that_were_torn_while_they_were_written_are_removed(place: Place) -> None:
+    """A process killed in mid-write leaves a temporary file, of a secret too; one that is being written stays."""
+    place.keys.mkdir()
+    torn, young = place.keys / ".administrator.key.abc.tmp", place.run / ".host.json.def.tmp"
+    for path in (torn, young, place.administrator_key):
+        path.write_bytes(b"half")
+    for path in (torn, place.administrator_key):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    clear_leftovers(place)
+    assert not torn.exists()
+    assert young.exists()
+    assert place.administrator_key.exists()
+
+
 def test_an_account_is_made_once_and_is_its_owners_alone(place: Place) -> None:
     first = StorageAccount.kept_in(place.storage_account)
     assert StorageAccount.kept_in(place.storage_account) == first
