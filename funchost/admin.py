@@ -104,7 +104,7 @@ class AdminApi:
         try:
             document = json.loads(body)
             given = document.get("input", "")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return 400, {"error": 'the body must be a JSON object such as {"input": "text"}'}
         if entry.errors:
             return 404, {"error": f"the function has errors: {'; '.join(entry.errors)}"}

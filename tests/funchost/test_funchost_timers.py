@@ -225,6 +225,7 @@ def test_run_on_startup_runs_once_and_by_hand_again(workshop: Workshop, account:
     assert eventually(lambda: [record["a"] for record in host.records("work")]) == [1]
     assert host.admin("POST", "functions/nobody", json={"input": ""}).status_code == 404
     assert host.admin("POST", "functions/tick", content=b"").status_code == 400
+    assert host.admin("POST", "functions/tick", content=b"[" * 100_000).status_code == 400
     assert host.post("/admin/functions/tick", json={"input": ""}).status_code == 401
 
 
