@@ -68,6 +68,9 @@ def _snapshot(services: Services, profile: str | None, data: Path | None) -> "Sn
         raise InvalidInput("--profile and --data belong together.", remedy="Give both, or neither.")
     if not data.is_dir():
         raise SourceError(f"{data} is not a folder.", remedy="Name the folder with the profile's files.")
+    from shared.erp.profiles import load_profile
+
+    load_profile(profile)  # a name that does not exist is no failed extract that anybody must be alerted to
     return services.snapshots.take_now(reason=f"training on {profile}", profile=profile, source=data.resolve())
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.database.engine import migrate
+from shared.database.alerts import Alerts
+from shared.database.engine import make_engine, migrate
 from shared.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -96,6 +97,7 @@ def test_a_profile_that_does_not_exist_names_those_that_do(run: Run, tmp_path: P
     done = run("train", "--profile", "adventureworkz", "--data", str(tmp_path))
     assert done.returncode == 8
     assert "adventureworks" in done.stderr
+    assert Alerts(make_engine(Settings(data_dir=tmp_path).database)).list()[1] == 0
 
 
 def test_secrets_are_masked_in_the_settings(run: Run) -> None:
