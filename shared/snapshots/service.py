@@ -72,6 +72,9 @@ class Snapshots:
             NotFound: there is no such row.
             LeaseLost: another worker took the row over.
         """
+        return self._run(extract_id, by_asker=False)
+
+    def _run(self, extract_id: str, *, by_asker: bool) -> Extract | None:
         self._work.get(Extract, extract_id)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         lease_seconds = self._settings.lease_seconds
@@ -79,7 +82,7 @@ class Snapshots:
         if claim is None:
             log.info("extract.not_claimed", id=extract_id)
             return None
-        if self._ends_unread(claim):
+        if self._ends_unread(claim, by_asker=by_asker):
             return self._work.get(Extract, extract_id)
         pulse = Pulse(self._work, claim, lease_seconds=lease_seconds, every_seconds=self._settings.heartbeat_seconds)
         try:
@@ -108,7 +111,7 @@ class Snapshots:
         """
         row = self._new_row(f"{AT_ONCE}{uuid.uuid4().hex}", reason, profile, source)
         self._work.insert(row)
-        done = self.run(row.id)
+        done = self._run(row.id, by_asker=True)
         if done is None or done.snapshot_id is None:
             told = None if done is None else done.error
             raise SourceError(
@@ -156,9 +159,9 @@ class Snapshots:
             created_at=self._clock(),
         )
 
-    def _ends_unread(self, claim: Claim[Extract]) -> bool:
+    def _ends_unread(self, claim: Claim[Extract], *, by_asker: bool) -> bool:
         """End a row that nobody waits for, or that has cost too many workers their lives; tell whether it was one."""
-        if claim.attempt > 1 and (claim.row.slot or "").startswith(AT_ONCE):
+        if not by_asker and (claim.row.slot or "").startswith(AT_ONCE):
             told = "the process that asked for it and read it broke off; who still needs it asks again"
             self._work.finish(claim, WorkState.SKIPPED, reason=f"{claim.row.reason}; {told}", step="skipped")
             return True
