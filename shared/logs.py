@@ -1,7 +1,9 @@
 """Structured logs: one JSON object a line, an event code first, the request's own fields bound once."""
 
+import contextlib
 import logging
 import sys
+import threading
 from typing import TextIO
 
 import orjson
@@ -9,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 _SECRET_WORDS = ("key", "secret", "password", "token", "connection")
+_lock = threading.Lock()
 _HARMLESS = frozenset({"key_id", "lease_token", "keys"})
 
 
@@ -24,6 +27,22 @@ def _to_json(event: EventDict, **_unused: object) -> str:
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
+class LineLogger:
+    """Writes lines and never raises: a full disk or a closed pipe is no reason to refuse a prediction."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`."""
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Write one line, or lose it where it cannot be written."""
+        with _lock, contextlib.suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
 def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send every structlog event as a JSON line to `stream` (standard output unless given)."""
     structlog.configure(
@@ -36,6 +55,6 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stdout),
+        logger_factory=lambda *_: LineLogger(stream or sys.stdout),
         cache_logger_on_first_use=False,
     )

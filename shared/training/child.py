@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.configuration import Configuration
 from shared.errors import RoutingError
+from shared.logs import configure_logging
 
 NICENESS = 10
 EXIT_ERROR = 1
@@ -93,7 +94,7 @@ def main(arguments: list[str]) -> int:
     """Read the specification, run the job, report; 0 when a result was written."""
     lines = _Lines(sys.stdout)
     sys.stdout = sys.stderr  # what a library prints must not end up between the JSON lines
-    _log_to_stderr()
+    configure_logging(stream=sys.stderr)
     if sys.platform != "win32":
         os.nice(NICENESS)
     try:
@@ -106,20 +107,6 @@ def main(arguments: list[str]) -> int:
         lines.write(error={"code": "out-of-memory", "detail": "The training ran out of memory.", "retryable": True})
         return EXIT_ERROR
     return 0
-
-
-def _log_to_stderr() -> None:
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 if __name__ == "__main__":
