@@ -33,6 +33,14 @@ def first_start(instance: RunningInstance, victim: str, dice: random.Random) -> 
         port=instance.port,
         storage_port=instance.storage_port,
     )
+    try:
+        return _killed_at_first(fresh, victim, dice)
+    finally:
+        fresh.kill_everything()
+        shutil.rmtree(fresh.data_dir, ignore_errors=True)
+
+
+def _killed_at_first(fresh: RunningInstance, victim: str, dice: random.Random) -> chaos.Round:
     deaths = [dice.uniform(0.3, 13) for _ in range(dice.randint(1, 3))]
     done = chaos.Round(moment="first start", victim=victim, after_seconds=deaths[-1])
     for after in deaths:
@@ -50,8 +58,6 @@ def first_start(instance: RunningInstance, victim: str, dice: random.Random) -> 
     chaos.eventually_astray(fresh, done)
     fresh.kill_everything()
     done.taken_up_seconds = fresh.up()  # the second start
-    fresh.kill_everything()
-    shutil.rmtree(fresh.data_dir)
     return done
 
 
