@@ -4,6 +4,7 @@ import sys
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import wraps
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -24,7 +25,8 @@ Result = TypeVar("Result")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
-console = Console(highlight=False)
+_PIPED_WIDTH = 160  # of a table that no terminal shows: wide enough to cut nothing that a script looks for
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 errors = Console(stderr=True, highlight=False)
 
 INTERRUPTED = 130
@@ -38,6 +40,8 @@ def emit_json(value: Any) -> None:
 
 def shown(value: Any) -> str:
     """Return a value's text fit for a terminal: nothing in it is taken for markup or for a control sequence."""
+    if isinstance(value, datetime):
+        value = f"{value:%Y-%m-%d %H:%M}"
     text = "".join(" " if unicodedata.category(character) == "Cc" else character for character in str(value))
     return escape(text)
 
@@ -48,10 +52,10 @@ def say(text: str) -> None:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows as a table."""
+    """Print rows as a table; the first column names the rows and is never cut."""
     table = Table(title=shown(title), title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0)
     for row in rows:
         table.add_row(*("" if cell is None else shown(cell) for cell in row))
     console.print(table)

@@ -127,6 +127,7 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     wrong = run("predict", "NEW-1", "-a", "OUTDIAMETER=wide", "--json")
     assert wrong.returncode == 2
     assert "OUTDIAMETER" in wrong.stdout
+    assert version in run("models", "list").stdout
     readable = run("predict", "NEW-1", "-a", "PART_TYPE=14")
     assert "model " + version in readable.stdout
 
