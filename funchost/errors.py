@@ -13,13 +13,5 @@ class AppLoadError(HostError):
     """The function app could not be imported or indexed as a whole."""
 
 
-class WorkerLost(HostError):
-    """The worker process ended while it ran this invocation."""
-
-
-class InvocationTimedOut(HostError):
-    """The invocation ran longer than functionTimeout and its worker was ended."""
-
-
 class ChannelClosed(HostError):
     """The other process is gone, or is ending."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import socket
 from collections.abc import Mapping, MutableMapping
@@ -226,16 +225,3 @@ def find_connection(name: str | None, environment: Mapping[str, str]) -> str:
         if key.lower().startswith((f"{wanted}__".lower(), f"azurewebjobs{wanted}__".lower())):
             raise ValueError(f'connection "{wanted}" is given by identity ({key}), which this host does not support')
     raise ValueError(f'no connection string for "{wanted}": set AzureWebJobs{wanted} or {wanted}')
-
-
-def host_storage_connection(environment: Mapping[str, str]) -> str | None:
-    """Return the connection string of AzureWebJobsStorage, or None when there is none."""
-    try:
-        return find_connection(None, environment)
-    except ValueError:
-        return None
-
-
-def snapshot_environment() -> dict[str, str]:
-    """Return a plain copy of the process environment."""
-    return dict(os.environ)

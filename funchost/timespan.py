@@ -33,15 +33,3 @@ def parse_timespan(text: str) -> timedelta:
         microseconds=int(fraction) / 10,
     )
     return -span if match["sign"] else span
-
-
-def format_timespan(span: timedelta) -> str:
-    """Write a span as `hh:mm:ss`, with days and fractions only where there are any."""
-    total = span // timedelta(microseconds=1)
-    sign, total = ("-", -total) if total < 0 else ("", total)
-    seconds, micros = divmod(total, 1_000_000)
-    minutes, second = divmod(seconds, 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    text = f"{sign}{f'{days}.' if days else ''}{hour:02}:{minute:02}:{second:02}"
-    return f"{text}.{micros:06}0" if micros else text

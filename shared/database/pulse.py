@@ -45,10 +45,6 @@ class Pulse:
         """Note progress, 0 to 100, and what is being done; it is written with the next heartbeat."""
         self._news = (percent, step)
 
-    def must_stop(self) -> bool:
-        """Return whether the lease was lost or a person wants the work to end."""
-        return self.lost.is_set() or self.cancel_requested.is_set()
-
     def check(self) -> None:
         """Raise when the work must stop.
 
