@@ -104,6 +104,7 @@ def test_excluded_items_leave_no_routing_and_no_result_but_can_be_asked_for(
 ) -> None:
     model = fit_model(tiny_factory, default_configuration(), exclude_items=["RING004", "KIT002"])
     save_model(model, tmp_path)
+    write_golden(model, tmp_path, count=500)
     tables = {path.stem: pl.read_parquet(path) for path in tmp_path.glob("*.parquet")}
     for name in ("routings", "times"):
         assert not tables[name].filter(pl.col("item_code").is_in(["RING004", "KIT002"])).height
