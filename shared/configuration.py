@@ -49,7 +49,7 @@ class QualityConfiguration(_Section):
 
     sample_size: int = Field(ge=10, le=10_000)
     strategy: str = Field(pattern="^(random|stratified|recent)$")
-    seed: Seed
+    seed: Seed = Field(description="what each cycle's own seed is derived from")
     trim_share: float = Field(ge=0, lt=0.5)
     minimum_samples: int = Field(ge=3, le=10_000, description="orders an operation needs before its actuals count")
     maximum_mae_minutes: float = Field(ge=0.1, le=100, description="per order and operation")

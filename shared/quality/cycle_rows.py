@@ -1,6 +1,7 @@
 """Rows of quality cycles: a new one, checked, and the tidying of old reports."""
 
 import secrets
+import zlib
 from datetime import datetime
 
 from sqlalchemy import Engine, null, update
@@ -30,12 +31,13 @@ def new_cycle(
     Raises:
         InvalidInput: a value lies outside what the configuration would accept; every wrong field is named.
     """
+    cycle_id = f"cycle_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
     row = QualityCycle(
-        id=f"cycle_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}",
+        id=cycle_id,
         slot=slot,
         reason=reason,
         strategy=configured.strategy if strategy is None else strategy,
-        seed=configured.seed if seed is None else seed,
+        seed=_seed_of(configured.seed, slot or cycle_id) if seed is None else seed,
         sample_size=configured.sample_size if sample_size is None else sample_size,
         created_at=now,
     )
@@ -50,6 +52,11 @@ def new_cycle(
         said = "; ".join(f"{error['field']} {error['message']}" for error in wrong)
         raise InvalidInput(f"The cycle cannot be run so: {said}.", errors=wrong)
     return row
+
+
+def _seed_of(configured: int, cycle: str) -> int:
+    """Return a cycle's own seed, so that each looks at other items; its row keeps it, so that it can be repeated."""
+    return zlib.crc32(f"{configured} {cycle}".encode()) & 0x7FFF_FFFF
 
 
 def prune_reports(engine: Engine, keep: int) -> None:

@@ -55,6 +55,13 @@ def test_a_cycle_measures_items_as_if_unknown_and_stores_every_figure(ward: Any)
     assert len(row.report["sample"]["item_codes"]) == 40
 
 
+def test_two_cycles_without_a_seed_look_at_different_items_and_keep_the_seed_they_used(ward: Any) -> None:
+    first, second = (ward.cycles.run_now("a test", sample_size=30) for _ in range(2))
+    assert first.seed != second.seed
+    again = ward.cycles.run_now("a test", sample_size=30, seed=first.seed)
+    assert again.metrics["overall"] == first.metrics["overall"]
+
+
 def test_the_same_seed_gives_the_same_figures_bit_for_bit(ward: Any) -> None:
     first = ward.cycles.run_now("a test", sample_size=30, seed=5, strategy="recent")
     again = ward.cycles.run_now("a test", sample_size=30, seed=5, strategy="recent")
