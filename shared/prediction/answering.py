@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -61,8 +62,14 @@ class Question:
     quantity: float
     own: int = -1  # the item's place where its own routing and results may be used
     _similar: dict[int, SimilarItem] = field(default_factory=dict)
-    _estimates: dict[tuple[int, int, int], Estimate] = field(default_factory=dict)
+    _operations: dict[tuple[int, int, int], PredictedOperation] = field(default_factory=dict)
 
+    @cached_property
+    def votes(self) -> npt.NDArray[np.float64]:
+        """Return each neighbour's weight, the same for every operation of every candidate."""
+        return vote_weights(self.near, self.knowledge.votes, self.view)
+
+    @cached_property
     def estimator(self) -> TimeEstimator:
         """Return what estimates this item's minutes."""
         return TimeEstimator(
@@ -149,29 +156,30 @@ class Question:
         return self._similar[member]
 
     def _operation(self, pattern: int, own_row: int) -> PredictedOperation:
-        """Answer one operation; `pattern` is the routing row that shows its code and place in the routing."""
+        """Answer one operation; `pattern` is the routing row that shows its code and place in the routing.
+
+        Candidates share most of their operations, and but for its place an operation is answered alike in each.
+        """
+        routings = self.knowledge.routings
+        key = (int(routings.task[pattern]), int(routings.operation_name[pattern]), own_row)
+        if key not in self._operations:
+            self._operations[key] = self._first_answer(pattern, own_row)
+        known, sequence = self._operations[key], int(routings.sequence[pattern])
+        return known if known.sequence == sequence else known.model_copy(update={"sequence": sequence})
+
+    def _first_answer(self, pattern: int, own_row: int) -> PredictedOperation:
         routings = self.knowledge.routings
         task = int(routings.task[pattern])
         picked = self.near.doing(task)
         rows = self.near.rows[picked]
-        votes = vote_weights(self.near, self.knowledge.votes, self.view)[self.near.row_neighbour[picked]]
+        votes = self.votes[self.near.row_neighbour[picked]]
         if own_row >= 0:
-            resource, inside, rows, votes = (
-                int(routings.resource[pattern]),
-                int(routings.inside[pattern]),
-                rows[:0],
-                votes[:0],
-            )
+            resource, inside = int(routings.resource[pattern]), int(routings.inside[pattern])
+            planned = {name: float(values[own_row]) for name, values in routings.times.items()}
         else:
             resource, inside = self._work_centre(rows, votes)
-        key = (task, resource, own_row)
-        if key not in self._estimates:
-            self._estimates[key] = self.estimator().estimate(task, resource, own_row)
-        estimate = self._estimates[key]
-        planned = {
-            name: float(values[own_row]) if own_row >= 0 else _mean(values[rows], votes)
-            for name, values in routings.times.items()
-        }
+            planned = {name: _mean(values[rows], votes) for name, values in routings.times.items()}
+        estimate = self.estimator.estimate(task, resource, own_row)
         return self._answer(pattern, resource, inside, estimate, planned, picked)
 
     def _work_centre(self, rows: Ints, votes: npt.NDArray[np.float64]) -> tuple[int, int]:
