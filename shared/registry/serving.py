@@ -31,6 +31,9 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from shared.prediction.model import RoutingModel
 
+# A prediction makes hundreds of small objects and no cycles; looking after each 700 costs a batch a third of its time.
+GC_THRESHOLDS = (20_000, 20, 50)
+
 log = structlog.get_logger()
 
 ALERT_KIND = "model-not-servable"
@@ -203,6 +206,7 @@ class Serving:
         if is_first:  # the model's millions of objects need not be looked at by every later collection
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
         log.info("model.serving", model_version=row.version, load_seconds=round(time.perf_counter() - started, 3))
         return True
 
