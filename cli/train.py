@@ -24,7 +24,9 @@ ACTOR = "command line"
 @reports_errors
 def train(
     profile: Annotated[str | None, typer.Option(help="Mapping profile; the instance's own unless given.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder that the profile reads; needed with --profile.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Folder or ODBC connection string that the profile reads; with --profile.")
+    ] = None,
     exclude_items: Annotated[
         Path | None, typer.Option(help="File with one item code a line: nothing is learned from these.")
     ] = None,
@@ -61,17 +63,22 @@ def train(
         say(f"`manage.py models activate {result['version']}` lets it serve.")
 
 
-def _snapshot(services: Services, profile: str | None, data: Path | None) -> "Snapshot":
+def _snapshot(services: Services, profile: str | None, data: str | None) -> "Snapshot":
     if profile is None and data is None:
         return services.snapshots.ensure_current()
     if profile is None or data is None:
         raise InvalidInput("--profile and --data belong together.", remedy="Give both, or neither.")
-    if not data.is_dir():
-        raise SourceError(f"{data} is not a folder.", remedy="Name the folder with the profile's files.")
+    from shared.erp.location import FolderLocation, location_of
     from shared.erp.profiles import load_profile
 
+    source = location_of(data)
+    if isinstance(source, FolderLocation):
+        if not source.folder.is_dir():
+            raise SourceError(f"{data} is not a folder.", remedy="Name the folder with the profile's files.")
+        source = FolderLocation(source.folder.resolve())
+
     load_profile(profile)  # a name that does not exist is no failed extract that anybody must be alerted to
-    return services.snapshots.take_now(reason=f"training on {profile}", profile=profile, source=data.resolve())
+    return services.snapshots.take_now(reason=f"training on {profile}", profile=profile, source=source)
 
 
 def _train(

@@ -91,6 +91,13 @@ class SourceError(RoutingError):
     code, title, status, exit_code = "source-error", "The ERP source cannot be read", 422, 8
 
 
+class SourceUnavailable(SourceError):
+    """The ERP's database does not answer, or went away while it was read."""
+
+    code, title, status, exit_code = "source-unavailable", "The ERP does not answer", 503, 14
+    retryable = True
+
+
 class ProfileError(RoutingError):
     """A mapping profile is invalid; the detail names file and field."""
 

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     profile: str = Field("demo", description="Mapping profile: a name in config/profiles or a path to a YAML file.")
     source: str = Field("", description="Folder that the profile reads; empty: <data-dir>/sources/<profile>.")
 
+    erp_connection: SecretStr = Field(
+        SecretStr(""), description="ODBC connection string of the ERP, read instead of a folder."
+    )
+
     extract_schedule: str = Field("0 0 1 * * *", description="NCRONTAB schedule of the extract.")
     quality_schedule: str = Field("0 0 2 * * *", description="NCRONTAB schedule of the quality cycle.")
     training_schedule: str = Field("0 0 3 * * 0", description="NCRONTAB schedule of the refit.")

@@ -1,4 +1,4 @@
-"""From a source folder and a profile to a snapshot: read, map, judge, fingerprint, publish whole."""
+"""From a source and a profile to a snapshot: read, map, judge, fingerprint, publish whole."""
 
 import hashlib
 import json
@@ -12,9 +12,11 @@ import polars as pl
 import structlog
 
 from shared.erp.issues import IssueLog
+from shared.erp.location import Location
+from shared.erp.opening import open_source
 from shared.erp.profiles import Profile
 from shared.erp.snapshot import DOCUMENT, SCHEMA_VERSION, TABLES, Snapshot, file_digest, open_snapshot
-from shared.erp.source import Folder
+from shared.erp.source import Source
 from shared.erp.tables import read_items, read_routings, read_work_results
 from shared.errors import SourceError
 from shared.platform import publish_folder
@@ -25,27 +27,29 @@ _FINGERPRINT_ROWS = 200_000  # rows hashed at a time, so that memory stays bound
 
 
 def extract(
-    profile: Profile, source_folder: Path, into: Path, *, now: datetime, exclude_items: Collection[str] = ()
+    profile: Profile, location: Location, into: Path, *, now: datetime, exclude_items: Collection[str] = ()
 ) -> Snapshot:
     """Read a source into a new snapshot below `into`, whole or not at all.
 
     Args:
         profile: the mapping of this source.
-        source_folder: the folder that holds the source's files.
+        location: the folder or database that is read.
         into: the folder of snapshots.
         now: the moment of reading, aware; it becomes `data_as_of`.
         exclude_items: items whose routings and work results are left out; the items themselves stay.
 
     Raises:
         SourceError: a file or key column is missing or unreadable, or no item is left.
+        SourceUnavailable: the database does not answer, or went away at every attempt.
     """
     moment = now.astimezone(UTC)
     issues = IssueLog()
     excluded = _known_exclusions(exclude_items, profile)
-    frames = _read(Folder(source_folder, profile.source, issues), profile, issues, moment)
+    with open_source(location, profile.source, issues) as source:
+        frames = _read(source, profile, issues, moment)
     if frames["items"].is_empty():
         raise SourceError(
-            f"No item of {source_folder} could be used: {issues.counts.get('items', {})}.",
+            f"No item of {location.shown} could be used: {issues.counts.get('items', {})}.",
             remedy="Check the profile's item table, key column and filters.",
         )
     strangers = sorted(set(excluded) - set(frames["items"]["item_code"]))
@@ -74,13 +78,13 @@ def _known_exclusions(codes: Collection[str], profile: Profile) -> list[str]:
     return sorted({code.upper() if case == "upper" else code.lower() if case == "lower" else code for code in trimmed})
 
 
-def _read(folder: Folder, profile: Profile, issues: IssueLog, now: datetime) -> dict[str, pl.DataFrame]:
-    items = read_items(folder, profile, issues, now)
+def _read(source: Source, profile: Profile, issues: IssueLog, now: datetime) -> dict[str, pl.DataFrame]:
+    items = read_items(source, profile, issues, now)
     known = items["item_code"]
     return {
         "items": items,
-        "routings": read_routings(folder, profile, issues, now, known),
-        "work_results": read_work_results(folder, profile, issues, now, known),
+        "routings": read_routings(source, profile, issues, now, known),
+        "work_results": read_work_results(source, profile, issues, now, known),
     }
 
 

@@ -24,15 +24,28 @@ class IssueLog:
         kept = self.samples.setdefault(table, {}).setdefault(reason, [])
         kept.extend(list(samples)[: SAMPLES_KEPT - len(kept)])
 
-    def add_rows(self, table: str, reason: str, bad: pl.Series, key: pl.Series, value: pl.Series | None = None) -> None:
-        """Count the rows where `bad` is true; samples show their key and, where given, the offending value."""
+    def add_rows(
+        self,
+        table: str,
+        reason: str,
+        bad: pl.Series,
+        key: pl.Series,
+        value: pl.Series | None = None,
+        first_row: int = 0,
+    ) -> None:
+        """Count the rows where `bad` is true; samples show their key and, where given, the offending value.
+
+        A row without a key is shown by its number in the table, of which `first_row` rows came in earlier batches.
+        """
         count = int(bad.sum() or 0)
         if count == 0:
             return
         rows = bad.arg_true().head(SAMPLES_KEPT)
         keys = key.gather(rows).to_list()
         values = [None] * len(keys) if value is None else value.gather(rows).to_list()
-        self.add(table, reason, count, [_sample(row, k, v) for row, k, v in zip(rows, keys, values, strict=True)])
+        self.add(
+            table, reason, count, [_sample(first_row + row, k, v) for row, k, v in zip(rows, keys, values, strict=True)]
+        )
 
 
 def _sample(row: int, key: object, value: object) -> str:

@@ -34,11 +34,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FolderSource(_Part):
-    """A folder of files; a table's name is its file's name without the ending."""
+class OdbcRules(_Part):
+    """How a database behind ODBC is asked; seconds."""
 
-    kind: Literal["folder"] = "folder"
-    delimiter: str = Field(",", min_length=1, max_length=1)
+    login_timeout_seconds: int = Field(10, ge=1, le=600)
+    statement_timeout_seconds: int = Field(600, ge=1, le=86_400)
+    attempts: int = Field(3, ge=1, le=10)  # of a whole reading, where the database does not answer or goes away
+
+
+class SourceRules(_Part):
+    """How the source's cells are understood; where it lies is said by settings or the command line."""
+
+    delimiter: str = Field(",", min_length=1, max_length=1)  # of CSV files
+    odbc: OdbcRules = OdbcRules()
     null_tokens: tuple[str, ...] = DEFAULT_NULL_TOKENS  # compared trimmed and without case
     date_formats: tuple[str, ...] = DEFAULT_DATE_FORMATS  # of the day; a time of day behind it is cut off
     decimal_comma: bool = False
@@ -63,17 +71,25 @@ class Filter(_Part):
         return self
 
 
-class SourceTable(_Part):
-    """Where a table's rows come from: a file of the folder or a query over its files, and which rows count."""
+class Changes(_Part):
+    """How the rows that changed since the last reading are found, so that only these are read again."""
 
-    table: str | None = None
-    sql: str | None = None
+    changed_at: Column  # set at every insert and update of a row, never set back
+    key: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]  # columns that name a row
+
+
+class SourceTable(_Part):
+    """Where a table's rows come from, a table or view by any of its names or a query, and which rows count."""
+
+    table: Column | None = None  # names of which the first that the source has is read
+    sql: str | None = None  # runs where the data lies: the database's own dialect, or polars' over files
     filters: tuple[Filter, ...] = ()
+    changes: Changes | None = None  # without it every extraction reads the whole table
 
     @model_validator(mode="after")
     def _one_origin(self) -> "SourceTable":
         if (self.table is None) == (self.sql is None):
-            raise ValueError("give either table (a file of the folder) or sql (a query over them), not both")
+            raise ValueError("give either table (a table, view or file) or sql (a query over them), not both")
         return self
 
 
@@ -226,7 +242,7 @@ class Profile(_Part):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     description: str = ""
-    source: FolderSource = FolderSource()
+    source: SourceRules = SourceRules()
     items: ItemsTable
     routings: RoutingsTable
     work_results: WorkResultsTable

@@ -8,7 +8,7 @@ import polars as pl
 from shared.erp import parsing
 from shared.erp.issues import IssueLog
 from shared.erp.parsing import Case
-from shared.erp.profiles import Filter, FolderSource
+from shared.erp.profiles import Filter, SourceRules
 from shared.erp.source import find_column
 from shared.erp.units import MINUTES_PER, TimeUnit, minutes_factor
 
@@ -26,8 +26,9 @@ class TableRows:
         known: Sequence[str],
         table: str,
         origin: str,
-        source: FolderSource,
+        source: SourceRules,
         issues: IssueLog,
+        first_row: int = 0,
     ) -> None:
         self.frame = frame
         self.known = known  # every column of the source; the frame may hold only those that the profile names
@@ -35,12 +36,13 @@ class TableRows:
         self.origin = origin
         self.source = source
         self.issues = issues
+        self.first_row = first_row  # how many rows of the table earlier batches held
         self._alive = pl.repeat(True, frame.height, eager=True)
         self._key = pl.repeat(None, frame.height, dtype=pl.String, eager=True)
 
     def cells(self, field: str, names: Sequence[str]) -> pl.Series:
         """Return a source column by its names; SourceError when the table has none of them."""
-        name = find_column(self.frame, names, known=self.known, table=self.origin, field=f"{self.table}.{field}")
+        name = find_column(names, known=self.known, table=self.origin, field=f"{self.table}.{field}")
         return self.frame[name]
 
     def empty(self, dtype: pl.DataType) -> pl.Series:
@@ -126,7 +128,9 @@ class TableRows:
 
     def note(self, bad: pl.Series, reason: str, values: pl.Series | None = None) -> None:
         """Count the rows still alive where `bad` is true; they stay."""
-        self.issues.add_rows(self.table, reason, bad.fill_null(value=False) & self._alive, self._key, values)
+        self.issues.add_rows(
+            self.table, reason, bad.fill_null(value=False) & self._alive, self._key, values, self.first_row
+        )
 
     def reject(self, bad: pl.Series, reason: str, values: pl.Series | None = None) -> None:
         """Count the rows still alive where `bad` is true, and leave them out."""

@@ -1,5 +1,6 @@
 """The three mappings: source rows of items, routings and work results to their canonical tables."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -9,25 +10,87 @@ from shared.erp.canonical import ROUTING_SCHEMA, WORK_RESULT_SCHEMA, AttributeKi
 from shared.erp.issues import IssueLog
 from shared.erp.profiles import AttributeMapping, Profile, RoutingsTable, SourceTable, WorkResultsTable
 from shared.erp.rows import TableRows
-from shared.erp.source import Folder
+from shared.erp.source import Condition, Source
 from shared.erp.units import factor
 
 _LARGEST_SEQUENCE = 2**31 - 1
 ONLY_ROUTING = "1"  # the routing number of a source that keeps one routing an item
 
 
-def _open(folder: Folder, profile: Profile, table: str, issues: IssueLog, now: datetime) -> TableRows:
-    mapping: SourceTable = getattr(profile, table)
-    if mapping.sql is not None:
-        frame, origin = folder.query(mapping.sql), f"the query of {table}"
-        known = frame.columns
-    else:
-        origin = mapping.table or ""
-        known = folder.columns(origin)
-        frame = folder.table(origin, _words(mapping.model_dump()))
-    opened = TableRows(frame, known=known, table=table, origin=origin, source=profile.source, issues=issues)
-    opened.filter(mapping.filters, now=now)
-    return opened
+MapBatch = Callable[[TableRows], pl.DataFrame]
+
+
+def read_items(source: Source, profile: Profile, issues: IssueLog, now: datetime) -> pl.DataFrame:
+    """Return the canonical items sorted by code: one row a code, sizes in their canonical units.
+
+    Raises:
+        SourceError: the table or a column that the profile names is missing.
+    """
+    reading = TableReading(source, profile, "items", issues, now)
+    items = reading.mapped(lambda batch: map_items(batch, profile))
+    return rows.drop_duplicates(items, ["item_code"], table="items", reason="item_code is repeated", issues=issues)
+
+
+def read_routings(
+    source: Source, profile: Profile, issues: IssueLog, now: datetime, known_items: pl.Series
+) -> pl.DataFrame:
+    """Return the canonical routings sorted by item, routing and sequence; times in minutes, run time a piece."""
+    reading = TableReading(source, profile, "routings", issues, now)
+    routings = reading.mapped(lambda batch: map_routings(batch, profile, known_items))
+    key = ["item_code", "routing_no", "sequence"]
+    return rows.drop_duplicates(routings, key, table="routings", reason="the step is repeated", issues=issues)
+
+
+def read_work_results(
+    source: Source, profile: Profile, issues: IssueLog, now: datetime, known_items: pl.Series
+) -> pl.DataFrame:
+    """Return the canonical work results sorted by every column; times in minutes, run time of the whole quantity."""
+    reading = TableReading(source, profile, "work_results", issues, now)
+    results = reading.mapped(lambda batch: map_work_results(batch, profile, known_items, now))
+    return results.sort(results.columns, nulls_last=True)
+
+
+class TableReading:
+    """One table on its way from the source to its canonical form, a batch at a time."""
+
+    def __init__(self, source: Source, profile: Profile, table: str, issues: IssueLog, now: datetime) -> None:
+        """Find out which columns the source has; `table` is the canonical table's name."""
+        self._source = source
+        self._profile = profile
+        self._table = table
+        self._issues = issues
+        self._now = now
+        self.mapping: SourceTable = getattr(profile, table)
+        self.known = source.columns(self.mapping)
+
+    def mapped(self, map_batch: MapBatch, *, where: Condition | None = None) -> pl.DataFrame:
+        """Return all batches mapped, in the source's order.
+
+        Raises:
+            SourceError: the table or a column that the profile names is missing, or the data cannot be read.
+        """
+        words = {word.casefold() for word in _words(self.mapping.model_dump())}
+        wanted = [column for column in self.known if column.casefold() in words]
+        done = [map_batch(self._rows(pl.DataFrame(schema=dict.fromkeys(wanted, pl.String)), 0))]  # names are checked
+        first_row = 0
+        for batch in self._source.batches(self.mapping, wanted, where=where):
+            done.append(map_batch(self._rows(batch, first_row)))
+            first_row += batch.height
+        return pl.concat(done)
+
+    def _rows(self, batch: pl.DataFrame, first_row: int) -> TableRows:
+        names = " or ".join(self.mapping.table or ())
+        opened = TableRows(
+            batch,
+            known=self.known,
+            table=self._table,
+            origin=names or f"the query of {self._table}",
+            source=self._profile.source,
+            issues=self._issues,
+            first_row=first_row,
+        )
+        opened.filter(self.mapping.filters, now=self._now)
+        return opened
 
 
 def _words(part: object) -> set[str]:
@@ -39,18 +102,12 @@ def _words(part: object) -> set[str]:
     return set().union(*map(_words, part)) if isinstance(part, (list, tuple)) else set()
 
 
-def read_items(folder: Folder, profile: Profile, issues: IssueLog, now: datetime) -> pl.DataFrame:
-    """Return the canonical items sorted by code: one row a code, sizes in their canonical units.
-
-    Raises:
-        SourceError: the table or a column that the profile names is missing.
-    """
-    source = _open(folder, profile, "items", issues, now)
+def map_items(source: TableRows, profile: Profile) -> pl.DataFrame:
+    """Return the canonical items of one batch."""
     columns = {"item_code": source.item_codes(profile.items.columns.item_code)}
     for name, mapping in profile.items.attributes.items():
         columns[name] = _attribute(source, name, mapping)
-    items = source.keep(columns, item_schema(profile.attributes))
-    return rows.drop_duplicates(items, ["item_code"], table="items", reason="item_code is repeated", issues=issues)
+    return source.keep(columns, item_schema(profile.attributes))
 
 
 def _attribute(source: TableRows, name: str, mapping: AttributeMapping) -> pl.Series:
@@ -104,11 +161,13 @@ def _unit_factors(source: TableRows, name: str, mapping: AttributeMapping, value
     return factors
 
 
-def read_routings(
-    folder: Folder, profile: Profile, issues: IssueLog, now: datetime, known_items: pl.Series
-) -> pl.DataFrame:
-    """Return the canonical routings sorted by item, routing and sequence; times in minutes, run time a piece."""
-    source = _open(folder, profile, "routings", issues, now)
+def routing_schema(profile: Profile) -> dict[str, pl.DataType]:
+    """Return the schema of `routings` with the columns that the profile takes along."""
+    return {**ROUTING_SCHEMA, **{name: pl.String() for name in profile.routings.carry}}
+
+
+def map_routings(source: TableRows, profile: Profile, known_items: pl.Series) -> pl.DataFrame:
+    """Return the canonical routings of one batch; steps of items that are not known are left out."""
     mapping = profile.routings
     at = mapping.columns
     codes = source.item_codes(at.item_code)
@@ -136,10 +195,7 @@ def read_routings(
         "created_at": source.day("created_at", at.created_at),
         **{name: source.text(name, (name,)) for name in mapping.carry},
     }
-    schema = {**ROUTING_SCHEMA, **{name: pl.String() for name in mapping.carry}}
-    key = ["item_code", "routing_no", "sequence"]
-    routings = source.keep(columns, schema)
-    return rows.drop_duplicates(routings, key, table="routings", reason="the step is repeated", issues=issues)
+    return source.keep(columns, routing_schema(profile))
 
 
 def _sequence(source: TableRows, names: tuple[str, ...] | None, *, required: bool = False) -> pl.Series:
@@ -159,11 +215,8 @@ def _run_per_unit(source: TableRows, mapping: RoutingsTable, factors: pl.Series)
     return (run / pieces).set(~usable, None)
 
 
-def read_work_results(
-    folder: Folder, profile: Profile, issues: IssueLog, now: datetime, known_items: pl.Series
-) -> pl.DataFrame:
-    """Return the canonical work results sorted by every column; times in minutes, run time of the whole quantity."""
-    source = _open(folder, profile, "work_results", issues, now)
+def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series, now: datetime) -> pl.DataFrame:
+    """Return the canonical work results of one batch; those of items that are not known are left out."""
     mapping = profile.work_results
     at = mapping.columns
     codes = source.item_codes(at.item_code)
@@ -190,8 +243,7 @@ def read_work_results(
         "setup_minutes": setup,
         "run_minutes": run,
     }
-    results = source.keep(columns, WORK_RESULT_SCHEMA)
-    return results.sort(results.columns, nulls_last=True)
+    return source.keep(columns, WORK_RESULT_SCHEMA)
 
 
 def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Series) -> tuple[pl.Series, pl.Series]:

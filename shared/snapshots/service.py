@@ -16,6 +16,7 @@ from shared.database.snapshots import SnapshotRows
 from shared.database.tables import Extract, QualityCycle, SnapshotRow, TrainingJob, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.erp.extract import extract
+from shared.erp.location import ODBC_PREFIX, FolderLocation, Location, own_location
 from shared.erp.profiles import load_profile
 from shared.erp.snapshot import Snapshot, open_snapshot
 from shared.errors import LeaseLost, NotFound, RoutingError, SourceError
@@ -74,7 +75,7 @@ class Snapshots:
         """
         return self._run(extract_id, by_asker=False)
 
-    def _run(self, extract_id: str, *, by_asker: bool) -> Extract | None:
+    def _run(self, extract_id: str, *, by_asker: bool, source: Location | None = None) -> Extract | None:
         self._work.get(Extract, extract_id)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         lease_seconds = self._settings.lease_seconds
@@ -87,7 +88,7 @@ class Snapshots:
         pulse = Pulse(self._work, claim, lease_seconds=lease_seconds, every_seconds=self._settings.heartbeat_seconds)
         try:
             with pulse:
-                snapshot = self._read(claim)
+                snapshot = self._read(claim, source)
             pulse.check()
             self._register(claim, snapshot)
         except LeaseLost:
@@ -101,7 +102,7 @@ class Snapshots:
             self._tidy_after(snapshot)
         return self._work.get(Extract, extract_id)
 
-    def take_now(self, *, reason: str, profile: str | None = None, source: Path | None = None) -> Snapshot:
+    def take_now(self, *, reason: str, profile: str | None = None, source: Location | None = None) -> Snapshot:
         """Read the ERP in this process, at once, and return the new snapshot.
 
         `profile` and `source` name another factory's than the instance's own.
@@ -111,7 +112,7 @@ class Snapshots:
         """
         row = self._new_row(f"{AT_ONCE}{uuid.uuid4().hex}", reason, profile, source)
         self._work.insert(row)
-        done = self._run(row.id, by_asker=True)
+        done = self._run(row.id, by_asker=True, source=source)
         if done is None or done.snapshot_id is None:
             told = None if done is None else done.error
             raise SourceError(
@@ -148,14 +149,14 @@ class Snapshots:
             return self.take_now(reason="there was no snapshot")
 
     def _new_row(
-        self, slot: str | None, reason: str, profile: str | None = None, source: Path | None = None
+        self, slot: str | None, reason: str, profile: str | None = None, source: Location | None = None
     ) -> Extract:
         return Extract(
             id=f"extract_{uuid.uuid4().hex}",
             slot=slot,
             reason=reason,
             profile=profile or self._settings.profile,
-            source=str(source or self._settings.source_folder),
+            source=(source or own_location(self._settings)).shown,
             created_at=self._clock(),
         )
 
@@ -171,10 +172,27 @@ class Snapshots:
             return True
         return False
 
-    def _read(self, claim: Claim[Extract]) -> Snapshot:
+    def _read(self, claim: Claim[Extract], source: Location | None) -> Snapshot:
         row = claim.row
+        location = source or self._location(row)
         log.info("extract.started", id=row.id, profile=row.profile, attempt=claim.attempt)
-        return extract(load_profile(row.profile), Path(row.source), self._settings.snapshots, now=self._clock())
+        return extract(load_profile(row.profile), location, self._settings.snapshots, now=self._clock())
+
+    def _location(self, row: Extract) -> Location:
+        """Return where a row's ERP lies; a row holds no connection string, so a database must be this instance's own.
+
+        Raises:
+            SourceError: the row was written under another connection than this worker's.
+        """
+        own = own_location(self._settings)
+        if row.source == own.shown:
+            return own
+        if row.source.startswith(ODBC_PREFIX):
+            raise SourceError(
+                f"The extract was asked for from {row.source}, and this worker's ERP is {own.shown}.",
+                remedy="Give every process the same ROUTING_ERP_CONNECTION, and ask again.",
+            )
+        return FolderLocation(Path(row.source))
 
     def _register(self, claim: Claim[Extract], snapshot: Snapshot) -> None:
         """End the row and insert the snapshot's in one transaction; the same snapshot may be there from another row."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.erp.extract import extract
+from shared.erp.location import FolderLocation
 from shared.erp.profiles import parse_profile
 from shared.erp.snapshot import Snapshot
 
@@ -81,4 +82,4 @@ class TinyFactory:
     def extract(self, *, now: datetime = NOW, exclude_items: tuple[str, ...] = ()) -> Snapshot:
         """Take a snapshot with the present profile document."""
         profile = parse_profile(self.document, source="tiny.yaml")
-        return extract(profile, self.source, self.snapshots, now=now, exclude_items=exclude_items)
+        return extract(profile, FolderLocation(self.source), self.snapshots, now=now, exclude_items=exclude_items)

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from shared.erp.extract import extract
+from shared.erp.location import FolderLocation
 from shared.erp.profiles import load_profile
 from shared.erp.snapshot import Snapshot
 from shared.settings import PROJECT_DIR
@@ -20,7 +21,9 @@ FOLDER = Path(os.environ.get("ROUTING_TEST_DATA") or PROJECT_DIR.parent / "share
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     if not (FOLDER / "WorkOrderRouting.csv.gz").is_file():
         pytest.skip(f"needs the AdventureWorks files in {FOLDER} (ROUTING_TEST_DATA names the folder above)")
-    return extract(load_profile("adventureworks"), FOLDER, tmp_path_factory.mktemp("snapshots"), now=NOW)
+    return extract(
+        load_profile("adventureworks"), FolderLocation(FOLDER), tmp_path_factory.mktemp("snapshots"), now=NOW
+    )
 
 
 def test_every_made_product_is_an_item(snapshot: Snapshot) -> None:

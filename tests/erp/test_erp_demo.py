@@ -9,6 +9,7 @@ import pytest
 from shared.erp.demo import generate_demo
 from shared.erp.demo_check import measure_difficulty
 from shared.erp.extract import extract
+from shared.erp.location import FolderLocation
 from shared.erp.profiles import load_profile
 from shared.erp.snapshot import Snapshot
 from shared.errors import InvalidInput
@@ -27,7 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def snapshot(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     now = NOW.replace(year=2027)  # after the factory's last day
-    return extract(load_profile("demo"), source, tmp_path_factory.mktemp("snapshots"), now=now)
+    return extract(load_profile("demo"), FolderLocation(source), tmp_path_factory.mktemp("snapshots"), now=now)
 
 
 @pytest.fixture(scope="module")

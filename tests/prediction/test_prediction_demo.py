@@ -8,6 +8,7 @@ import pytest
 from shared.configuration import default_configuration
 from shared.erp.demo import generate_demo
 from shared.erp.extract import extract
+from shared.erp.location import FolderLocation
 from shared.erp.profiles import load_profile
 from shared.erp.snapshot import Snapshot
 from shared.prediction.answers import ItemQuery, Source, Status
@@ -20,7 +21,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     folder = tmp_path_factory.mktemp("demo")
     generate_demo(folder / "source", items=900, seed=11)
     now = datetime(2026, 7, 1, tzinfo=UTC)
-    return extract(load_profile("demo"), folder / "source", folder / "snapshots", now=now)
+    return extract(load_profile("demo"), FolderLocation(folder / "source"), folder / "snapshots", now=now)
 
 
 @pytest.fixture(scope="module")

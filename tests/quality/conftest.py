@@ -18,6 +18,7 @@ from shared.database.engine import make_engine, migrate
 from shared.database.work import WorkRows
 from shared.erp.demo import generate_demo
 from shared.erp.extract import extract
+from shared.erp.location import FolderLocation
 from shared.erp.profiles import load_profile
 from shared.erp.snapshot import Snapshot
 from shared.errors import Conflict, NoActiveModel, NotFound
@@ -38,7 +39,7 @@ def _one_numeric_thread() -> Iterator[None]:
 def demo_snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     folder = tmp_path_factory.mktemp("quality-demo")
     generate_demo(folder / "source", items=200, seed=42)
-    return extract(load_profile("demo"), folder / "source", folder / "snapshots", now=utc_now())
+    return extract(load_profile("demo"), FolderLocation(folder / "source"), folder / "snapshots", now=utc_now())
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from shared.database.models import ModelVersions
 from shared.database.work import WorkRows
 from shared.erp.demo import generate_demo
 from shared.erp.extract import extract
+from shared.erp.location import FolderLocation
 from shared.erp.profiles import load_profile
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
@@ -34,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> RoutingModel:
     """A model of 120 demo items."""
     folder = tmp_path_factory.mktemp("demo")
     generate_demo(folder / "source", items=120, seed=7)
-    snapshot = extract(load_profile("demo"), folder / "source", folder / "snapshots", now=DEMO_DAY)
+    snapshot = extract(load_profile("demo"), FolderLocation(folder / "source"), folder / "snapshots", now=DEMO_DAY)
     return fit_model(snapshot, default_configuration())
 
 

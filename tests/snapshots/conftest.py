@@ -16,7 +16,6 @@ from tests.database.database_support import MovableClock
 
 PROFILE = """
 name: tiny
-source: {kind: folder}
 items:
   table: items
   columns: {item_code: CODE}
