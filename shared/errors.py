@@ -94,7 +94,7 @@ class SourceError(RoutingError):
 class SourceUnavailable(SourceError):
     """The ERP's database does not answer, or went away while it was read."""
 
-    code, title, status, exit_code = "source-unavailable", "The ERP does not answer", 503, 14
+    code, title, status, exit_code = "source-unavailable", "The ERP does not answer", 503, 15
     retryable = True
 
 
