@@ -3,16 +3,17 @@
 Switching factories is switching a profile, never code. `docs/PROFILES.md` explains every field with examples.
 """
 
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from shared.erp.canonical import ROUTING_SCHEMA, Attribute, AttributeKind
-from shared.erp.profile_errors import explain, nearest, read_document
-from shared.erp.units import TimeUnit, known_units
+from shared.erp.filters import Filter
+from shared.erp.profile_errors import explain, nearest
+from shared.erp.profile_files import read_document
+from shared.erp.profile_parts import Column, Part, Positive, Texts, TimeUnit, Unit
 from shared.errors import ProfileError
 from shared.settings import PROJECT_DIR
 
@@ -21,20 +22,7 @@ DEFAULT_NULL_TOKENS = ("", "-", "--", "nan", "null", "none", "n/a", "#n/a")
 DEFAULT_DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 
 
-def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
-
-
-# One source column, or several names of which the first that the source has is read.
-Column = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OdbcRules(_Part):
+class OdbcRules(Part):
     """How a database behind ODBC is asked; seconds."""
 
     login_timeout_seconds: int = Field(10, ge=1, le=600)
@@ -42,7 +30,7 @@ class OdbcRules(_Part):
     attempts: int = Field(3, ge=1, le=10)  # of a whole reading, where the database does not answer or goes away
 
 
-class SourceRules(_Part):
+class SourceRules(Part):
     """How the source's cells are understood; where it lies is said by settings or the command line."""
 
     delimiter: str = Field(",", min_length=1, max_length=1)  # of CSV files
@@ -53,32 +41,14 @@ class SourceRules(_Part):
     item_code_case: Literal["keep", "upper", "lower"] = "keep"
 
 
-class Filter(_Part):
-    """One condition that a source row must meet; the rows it leaves out are counted."""
-
-    column: Column
-    one_of: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] | None = None
-    not_one_of: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] | None = None
-    at_least: float | date | Literal["today"] | None = None
-    at_most: float | date | Literal["today"] | None = None
-    keep_empty: bool = True
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> "Filter":
-        given = [self.one_of, self.not_one_of, self.at_least, self.at_most]
-        if sum(value is not None for value in given) != 1:
-            raise ValueError("give exactly one of one_of, not_one_of, at_least, at_most")
-        return self
-
-
-class Changes(_Part):
+class Changes(Part):
     """How the rows that changed since the last reading are found, so that only these are read again."""
 
     changed_at: Column  # set at every insert and update of a row, never set back
-    key: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]  # columns that name a row
+    key: Texts  # columns that name a row
 
 
-class SourceTable(_Part):
+class SourceTable(Part):
     """Where a table's rows come from, a table or view by any of its names or a query, and which rows count."""
 
     table: Column | None = None  # names of which the first that the source has is read
@@ -93,21 +63,21 @@ class SourceTable(_Part):
         return self
 
 
-class AttributeMapping(_Part):
+class AttributeMapping(Part):
     """One attribute of an item: where it comes from and how it is understood."""
 
     column: Column | None = None  # the attribute's own name when left out
     kind: AttributeKind
     weight: float = Field(1.0, ge=0)
-    unit: str | None = None
+    unit: Unit | None = None
     unit_column: Column | None = None
-    source_unit: str | None = None  # the unit where the source has no unit column or leaves its cell empty
-    unit_spellings: dict[str, str] = {}
+    source_unit: Unit | None = None  # the unit where the source has no unit column or leaves its cell empty
+    unit_spellings: dict[str, Unit] = Field(default_factory=dict)
     zero_is_unknown: bool = False
     minimum: float | None = None  # outside these, in the canonical unit, a value is impossible: counted and unknown
     maximum: float | None = None
     null_tokens: tuple[str, ...] = ()
-    values: dict[str, str] = {}  # spelling (any case) to the value meant
+    values: dict[str, str] = Field(default_factory=dict)  # spelling (any case) to the value meant
     case: Literal["keep", "upper", "lower"] = "keep"
     family: bool = False
     drawing: bool = False
@@ -122,13 +92,10 @@ class AttributeMapping(_Part):
             raise ValueError("values, family and drawing belong to kinds categorical, code and text")
         if measured and self.unit is None:
             raise ValueError("name the unit to convert to, such as unit: mm")
-        for name in filter(None, (self.unit, self.source_unit, *self.unit_spellings.values())):
-            if name not in known_units():
-                raise ValueError(f"unknown unit {name!r}{nearest(name, known_units())}")
         return self
 
 
-class ItemColumns(_Part):
+class ItemColumns(Part):
     """Where the item's key stands."""
 
     item_code: Column
@@ -138,9 +105,7 @@ class ItemsTable(SourceTable):
     """The items and their attributes."""
 
     columns: ItemColumns
-    attributes: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], AttributeMapping] = Field(
-        min_length=1
-    )
+    attributes: dict[Annotated[str, Field(pattern=r"^[^\W\d]\w{0,63}$")], AttributeMapping] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _names_are_free(self) -> "ItemsTable":
@@ -151,7 +116,7 @@ class ItemsTable(SourceTable):
         return self
 
 
-class RoutingColumns(_Part):
+class RoutingColumns(Part):
     """Source columns of the planned steps; times are in the table's time unit."""
 
     item_code: Column
@@ -194,7 +159,7 @@ class RoutingsTable(SourceTable):
         return self
 
 
-class WorkResultColumns(_Part):
+class WorkResultColumns(Part):
     """Source columns of the reported work; times are in the table's time unit."""
 
     item_code: Column
@@ -210,12 +175,16 @@ class WorkResultColumns(_Part):
     bad_quantity: Column | None = None
 
 
-class Believable(_Part):
+class Believable(Part):
     """Which reported work is evidence; the rest is counted and left out. Minutes and days."""
 
     minimum_minutes: float = Field(0.0, ge=0)  # setup and run together must exceed this
     maximum_minutes: Positive | None = None  # setup and run together
+    maximum_setup_minutes: Positive | None = None
     maximum_run_minutes_per_unit: Positive | None = None
+    minimum_quantity: Positive | None = None
+    maximum_quantity: Positive | None = None
+    excluded_operations: tuple[str, ...] = ()  # codes whose booked times mean nothing, such as a waiting step
     maximum_age_days: Positive | None = None
     not_in_the_future: bool = True
 
@@ -237,7 +206,7 @@ class WorkResultsTable(SourceTable):
         return self
 
 
-class Profile(_Part):
+class Profile(Part):
     """One factory's mapping to the canonical tables."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")

@@ -6,9 +6,10 @@ from datetime import date, datetime
 import polars as pl
 
 from shared.erp import parsing
+from shared.erp.filters import Filter, meets
 from shared.erp.issues import IssueLog
 from shared.erp.parsing import Case
-from shared.erp.profiles import Filter, SourceRules
+from shared.erp.profiles import SourceRules
 from shared.erp.source import find_column
 from shared.erp.units import MINUTES_PER, TimeUnit, minutes_factor
 
@@ -139,28 +140,23 @@ class TableRows:
 
     def filter(self, filters: Sequence[Filter], *, now: datetime) -> None:
         """Reject the rows that do not meet the profile's conditions; each condition is counted by its column."""
-        for condition in filters:
-            cells = self.cells("filters", condition.column)
+        for condition in (part for given in filters for part in given.parts):
+            names = condition.column or ()
+            cells = self.cells("filters", names)
             said = parsing.text(cells, null_tokens=self.source.null_tokens)
             kept = self._meets(condition, cells, said, now.date())
             kept = kept.fill_null(value=False) | (said.is_null() & condition.keep_empty)
-            self.reject(~kept, f"left out by the filter on {condition.column[0]}", said)
+            self.reject(~kept, f"left out by the filter on {names[0]}", said)
 
     def _meets(self, condition: Filter, cells: pl.Series, said: pl.Series, today: date) -> pl.Series:
-        if condition.one_of is not None:
-            return said.is_in(list(condition.one_of))
-        if condition.not_one_of is not None:
-            return ~said.is_in(list(condition.not_one_of))
-        lower = condition.at_least is not None
-        bound = condition.at_least if lower else condition.at_most
-        bound = today if bound == "today" else bound
-        if isinstance(bound, date):
-            values, _ = parsing.day(cells, null_tokens=self.source.null_tokens, formats=self.source.date_formats)
-        else:
-            values, _ = parsing.number(
-                cells, null_tokens=self.source.null_tokens, decimal_comma=self.source.decimal_comma
-            )
-        return values >= bound if lower else values <= bound
+        tokens, comma, formats = self.source.null_tokens, self.source.decimal_comma, self.source.date_formats
+        return meets(
+            condition,
+            said,
+            lambda: parsing.number(cells, null_tokens=tokens, decimal_comma=comma)[0],
+            lambda: parsing.day(cells, null_tokens=tokens, formats=formats)[0],
+            today,
+        )
 
     def keep(self, columns: dict[str, pl.Series], schema: dict[str, pl.DataType]) -> pl.DataFrame:
         """Return the rows still alive as the canonical table."""

@@ -1,11 +1,12 @@
 """The three mappings: source rows of items, routings and work results to their canonical tables."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
 from shared.erp import rows
+from shared.erp.believable import Reports, broken_rules
 from shared.erp.canonical import ROUTING_SCHEMA, WORK_RESULT_SCHEMA, AttributeKind, item_schema
 from shared.erp.issues import IssueLog
 from shared.erp.profiles import AttributeMapping, Profile, RoutingsTable, SourceTable, WorkResultsTable
@@ -229,7 +230,9 @@ def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series
     bad_quantity = source.number("bad_quantity", at.bad_quantity)
     source.note(bad_quantity < 0, "bad_quantity is negative", bad_quantity)
     setup, run = _work_times(source, mapping, quantity)
-    _leave_out_unbelievable(source, mapping, reported, quantity, setup, run, now)
+    reports = Reports(operation=operation, reported=reported, quantity=quantity, setup=setup, run=run)
+    for broken, reason, values in broken_rules(mapping.believable, reports, now.date()):
+        source.reject(broken, reason, values)
     columns = {
         "item_code": codes,
         "routing_no": source.text("routing_no", at.routing_no),
@@ -258,28 +261,3 @@ def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Serie
     source.reject(run < 0, "run_minutes is negative", run)
     source.reject(setup < 0, "setup_minutes is negative", setup)
     return setup, run
-
-
-def _leave_out_unbelievable(
-    source: TableRows,
-    mapping: WorkResultsTable,
-    reported: pl.Series,
-    quantity: pl.Series,
-    setup: pl.Series,
-    run: pl.Series,
-    now: datetime,
-) -> None:
-    rule = mapping.believable
-    total = run + setup.fill_null(0.0)
-    today = now.date()
-    source.reject(total <= rule.minimum_minutes, f"not believable: at most {rule.minimum_minutes:g} minutes", total)
-    if rule.maximum_minutes is not None:
-        source.reject(total > rule.maximum_minutes, f"not believable: over {rule.maximum_minutes:g} minutes", total)
-    if rule.maximum_run_minutes_per_unit is not None:
-        each, limit = run / quantity, rule.maximum_run_minutes_per_unit
-        source.reject(each > limit, f"not believable: run over {limit:g} minutes a piece", each)
-    if rule.not_in_the_future:
-        source.reject(reported > today, "not believable: reported in the future", reported)
-    if rule.maximum_age_days is not None:
-        oldest = today - timedelta(days=rule.maximum_age_days)
-        source.reject(reported < oldest, f"left out: older than {rule.maximum_age_days:g} days", reported)

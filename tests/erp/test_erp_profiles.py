@@ -51,7 +51,7 @@ def test_a_missing_profile_file_is_named(tmp_path: Path) -> None:
         ("time_unit: minutes", "time_unit: fortnights", r"routings\.time_unit \(line \d+\): .*'minutes'"),
         ("item_code: code", "item_cod: code", r"items\.columns\.item_cod .*'item_code'"),
         ("  table: steps", "  sql: SELECT 1\n  table: steps", r"routings .*either table .* or sql"),
-        ("unit: mm", "unit: mmm", r"items\.attributes\.diameter .*unknown unit 'mmm' \(did you mean 'mm'\?\)"),
+        ("unit: mm", "unit: mmm", r"items\.attributes\.diameter\.unit \(line \d+\): unknown unit 'mmm' \(did you mean 'mm'\?\)"),
         ("kind: categorical", "kind: categorial", r"items\.attributes\.kind\.kind .*'categorical'"),
         ("family: true", "familiy: true", r"items\.attributes\.kind\.familiy .*did you mean 'family'"),
         ("run_minutes_per_unit: run", "run_minutes: run", r"routings\.columns\.run_minutes .*'run_minutes_per_unit'"),
