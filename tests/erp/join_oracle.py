@@ -78,13 +78,13 @@ def _joined(steps: Sequence[Step], results: Sequence[Result], result: Result) ->
         step, ambiguous = _occurrence(own, results, result)
         return Outcome("by operation" if result.sequence is None else "renumbered", step, ambiguous)
     if same:
-        return _elsewhere(same, results, result)
+        return _elsewhere(of_item, same, results, result)
     return Outcome(_why_not(of_item, result), None, ambiguous=False)
 
 
-def _elsewhere(same: list[Step], results: Sequence[Result], result: Result) -> Outcome:
+def _elsewhere(of_item: list[Step], same: list[Step], results: Sequence[Result], result: Result) -> Outcome:
     at_sequence = [step for step in same if step.sequence == result.sequence]
-    ranked = [(_fitness(step, same, result.day), step) for step in at_sequence or same]
+    ranked = [(_fitness(step, of_item, result.day), step) for step in at_sequence or same]
     best = max(rank for rank, _ in ranked)
     routings = {step.routing for rank, step in ranked if rank == best}
     chosen = [step for step in at_sequence or same if step.routing == max(routings)]

@@ -1,5 +1,6 @@
 """Every result joins the planned step it belongs to, however the plan was renumbered or revised, or says why not."""
 
+import random
 from collections.abc import Sequence
 from datetime import date
 
@@ -166,10 +167,33 @@ def test_steps_that_are_equal_in_every_key_are_told_apart_by_their_rows_alone() 
 # ---------------------------------------------------------------------------------------------------- the properties
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STEPS, RESULTS)
 def test_the_join_is_the_one_that_the_rules_say(steps: list[Step], results: list[Result]) -> None:
     assert outcomes(steps, results) == oracle(steps, results)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_join_is_the_one_that_the_rules_say_in_many_crowded_routings(seed: int) -> None:
+    """Hundreds of items at once, each with few operations, sequences and routings, so that they meet."""
+    chance = random.Random(seed)
+    steps, results = {}, []
+    for number in range(400):
+        item = f"I{number}"
+        for _ in range(chance.randint(1, 5)):
+            key = (item, chance.choice(["01", "02", "03"]), chance.choice([10, 15, 20, 30]))
+            steps[key] = Step(*key, chance.choice("TG"), *(chance.choice([None, SPRING, SUMMER]) for _ in range(3)))
+        for _ in range(chance.randint(1, 5)):
+            routing, sequence = chance.choice([None, "01", "02"]), chance.choice([None, 10, 20, 25, 30])
+            results.append(
+                Result(item, routing, sequence, chance.choice("TTGGX"), chance.choice([None, SPRING, SUMMER]))
+            )
+    planned = list(steps.values())
+    expected = []
+    for number in range(400):
+        of_item = [step for step in planned if step.item == f"I{number}"]
+        expected += oracle(of_item, [result for result in results if result.item == f"I{number}"])
+    assert outcomes(planned, results) == expected
 
 
 @settings(max_examples=25, deadline=None)
