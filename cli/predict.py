@@ -32,11 +32,12 @@ def predict(
 
     Example: manage.py predict 1A00000001 --as-if-unknown --quantity 20
     """
+    from shared.prediction.fresh import predict_asked
+
     asked = _request(codes or [], attribute or [], file, candidates, quantity, as_if_unknown)
-    name, model = _model(current_services(), version)
-    predictions = model.predict(
-        asked.items, candidates=asked.candidates, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown
-    )
+    services = current_services()
+    name, model = _model(services, version)
+    predictions = predict_asked(model, asked, lambda: services.item_lookup)
     if as_json:
         emit_json(
             {

@@ -86,12 +86,11 @@ class DecisionResponse(BaseModel):
 def predict_routings(call: Call) -> Reply:
     """Predict every asked item with the active model and record the answers."""
     from shared.operations.meters import observe_prediction
+    from shared.prediction.fresh import predict_asked
 
     asked: PredictionRequest = call.body
     served = call.services.serving.active()
-    predictions = served.model.predict(
-        asked.items, candidates=asked.candidates, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown
-    )
+    predictions = predict_asked(served.model, asked, lambda: call.services.item_lookup)
     response = PredictionResponse(
         prediction_id=f"pred_{uuid4().hex}",
         model_version=served.version,

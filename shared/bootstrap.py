@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shared.database.predictions import Decisions, PredictionLog
     from shared.database.snapshots import SnapshotRows
     from shared.database.work import WorkRows
+    from shared.erp.lookup import ItemLookup
     from shared.operations.burial import Burial
     from shared.operations.health import Health
     from shared.operations.sweep import Sweep
@@ -169,6 +170,14 @@ class Services:
         from shared.registry.serving import Serving
 
         return Serving(self.settings, self.model_versions, self.alerts, keys=self.keys, clock=self.clock)
+
+    @cached_property
+    def item_lookup(self) -> "ItemLookup":
+        """Items that the model's data lacks, read from the ERP by code."""
+        from shared.erp.lookup import ItemLookup
+        from shared.operations.meters import observe_lookup
+
+        return ItemLookup(self.settings, clock=self.clock, observe=observe_lookup)
 
     @cached_property
     def training_jobs(self) -> "TrainingJobs":

@@ -36,6 +36,10 @@ class Settings(BaseSettings):
         SecretStr(""), description="ODBC connection string of the ERP, read instead of a folder."
     )
 
+    lookup_timeout_seconds: float = Field(
+        2.0, gt=0, le=60, description="How long a prediction waits for the ERP about codes that the model lacks."
+    )
+
     extract_schedule: str = Field("0 0 1 * * *", description="NCRONTAB schedule of the extract.")
     quality_schedule: str = Field("0 0 2 * * *", description="NCRONTAB schedule of the quality cycle.")
     training_schedule: str = Field("0 0 3 * * 0", description="NCRONTAB schedule of the refit.")

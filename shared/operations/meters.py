@@ -19,6 +19,7 @@ _LATENCY = Histogram(
     registry=REGISTRY,
 )
 _PREDICTIONS = Counter("routing_ml_predictions", "Predicted items", ["status"], registry=REGISTRY)
+_LOOKUPS = Counter("routing_ml_item_lookups", "Codes looked up in the ERP", ["outcome"], registry=REGISTRY)
 _PART_UP = Gauge("routing_ml_part_up", "1 where a part is up", ["part"], registry=REGISTRY)
 _ACTIVE = Gauge("routing_ml_active_model", "1 for the served version", ["version"], registry=REGISTRY)
 _QUEUE_DEPTH = Gauge("routing_ml_queue_messages", "Messages that wait in a queue", ["queue"], registry=REGISTRY)
@@ -36,6 +37,11 @@ def observe_request(function: str, status: int, seconds: float) -> None:
 def observe_prediction(status: str) -> None:
     """Count one predicted item."""
     _PREDICTIONS.labels(status).inc()
+
+
+def observe_lookup(outcome: str, codes: int) -> None:
+    """Count codes that the model lacks: found or missing in the ERP, failed, or skipped without asking it."""
+    _LOOKUPS.labels(outcome).inc(codes)
 
 
 def exposition(health: "Health") -> tuple[str, str]:

@@ -26,7 +26,8 @@ from shared.prediction.cells import Cells
 from shared.prediction.memory import Ints, Items, Routings
 from shared.prediction.neighbourhood import Neighbourhood
 from shared.prediction.presence import Forest
-from shared.prediction.timing import Estimate, Observations, TimeEstimator, TimeModel
+from shared.prediction.steps import OwnStep, Step, plan_logs
+from shared.prediction.timing import OFFSETS, Estimate, Observations, TimeEstimator, TimeModel
 from shared.prediction.voting import Choice, VoteModel, choose, vote_weights
 
 DECIMALS = 6  # of a minute: sums of votes end in ...0000004 otherwise, and no planner wants to read that
@@ -61,6 +62,7 @@ class Question:
     view: int
     quantity: float
     own: int = -1  # the item's place where its own routing and results may be used
+    steps: tuple[OwnStep, ...] = ()  # its own routing where only the ERP has it
     _similar: dict[int, SimilarItem] = field(default_factory=dict)
     _operations: dict[tuple[int, int, int], PredictedOperation] = field(default_factory=dict)
 
@@ -84,6 +86,9 @@ class Question:
         if self.own >= 0 and self.knowledge.routings.signature[self.own] >= 0:
             own_signature = int(self.knowledge.routings.signature[self.own])
             found.append(self._own_candidate(own_signature))
+        elif self.steps:
+            own_signature = self._signature_of_steps()
+            found.append(self._new_candidate(own_signature))
         least = self.knowledge.configuration.minimum_similarity
         odds = self.knowledge.forests[self.view].logits(self.vector[None, :])[0]
         for choice in choose(self.near, odds, self.knowledge.votes, self.view):
@@ -101,7 +106,31 @@ class Question:
         rows = np.arange(offsets[self.own], offsets[self.own + 1])
         operations = [self._operation(int(row), int(row)) for row in rows]
         members = np.flatnonzero(self.near.places == self.own)
-        return self._candidate(1, Source.ERP, signature, 1.0, 1.0, Tier.HIGH, operations, members)
+        text = self.knowledge.routings.text(signature, SIGNATURE_SEPARATOR)
+        return self._candidate(1, Source.ERP, text, 1.0, 1.0, Tier.HIGH, operations, members)
+
+    def _signature_of_steps(self) -> int:
+        """Return the number under which the neighbours know the item's own sequence of operations, -1 if none does."""
+        routings = self.knowledge.routings
+        codes = [own.step.operation_code for own in self.steps]
+        for number in np.unique(routings.signature[self.near.places]).tolist():
+            if [routings.operations[operation] for operation in routings.signatures[number]] == codes:
+                return int(number)
+        return -1
+
+    def _new_candidate(self, signature: int) -> Candidate:
+        text = SIGNATURE_SEPARATOR.join(own.step.operation_code for own in self.steps)
+        operations = [self._new_operation(own) for own in self.steps]
+        alike = (self.knowledge.routings.signature[self.near.places] == signature) & (signature >= 0)
+        return self._candidate(1, Source.ERP, text, 1.0, 1.0, Tier.HIGH, operations, np.flatnonzero(alike))
+
+    def _new_operation(self, own: OwnStep) -> PredictedOperation:
+        plan = plan_logs(own, OFFSETS)
+        if own.task < 0:
+            nothing = np.zeros(0, dtype=np.int64)
+            return self._answer(own.step, self.estimator.of_plan(plan), own.planned, nothing)
+        estimate = self.estimator.estimate(own.task, own.resource, plan)
+        return self._answer(own.step, estimate, own.planned, self.near.doing(own.task))
 
     def _predicted_candidate(self, rank: int, choice: Choice) -> Candidate:
         place = int(self.near.places[choice.members[0]])
@@ -113,12 +142,11 @@ class Question:
             else Tier.MEDIUM if choice.probability >= settings.medium_probability else Tier.LOW
         )  # fmt: skip
         probability, similarity = round(choice.probability, 6), choice.similarity
-        return self._candidate(
-            rank, Source.PREDICTED, choice.signature, probability, similarity, tier, operations, choice.members
-        )
+        text = self.knowledge.routings.text(choice.signature, SIGNATURE_SEPARATOR)
+        return self._candidate(rank, Source.PREDICTED, text, probability, similarity, tier, operations, choice.members)
 
     def _candidate(
-        self, rank: int, source: Source, signature: int, probability: float, similarity: float, tier: Tier,
+        self, rank: int, source: Source, signature: str, probability: float, similarity: float, tier: Tier,
         operations: list[PredictedOperation], members: Ints,
     ) -> Candidate:  # fmt: skip
         setup = sum(operation.setup_minutes.value for operation in operations)
@@ -127,7 +155,7 @@ class Question:
         move = sum(operation.move_minutes for operation in operations)
         queue = sum(operation.queue_minutes for operation in operations)
         return Candidate(
-            rank=rank, source=source, routing_signature=self.knowledge.routings.text(signature, SIGNATURE_SEPARATOR),
+            rank=rank, source=source, routing_signature=signature,
             probability=probability, similarity=min(max(similarity, -1.0), 1.0), tier=tier, operations=operations,
             totals=Totals(
                 setup_minutes=round(setup, DECIMALS), run_minutes=round(run, DECIMALS),
@@ -179,8 +207,20 @@ class Question:
         else:
             resource, inside = self._work_centre(rows, votes)
             planned = {name: _mean(values[rows], votes) for name, values in routings.times.items()}
-        estimate = self.estimator.estimate(task, resource, own_row)
-        return self._answer(pattern, resource, inside, estimate, planned, picked)
+        plan = self.knowledge.seen.planned[own_row] if own_row >= 0 else None
+        estimate = self.estimator.estimate(task, resource, plan)
+        return self._answer(self._step(pattern, resource, inside), estimate, planned, picked)
+
+    def _step(self, pattern: int, resource: int, inside: int) -> Step:
+        routings = self.knowledge.routings
+        name = int(routings.operation_name[pattern])
+        return Step(
+            int(routings.sequence[pattern]), routings.operations[routings.operation[pattern]],
+            routings.operation_names[name] if name >= 0 else None,
+            routings.resources[resource] if resource >= 0 else None,
+            routings.resource_names[resource] if resource >= 0 else None,
+            None if inside < 0 else bool(inside),
+        )  # fmt: skip
 
     def _work_centre(self, rows: Ints, votes: npt.NDArray[np.float64]) -> tuple[int, int]:
         """Return the work centre with most votes and whether it is in-house; in-house wins where votes are equal."""
@@ -191,23 +231,16 @@ class Question:
             sums[resource, inside] = sums.get((resource, inside), 0.0) + vote
         return max(sums, key=lambda key: (round(sums[key], 9), key[1], -key[0]))
 
-    def _answer(
-        self, pattern: int, resource: int, inside: int, estimate: Estimate, planned: dict[str, float], picked: Ints
-    ) -> PredictedOperation:  # fmt: skip
-        routings = self.knowledge.routings
+    def _answer(self, step: Step, estimate: Estimate, planned: dict[str, float], picked: Ints) -> PredictedOperation:
         low, high = self.knowledge.times.quantiles[self.view].tolist()
         order_low, order_value, order_high = estimate.order_range(self.quantity, (low, high))
         setup_low, setup_high = estimate.range(0, (low, high))
         run_low, run_high = estimate.range(1, (low, high))
         plan_setup, plan_run = planned["setup_minutes"], planned["run_minutes_per_unit"]
         plan_order = plan_setup + plan_run * self.quantity
-        name = int(routings.operation_name[pattern])
         return PredictedOperation(
-            sequence=int(routings.sequence[pattern]), operation_code=routings.operations[routings.operation[pattern]],
-            operation_name=routings.operation_names[name] if name >= 0 else None,
-            resource_code=routings.resources[resource] if resource >= 0 else None,
-            resource_name=routings.resource_names[resource] if resource >= 0 else None,
-            inside=None if inside < 0 else bool(inside),
+            sequence=step.sequence, operation_code=step.operation_code, operation_name=step.operation_name,
+            resource_code=step.resource_code, resource_name=step.resource_name, inside=step.inside,
             setup_minutes=_minutes(estimate.minutes(0), setup_low, setup_high, plan_setup),
             run_minutes_per_unit=_minutes(estimate.minutes(1), run_low, run_high, plan_run),
             order_minutes=_minutes(order_value, order_low, order_high, plan_order),

@@ -22,7 +22,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 FOLDS = 5
-_TIMES = ("setup_minutes", "run_minutes_per_unit", "wait_minutes", "move_minutes", "queue_minutes")
+_OCCURRENCES = 10_000  # more than a routing has steps
+PLANNED_TIMES = ("setup_minutes", "run_minutes_per_unit", "wait_minutes", "move_minutes", "queue_minutes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class Routings:
     operation: Ints
     occurrence: Ints
     task: Ints
-    tasks: int  # how many there are
+    task_keys: Ints  # task -> operation and occurrence, rising
     sequence: Ints
     resource: Ints  # -1 unknown
     inside: npt.NDArray[np.int8]  # -1 unknown
@@ -113,6 +114,18 @@ class Routings:
     resources: list[str]
     resource_names: list[str | None]
     place_of_operation: dict[str, int]
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks there are."""
+        return len(self.task_keys)
+
+    def task_of(self, operation_code: str, occurrence: int) -> int:
+        """Return the task of an operation, at its last known occurrence where it never came so often; -1 if unknown."""
+        operation = self.place_of_operation.get(operation_code)
+        if operation is None:
+            return -1
+        return int(np.searchsorted(self.task_keys, operation * _OCCURRENCES + occurrence, side="right")) - 1
 
     def text(self, signature: int, separator: str) -> str:
         """Return a signature as text."""
@@ -163,22 +176,23 @@ def build_routings(frame: pl.DataFrame, items: Items) -> Routings:
     name_number = {name: place for place, name in enumerate(names)}
     signature, signatures = _signatures(operation, offsets)
     occurrence = _occurrences(places, operation)
-    pairs, task = np.unique(operation * 10_000 + occurrence, return_inverse=True)
+    task_keys, task = np.unique(operation * _OCCURRENCES + occurrence, return_inverse=True)
     inside = rows["inside"].cast(pl.Int8).fill_null(-1).to_numpy().astype(np.int8)
     return Routings(
         frame=frame, offsets=offsets, operation=operation, occurrence=occurrence,
-        task=task.astype(np.int64), tasks=len(pairs),
+        task=task.astype(np.int64), task_keys=task_keys.astype(np.int64),
         sequence=rows["sequence"].fill_null(0).to_numpy().astype(np.int64),
         resource=np.array([resource_number.get(code, -1) for code in rows["resource_code"]], dtype=np.int64),
         inside=inside,
         operation_name=np.array([name_number.get(name, -1) for name in rows["operation_name"]], dtype=np.int64),
-        times={name: _planned(rows[name]) for name in _TIMES}, signature=signature, signatures=signatures,
+        times={name: planned_minutes(rows[name]) for name in PLANNED_TIMES}, signature=signature, signatures=signatures,
         operations=operations, operation_names=names, resources=resources,
         resource_names=[resource_names.get(code) for code in resources], place_of_operation=place_of_operation,
     )  # fmt: skip
 
 
-def _planned(column: pl.Series) -> Floats:
+def planned_minutes(column: pl.Series) -> Floats:
+    """Return planned minutes, nan where the ERP has none or none that can be."""
     numbers = column.cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
     return np.where(np.isfinite(numbers) & (numbers >= 0), numbers, np.nan)
 

@@ -6,6 +6,7 @@ It is safe to use from many threads. `fit.fit_model` makes one from a snapshot, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from shared.prediction.answers import ItemPrediction, ItemQuery, ItemRecord, Sim
 from shared.prediction.memory import Ints
 from shared.prediction.neighbourhood import Neighbourhood
 from shared.prediction.queries import attribute_values, invalid_attributes
+from shared.prediction.steps import NewItem, OwnStep
 from shared.prediction.voting import EVERYTHING
 from shared.similarity.index import NeighbourIndex
 
@@ -28,7 +30,8 @@ _MOST_SIMILAR = 500
 class _Asked:
     place: int  # -1 for an item that is not known
     values: dict[str, Any]
-    given: bool  # whether attributes came with the query
+    given: bool  # whether attributes came with the query, or from the ERP
+    steps: tuple[OwnStep, ...] = ()
 
 
 class RoutingModel:
@@ -58,8 +61,9 @@ class RoutingModel:
         return self.index.backend
 
     def predict(
-        self, queries: Sequence[ItemQuery], *, candidates: int = 3, quantity: float = 1.0, as_if_unknown: bool = False
-    ) -> list[ItemPrediction]:
+        self, queries: Sequence[ItemQuery], *, candidates: int = 3, quantity: float = 1.0, as_if_unknown: bool = False,
+        new_items: Mapping[str, NewItem] = MappingProxyType({}),
+    ) -> list[ItemPrediction]:  # fmt: skip
         """Answer each query in order.
 
         Args:
@@ -67,6 +71,7 @@ class RoutingModel:
             candidates: at most so many routings an item.
             quantity: pieces of the order whose minutes are asked for.
             as_if_unknown: leave out the item's, and its sisters', routings and results, and every figure made of them.
+            new_items: what the ERP has on codes of the queries that the model's data lacks.
 
         Raises:
             InvalidInput: an attribute has an unknown name or a value of the wrong kind; nothing is answered.
@@ -74,24 +79,31 @@ class RoutingModel:
         if not (0 < quantity < float("inf")):
             error = {"field": "quantity", "message": "Must be a finite number above 0."}
             raise InvalidInput("quantity: must be a finite number above 0.", errors=[error])
-        asked = self._read(queries)
+        asked = self._read(queries, new_items)
         return [
             self._answer(query, one, candidates, quantity, as_if_unknown)
             for query, one in zip(queries, asked, strict=True)
         ]
 
-    def _read(self, queries: Sequence[ItemQuery]) -> list[_Asked]:
+    def _read(self, queries: Sequence[ItemQuery], new_items: Mapping[str, NewItem]) -> list[_Asked]:
         items, encoder = self.knowledge.items, self.knowledge.encoder
         asked, errors = [], []
         for number, query in enumerate(queries):
             given, wrong = attribute_values(encoder.attributes, query.attributes or {}, f"items[{number}].attributes")
             errors += wrong
             place = self._place(query.item_code)
-            values = items.frame.row(place, named=True) if place >= 0 else {}
-            asked.append(_Asked(place=place, values={**values, **given}, given=query.attributes is not None))
+            new = new_items.get(query.item_code) if place < 0 else None
+            values = items.frame.row(place, named=True) if place >= 0 else new.values if new else {}
+            is_given = query.attributes is not None or new is not None
+            steps = new.steps if new else ()
+            asked.append(_Asked(place=place, values={**values, **given}, given=is_given, steps=steps))
         if errors:
             raise invalid_attributes(errors)
         return asked
+
+    def knows(self, item_code: str) -> bool:
+        """Tell whether the model's data has an item of this code."""
+        return self._place(item_code) >= 0
 
     def _place(self, item_code: str) -> int:
         place_of = self.knowledge.items.place_of
@@ -111,15 +123,18 @@ class RoutingModel:
         own = asked.place if not as_if_unknown else -1
         empty = missing_everything(knowledge.encoder, asked.values)
         has_own = own >= 0 and knowledge.routings.signature[own] >= 0
-        if empty and not has_own:
+        steps = () if as_if_unknown else asked.steps
+        if empty and not has_own and not steps:
             return self._abstain(query, "None of the item's attributes has a value, so nothing can be compared.")
-        question = self._question(asked, own, withheld, quantity)
+        question = self._question(asked, own, steps, withheld, quantity)
         found = question.candidates(count)
         if not found:
             return self._abstain(query, self._nothing_near(question))
         return ItemPrediction(item_code=query.item_code, status=Status.OK, candidates=found)
 
-    def _question(self, asked: _Asked, own: int, withheld: Ints, quantity: float) -> Question:
+    def _question(
+        self, asked: _Asked, own: int, steps: tuple[OwnStep, ...], withheld: Ints, quantity: float
+    ) -> Question:
         knowledge = self.knowledge
         vector = knowledge.encoder.transform_one(asked.values)
         hidden = self._index_place[withheld]
@@ -133,7 +148,7 @@ class RoutingModel:
         return Question(
             knowledge=knowledge, vector=vector, vectors=self.index.vectors_of(found), quantity=quantity, own=own,
             near=Neighbourhood(routings=knowledge.routings, places=places, similarities=similarities, own=own),
-            view=int(knowledge.items.folds[withheld[0]]) if len(withheld) else EVERYTHING,
+            steps=steps, view=int(knowledge.items.folds[withheld[0]]) if len(withheld) else EVERYTHING,
         )  # fmt: skip
 
     def _withheld(self, asked: _Asked) -> Ints:

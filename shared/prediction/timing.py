@@ -26,6 +26,7 @@ from shared.prediction.neighbourhood import Neighbourhood
 
 OFFSETS = (SETUP_OFFSET, RUN_OFFSET)
 _FULL_CONFIDENCE_ORDERS = 3.0
+_TYPICAL_ROWS = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +141,8 @@ class TimeEstimator:
     vector: npt.NDArray[np.float32]
     vectors: npt.NDArray[np.float32]  # the neighbours'
 
-    def estimate(self, task: int, resource: int, own_row: int = -1) -> Estimate:
-        """Return a task's time on a work centre; `own_row` is the asked item's own routing row, if usable."""
+    def estimate(self, task: int, resource: int, plan: Floats | None = None) -> Estimate:
+        """Return a task's time on a work centre; `plan` are the asked item's own planned logarithms, if usable."""
         model, view = self.model, self.view
         by_results = bool(model.by_results[view, task])
         known = self.seen.results if by_results else self.seen.planned
@@ -164,12 +165,43 @@ class TimeEstimator:
         weights = 1.0 / (apart + model.within[view, task, :2] / recent[:, None] + 1e-9)
         total = weights.sum(axis=0) + 1.0 / model.prior_variance[view, task]
         pull = (weights * (known[rows] - expected)).sum(axis=0)
-        if own_row >= 0 and by_results and not np.isnan(self.seen.planned[own_row]).any():
+        if plan is not None and by_results and not np.isnan(plan).any():
             weight = 1.0 / (model.planned_variance[view, task] + 1e-9)
-            pull = pull + weight * (self.seen.planned[own_row] + model.planned_bias[view, task] - first)
+            pull = pull + weight * (plan + model.planned_bias[view, task] - first)
+            total = total + weight
+        elif plan is not None and self.near.own < 0 and not np.isnan(plan).any():  # else its own row is among the near
+            weight = 1.0 / (model.within[view, task, :2] + 1e-9)
+            pull = pull + weight * (plan - first)
             total = total + weight
         logs = first + pull / total
         return self._summary(task, rows, similarity, weights, logs, 1.0 / total, by_results)
+
+    def of_plan(self, plan: Floats) -> Estimate:
+        """Return the time of an operation that the model has never seen: as planned, or as most operations take.
+
+        It is as uncertain as plans of other operations turned out to be, and rests on nothing.
+        """
+        model, view = self.model, self.view
+        used = model.by_results[view] if model.by_results[view].any() else np.ones(len(model.base[view]), dtype=bool)
+        error = (model.planned_bias[view, used] ** 2 + model.planned_variance[view, used]).mean(axis=0)
+        middle, spread = self._typical()
+        unplanned = np.isnan(plan)
+        logs, variances = np.where(unplanned, middle, plan), np.where(unplanned, spread, error)
+        within = model.within[view, used].mean(axis=0)
+        return Estimate(
+            logs=(float(logs[0]), float(logs[1])), variances=(float(variances[0]), float(variances[1])),
+            spreads=(float(within[0]), float(within[1]), float(within[2])), rows=np.zeros(0, dtype=np.int64),
+            samples=0, trimmed=0, trimmed_mean=None, std=None, similarity=0.0,
+        )  # fmt: skip
+
+    def _typical(self) -> tuple[Floats, Floats]:
+        """Return mean and variance of the logarithms of all operations' minutes, from a part of them."""
+        known = np.where(np.isnan(self.seen.results), self.seen.planned, self.seen.results)
+        known = known[:: max(1, len(known) // _TYPICAL_ROWS)]
+        known = known[~np.isnan(known).any(axis=1)]
+        if not len(known):
+            return np.log(np.array(OFFSETS)), np.zeros(2)
+        return known.mean(axis=0), known.var(axis=0)
 
     def _summary(
         self, task: int, rows: Ints, similarity: Floats, weights: Floats, logs: Floats, variance: Floats,

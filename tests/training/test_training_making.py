@@ -51,11 +51,9 @@ class Listening(RoutingModel):
         )
         self.asked: list[tuple[str, bool]] = []
 
-    def predict(
-        self, queries: Sequence[ItemQuery], *, candidates: int = 3, quantity: float = 1.0, as_if_unknown: bool = False
-    ) -> list[ItemPrediction]:
-        self.asked += [(query.item_code, as_if_unknown) for query in queries]
-        return super().predict(queries, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
+    def predict(self, queries: Sequence[ItemQuery], **options: Any) -> list[ItemPrediction]:
+        self.asked += [(query.item_code, options.get("as_if_unknown", False)) for query in queries]
+        return super().predict(queries, **options)
 
 
 def comparison_of(judged: making.Judged) -> Comparison:
