@@ -215,6 +215,7 @@ class SnapshotRow(SQLModel, table=True):
     """One extracted copy of the ERP's tables."""
 
     __tablename__ = "snapshots"
+    __table_args__ = (Index("ix_snapshots_profile_data_as_of", "profile", "data_as_of"),)
 
     id: str = Field(primary_key=True, max_length=64)
     profile: str = Field(max_length=200)
@@ -223,6 +224,22 @@ class SnapshotRow(SQLModel, table=True):
     data_as_of: datetime = Field(sa_type=UtcDateTime)
     rows: dict[str, Any] = Field(sa_type=JSON)
     created_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class DataQuality(SQLModel, table=True):
+    """How good one snapshot's data was, measured once; the row outlives the snapshot, so that a trend can be seen."""
+
+    __tablename__ = "data_quality"
+    __table_args__ = (Index("ix_data_quality_profile_data_as_of", "profile", "data_as_of"),)
+
+    snapshot_id: str = Field(primary_key=True, max_length=64)
+    profile: str = Field(max_length=200)
+    data_as_of: datetime = Field(sa_type=UtcDateTime)
+    fingerprint: str = Field(max_length=64)
+    schema_version: str = Field(max_length=64, description="the form of the document")
+    figures: dict[str, Any] = Field(sa_type=JSON, description="the document's key figures: what a history shows")
+    document: dict[str, Any] = Field(sa_type=JSON)
+    created_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Alert(SQLModel, table=True):
