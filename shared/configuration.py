@@ -69,12 +69,23 @@ class TrainingConfiguration(_Section):
     seed: Seed
 
 
+class DataConfiguration(_Section):
+    """When the factory's data is too old, or has become too bad, to say nothing."""
+
+    maximum_age_hours: float = Field(ge=1, le=8_760, description="a newest snapshot older than this raises an alert")
+    maximum_drop: Share = Field(
+        description="an attribute's completeness, a coverage or a table's rows may lose this much from one snapshot to "
+        "the next: a share of the whole, for rows of their number",
+    )
+
+
 class Configuration(_Section):
     """The whole document."""
 
     prediction: PredictionConfiguration
     quality: QualityConfiguration
     training: TrainingConfiguration
+    data: DataConfiguration
 
 
 @cache

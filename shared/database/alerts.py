@@ -67,6 +67,12 @@ class Alerts:
         with reading(self._engine) as session:
             return _require(session.get(Alert, id), id)
 
+    def standing(self, kind: str, subject: str) -> Alert | None:
+        """Return the alert of this kind and subject that nobody has closed, or None."""
+        with reading(self._engine) as session:
+            same = (Alert.kind == kind[:64], Alert.subject == subject[:200], Alert.state != AlertState.CLOSED)
+            return session.exec(select(Alert).where(*same)).one_or_none()
+
     def count_open(self) -> int:
         """Return how many alerts nobody has closed, acknowledged ones included."""
         with reading(self._engine) as session:
