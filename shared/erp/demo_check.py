@@ -1,27 +1,34 @@
 """How hard the demo factory is: what copying the nearest item would score, and what nobody can beat.
 
-The measure uses the snapshot as any model sees it, dirt included, and the truth only to compare with.
+The measure uses the snapshot as any model sees it, dirt included, and the truth only to compare with. A few asked items
+are compared with all others at a time, so that a factory of full size fits into a gigabyte.
 """
-
-from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from shared.erp.canonical import Attribute, AttributeKind
-from shared.erp.demo_plan import Flags, Indexes, Numbers
+from shared.erp.demo_floor import LEARNING_POWER
+from shared.erp.demo_plan import Flags, Indexes
+from shared.erp.demo_truth import Truth
 from shared.erp.snapshot import Snapshot
 
 # What must be equal for an item to be "like" an earlier one: the attributes that a planner would look at.
 LIKENESS = ("PART_TYPE", "ITEM_MATERIAL", "GROUP2")
+ENOUGH_REPORTS = 300  # of a part type, for its scatter to be measured
+_CELLS = 10_000_000  # comparisons at a time
+_QUARTILES_APART = 1.349  # standard deviations between the quartiles of a normal distribution
+
+Scores = NDArray[np.float32]
 
 
-def measure_difficulty(snapshot: Snapshot, truth: Path, *, sample: int = 1000, seed: int = 1) -> dict[str, float]:
-    """Return the shares (0 to 1) that say how hard the demo factory is, over a seeded sample of routed items.
+def measure_difficulty(snapshot: Snapshot, truth: Truth, *, sample: int = 1000, seed: int = 1) -> dict[str, float]:
+    """Return the figures that say how hard the demo factory is; shares and coefficients of variation, 0 to 1.
 
     Args:
         snapshot: an extract of the demo factory.
-        truth: the factory's `truth` folder.
+        truth: what is true of that factory.
         sample: how many items are asked; each is compared with all routed items but those of its own drawing.
         seed: which items are sampled.
 
@@ -30,72 +37,126 @@ def measure_difficulty(snapshot: Snapshot, truth: Path, *, sample: int = 1000, s
         `best_possible_top1`: the factory's own rules give the item's true operations.
         `unlike_anything_before`: no earlier item agrees in part type, material and customer.
         `routing_never_made_before`: no earlier item had the item's true operations.
-        `lowest_time_cv`, `highest_time_cv`: the noise of a run time that no model can know, over part types.
+        `time_cv_lowest`, `time_cv_median`, `time_cv_highest`: over part types, the scatter of booked run times about
+        their true means with learning, from the quartiles, which stoppages and typing errors hardly move.
     """
-    facts = pl.read_csv(truth / "items.csv", schema_overrides={"item_code": pl.String}).filter("has_routing")
+    facts = truth.items.filter("has_routing")
     items = facts.join(snapshot.items(), on="item_code", how="left", maintain_order="left")
     rng = np.random.default_rng(seed)
     asked = np.sort(rng.choice(items.height, min(sample, items.height), replace=False))
     nearest = _nearest(items, snapshot.attributes, asked)
-    signature = items["true_signature"].to_numpy()
-    rule = items["rule_signature"].to_numpy()
-    noise = pl.read_csv(truth / "routings.csv", columns=["noise_cv"])["noise_cv"]
+    signature = items["true_signature"].rank("dense").to_numpy()
+    rule_is_right = (items["rule_signature"] == items["true_signature"]).to_numpy()
     return {
         "copy_of_nearest_top1": float(np.mean(signature[nearest] == signature[asked])),
-        "best_possible_top1": float(np.mean(rule[asked] == signature[asked])),
-        "unlike_anything_before": float(np.mean(_is_new(items, LIKENESS)[asked])),
-        "routing_never_made_before": float(np.mean(_is_new(items, ("true_signature",))[asked])),
-        "lowest_time_cv": float(noise.to_numpy().min()),
-        "highest_time_cv": float(noise.to_numpy().max()),
+        "best_possible_top1": float(np.mean(rule_is_right)),
+        "unlike_anything_before": float(np.mean(_is_new(items, LIKENESS))),
+        "routing_never_made_before": float(np.mean(_is_new(items, ("true_signature",)))),
+        **_time_scatter(snapshot, truth),
     }
 
 
 def _is_new(items: pl.DataFrame, likeness: tuple[str, ...]) -> Flags:
-    ordered = items.with_row_index("row").sort("created_day", "row")
+    ordered = items.select("created_day", *likeness).with_row_index("row").sort("created_day", "row")
     first = ordered.select(pl.struct(likeness).is_first_distinct().alias("new"), "row").sort("row")
     return first["new"].to_numpy()
 
 
+def _time_scatter(snapshot: Snapshot, truth: Truth) -> dict[str, float]:
+    """Return the least, the middle and the largest coefficient of variation of run times over part types."""
+    reports = snapshot.work_results().select("item_code", "operation_code", "order_no", "reported_at", "quantity",
+                                             "run_minutes")  # fmt: skip
+    first = reports.group_by("item_code", "order_no").agg(pl.col("reported_at").min().alias("begun"))
+    before = first.with_columns((pl.col("begun").rank("ordinal").over("item_code") - 1).alias("before"))
+    true = truth.steps.select("item_code", "operation_code", "run_minutes_per_unit")
+    expected = pl.col("run_minutes_per_unit") * pl.col("quantity") * (pl.col("before") + 1.0).pow(LEARNING_POWER)
+    logs = (
+        reports.filter(pl.col("run_minutes") > 0)
+        .join(before, on=["item_code", "order_no"])
+        .join(true, on=["item_code", "operation_code"])
+        .join(truth.items.select("item_code", "part_type"), on="item_code")
+        .select("part_type", (pl.col("run_minutes") / expected).log().alias("log"))
+    )
+    quartiles = logs.group_by("part_type").agg(
+        pl.len(), (pl.col("log").quantile(0.75) - pl.col("log").quantile(0.25)).alias("apart")
+    )
+    sigma = quartiles.filter(pl.col("len") >= ENOUGH_REPORTS)["apart"].to_numpy() / _QUARTILES_APART
+    cv = np.sqrt(np.expm1(sigma**2))
+    return {
+        "time_cv_lowest": float(cv.min()),
+        "time_cv_median": float(np.median(cv)),
+        "time_cv_highest": float(cv.max()),
+    }
+
+
 def _nearest(items: pl.DataFrame, attributes: tuple[Attribute, ...], asked: Indexes) -> Indexes:
     """Return the most similar other item of each asked one: weighted agreement over all attributes."""
-    score = np.zeros((len(asked), items.height), dtype=np.float32)
-    for attribute in attributes:
-        if attribute.weight > 0 and not attribute.drawing:
-            score += np.float32(attribute.weight) * _agreement(items[attribute.name], attribute, asked)
-    drawing = items["DRAW_NO"].rank("dense").fill_null(0).to_numpy()
-    sisters = (drawing[asked][:, None] == drawing[None, :]) & (drawing[asked][:, None] > 0)
-    score[sisters] = -1.0
-    score[np.arange(len(asked)), asked] = -1.0
-    return np.asarray(score.argmax(axis=1), dtype=np.int64)
+    compared = [
+        _Compared(items[attribute.name], attribute)
+        for attribute in attributes
+        if attribute.weight > 0 and not attribute.drawing
+    ]
+    drawing = _ranks(items["DRAW_NO"])
+    at_a_time = max(1, _CELLS // items.height)
+    found = []
+    for start in range(0, len(asked), at_a_time):
+        part = asked[start : start + at_a_time]
+        score = np.zeros((len(part), items.height), dtype=np.float32)
+        for each in compared:
+            each.add_to(score, part)
+        score[_same(drawing, part)] = -1.0
+        score[np.arange(len(part)), part] = -1.0
+        found.append(score.argmax(axis=1))
+    return np.concatenate(found).astype(np.int64)
 
 
-def _agreement(values: pl.Series, attribute: Attribute, asked: Indexes) -> Numbers:
-    """Return how alike the asked items and all items are in one attribute: 0 (or unknown) to 1 (the same)."""
-    if attribute.kind is AttributeKind.NUMERIC:
-        logs = values.log().to_numpy()
-        distance = np.abs(logs[asked][:, None] - logs[None, :])
-        return np.asarray(np.nan_to_num(np.exp(-3.0 * distance), nan=0.0), dtype=np.float64)
-    if attribute.kind is AttributeKind.TEXT:
-        return _shared_words(values, asked)
-    if attribute.kind is AttributeKind.CODE:
-        return 0.5 * _equal(values, asked) + 0.5 * _equal(values.str.head(4), asked)
-    return _equal(values, asked)
+class _Compared:
+    """One attribute of all items, ready to be compared: 0 (or unknown) to 1 (the same), times its weight."""
+
+    def __init__(self, values: pl.Series, attribute: Attribute) -> None:
+        self.weight = np.float32(attribute.weight)
+        self.kind = attribute.kind
+        if self.kind is AttributeKind.NUMERIC:
+            self.logs = values.log().to_numpy().astype(np.float32)
+        elif self.kind is AttributeKind.TEXT:
+            self.ranks, self.likeness = _word_sets(values)
+        else:
+            self.ranks, self.beginnings = _ranks(values), _ranks(values.cast(pl.String).str.head(4))
+
+    def add_to(self, score: Scores, asked: Indexes) -> None:
+        """Add the agreement of the asked items with all items to the score."""
+        if self.kind is AttributeKind.NUMERIC:
+            distance = np.abs(self.logs[asked][:, None] - self.logs[None, :])
+            score += self.weight * np.nan_to_num(np.exp(np.float32(-3.0) * distance), nan=0.0)
+        elif self.kind is AttributeKind.TEXT:
+            score += self.weight * self.likeness[self.ranks[asked]][:, self.ranks]
+        elif self.kind is AttributeKind.CODE:
+            score[_same(self.ranks, asked)] += self.weight / 2
+            score[_same(self.beginnings, asked)] += self.weight / 2
+        else:
+            score[_same(self.ranks, asked)] += self.weight
 
 
-def _equal(values: pl.Series, asked: Indexes) -> Numbers:
-    ranks = values.rank("dense").fill_null(0).to_numpy()
-    agrees = (ranks[asked][:, None] == ranks[None, :]) & (ranks[asked][:, None] > 0)
-    return np.asarray(agrees, dtype=np.float64)
+def _ranks(values: pl.Series) -> Indexes:
+    """Return a number for each distinct value, 0 for none."""
+    return values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
 
 
-def _shared_words(values: pl.Series, asked: Indexes) -> Numbers:
-    """Return the share of words (those without a digit) that two texts have in common."""
-    long = (
-        values.alias("text").to_frame().with_row_index("row").select("row", pl.col("text").str.split(" ").alias("word"))
-    )
-    long = long.explode("word").filter(~pl.col("word").str.contains(r"\d")).unique()
-    words = np.zeros((values.len(), long["word"].n_unique() + 1), dtype=np.float64)
-    words[long["row"].to_numpy(), long["word"].rank("dense").cast(pl.Int64).to_numpy()] = 1.0
-    both = words[asked] @ words.T
-    either = words.sum(axis=1)[asked][:, None] + words.sum(axis=1)[None, :] - both
-    return np.asarray(np.divide(both, either, out=np.zeros_like(both), where=either > 0), dtype=np.float64)
+def _same(ranks: Indexes, asked: Indexes) -> Flags:
+    own = ranks[asked][:, None]
+    return np.asarray((own == ranks[None, :]) & (own > 0), dtype=np.bool_)
+
+
+def _word_sets(values: pl.Series) -> tuple[Indexes, Scores]:
+    """Return each text's set of words (those without a digit) as a number, and how alike any two sets are."""
+    words = values.fill_null("").str.split(" ").list.eval(pl.element().filter(~pl.element().str.contains(r"\d|^$")))
+    sets = words.list.unique().list.sort().list.join(" ")
+    distinct = sets.unique().sort()
+    number = sets.replace_strict(distinct, pl.int_range(distinct.len(), eager=True), return_dtype=pl.Int64)
+    vocabulary = {word: place for place, word in enumerate(sorted(set(" ".join(distinct).split())))}
+    has = np.zeros((distinct.len(), len(vocabulary) + 1), dtype=np.float32)
+    for row, text in enumerate(distinct):
+        has[row, [vocabulary[word] for word in text.split()]] = 1.0
+    both = has @ has.T
+    either = has.sum(axis=1)[:, None] + has.sum(axis=1)[None, :] - both
+    return number.to_numpy(), np.divide(both, either, out=np.zeros_like(both), where=either > 0)

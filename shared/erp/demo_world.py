@@ -1,6 +1,6 @@
 """The demo factory's parts: drawings, their revisions, and the attributes that cause the routing, all still clean."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date
 
 import numpy as np
@@ -79,7 +79,7 @@ MATERIAL_SHARES: dict[Process, dict[Material, float]] = {
 }
 _TYPICAL_MM = np.array([85, 85, 190, 140, 75, 60, 75, 70, 80, 45, 90, 150, 80, 12], dtype=np.float64)
 SEAL_TYPES = 36
-CUSTOMERS = 60
+FEWEST_CUSTOMERS, MOST_CUSTOMERS = 60, 375
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +101,14 @@ class World:
     created_day: Indexes  # days after FIRST_DAY
     quirk: Indexes  # the drawing's own habit: a step that its planner adds or leaves out, -1 for none
     has_drawing: Flags
+
+    def rows(self, start: int, stop: int) -> "World":
+        """Return the items from `start` to `stop` without it."""
+        of_types = ("type_codes", "type_names", "type_process")
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*of_types, "parts")}
+        parts = {f.name: getattr(self.parts, f.name)[start:stop] for f in fields(self.parts)}
+        cut = {name: values[start:stop] for name, values in arrays.items()}
+        return replace(self, parts=Parts(**parts), **cut)
 
 
 def _zipf(count: int, power: float) -> Numbers:
@@ -148,7 +156,8 @@ def build_world(items: int, seed: int) -> World:
     drawing = np.sort(np.concatenate([np.arange(drawings), extra]))
     first = np.concatenate([[True], drawing[1:] != drawing[:-1]])
     revision = np.arange(items) - np.maximum.accumulate(np.where(first, np.arange(items), 0))
-    of_drawing = _draw_drawings(rng, drawings, shares, type_process)
+    customers = int(np.clip(items // 80, FEWEST_CUSTOMERS, MOST_CUSTOMERS))
+    of_drawing = _draw_drawings(rng, drawings, shares, type_process, customers)
     part_type = of_drawing["part_type"][drawing]
     process = type_process[part_type]
     swap = (revision > 0) & (rng.random(items) < 0.12)
@@ -191,7 +200,7 @@ def build_world(items: int, seed: int) -> World:
 
 
 def _draw_drawings(
-    rng: np.random.Generator, count: int, shares: Numbers, type_process: Indexes
+    rng: np.random.Generator, count: int, shares: Numbers, type_process: Indexes, customers: int
 ) -> dict[str, np.ndarray]:
     """Return what all items of a drawing have in common, one entry a drawing."""
     part_type = _draw(rng, shares, count)
@@ -206,7 +215,7 @@ def _draw_drawings(
         "inner_share": rng.uniform(0.45, 0.85, count),
         "thickness_share": rng.uniform(0.05, 0.5, count),
         "seal_type": _draw(rng, _zipf(SEAL_TYPES, 0.9), count),
-        "customer": _draw(rng, _zipf(CUSTOMERS, 0.8), count),
+        "customer": _draw(rng, _zipf(customers, 0.8), count),
         "coating": coating,
         "standard": rng.random(count) < np.where(process == Process.O_RING, 0.4, 0.08),
         "casting": np.isin(process, (Process.GLAND, Process.HOUSING)) & (rng.random(count) < 0.12),
