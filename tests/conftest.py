@@ -11,6 +11,7 @@ import pytest
 
 from shared.azurite import Azurite, StorageAccount, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
+from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
 
 OWN_VARIABLES = ("ROUTING_", "AzureWebJobs", "AzureFunctions", "FUNCHOST_", "FUNCTIONS_", "AZURITE_")
 
