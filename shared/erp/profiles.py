@@ -46,6 +46,8 @@ class Changes(Part):
 
     changed_at: Column  # set at every insert and update of a row, never set back
     key: Texts  # columns that name a row
+    overlap_hours: float = Field(24.0, ge=0, le=8_760)  # read again: a stamp may be older than the moment it is seen
+    full_every_days: float = Field(7.0, gt=0, le=365)  # the whole table is read again when the last time is older
 
 
 class SourceTable(Part):
@@ -238,6 +240,23 @@ def known_profiles() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PROFILES_DIR.glob("*.yaml")))
 
 
+def profile_path(name_or_path: str | Path) -> Path:
+    """Return the file of a profile that is named as `load_profile` takes it.
+
+    Raises:
+        ProfileError: no shipped profile has this name.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml"):
+        return path
+    if str(name_or_path) not in known_profiles():
+        raise ProfileError(
+            f"There is no mapping profile {str(name_or_path)!r}{nearest(str(name_or_path), known_profiles())}.",
+            remedy=f"Shipped are: {', '.join(known_profiles())}; or give the path of a .yaml file.",
+        )
+    return PROFILES_DIR / f"{name_or_path}.yaml"
+
+
 def load_profile(name_or_path: str | Path) -> Profile:
     """Read and validate a profile.
 
@@ -247,14 +266,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
     Raises:
         ProfileError: the file is missing, is not YAML, or a field is wrong; the message names file, line and field.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        path = PROFILES_DIR / f"{name_or_path}.yaml"
-        if str(name_or_path) not in known_profiles():
-            raise ProfileError(
-                f"There is no mapping profile {str(name_or_path)!r}{nearest(str(name_or_path), known_profiles())}.",
-                remedy=f"Shipped are: {', '.join(known_profiles())}; or give the path of a .yaml file.",
-            )
+    path = profile_path(name_or_path)
     document, lines = read_document(path)
     return parse_profile(document, source=str(path), lines=lines)
 

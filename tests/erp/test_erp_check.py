@@ -1,0 +1,235 @@
+"""`profiles check`: a sound profile raises nothing, and each planted mistake is found and named by its field."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+
+from shared.erp.check import check_profile
+from shared.erp.findings import CheckReport, Finding, Severity
+from shared.erp.location import FolderLocation
+from shared.erp.profiles import PROFILES_DIR, load_profile, parse_profile
+from shared.errors import SourceError
+from shared.settings import PROJECT_DIR
+from tests.erp.erp_support import NOW
+from tests.erp.seal_shop import write_seal_shop
+
+Document = dict[str, Any]
+# Read at import: the suite clears the product's own variables before each test.
+PUBLIC_DATA = Path(os.environ.get("ROUTING_TEST_DATA") or PROJECT_DIR.parent / "shared" / "data")
+PUBLIC = {
+    "adventureworks": "WorkOrderRouting.csv.gz",
+    "injection_moulding": "productRecords.csv",
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    write_seal_shop(folder)
+    return folder
+
+
+@pytest.fixture
+def document() -> Document:
+    text = (PROFILES_DIR / "fksm.yaml").read_text(encoding="utf-8")
+    loaded: Document = yaml.safe_load(text)
+    return loaded
+
+
+def _check(document: Document, source: Path, rows: int | None = None) -> CheckReport:
+    return check_profile(parse_profile(document, source="test.yaml"), FolderLocation(source), now=NOW, rows=rows)
+
+
+def _errors(report: CheckReport) -> list[Finding]:
+    return [finding for finding in report.findings if finding.severity is Severity.ERROR]
+
+
+def test_a_sound_profile_raises_no_error_and_no_warning(document: Document, source: Path) -> None:
+    report = _check(document, source)
+    assert [finding for finding in report.findings if finding.severity is not Severity.HINT] == []
+    assert not report.has_errors
+    assert report.joins["work_results_joined"] == 1.0
+    assert 0.7 < report.times["booked_to_planned_run"] < 1.4
+    assert report.tables["items"].rows_read == report.tables["items"].rows_kept > 0
+    unused = {entry["column"]: entry for entry in report.tables["routings"].unused}
+    assert unused["RUN_TIME_UNIT"] == {"column": "RUN_TIME_UNIT", "filled": 1.0, "distinct": 1}
+    assert "RUN_TIME_QTY" not in unused
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_public_data_raises_no_error(name: str) -> None:
+    if not (PUBLIC_DATA / name / PUBLIC[name]).is_file():
+        pytest.skip(f"needs the public data in {PUBLIC_DATA} (ROUTING_TEST_DATA names the folder)")
+    report = check_profile(load_profile(name), FolderLocation(PUBLIC_DATA / name), now=NOW)
+    assert [finding for finding in report.findings if finding.severity is not Severity.HINT] == []
+
+
+def _hours_as_minutes(document: Document) -> None:
+    document["work_results"]["time_unit"] = "minutes"
+
+
+def _minutes_as_hours(document: Document) -> None:
+    document["routings"]["time_unit"] = "hours"
+    del document["routings"]["time_unit_column"]
+
+
+def _minutes_as_seconds(document: Document) -> None:
+    document["routings"]["time_unit"] = "seconds"
+    del document["routings"]["time_unit_column"]
+
+
+def _lot_as_piece(document: Document) -> None:
+    document["routings"]["run_time"] = "per_unit"
+    del document["routings"]["lot_quantity"]
+
+
+def _order_as_piece(document: Document) -> None:
+    document["work_results"]["run_time"] = "per_unit"
+
+
+def _inches_as_millimetres(document: Document) -> None:
+    del document["items"]["attributes"]["OUTDIAMETER"]["unit_column"]
+
+
+def _no_unit_at_all(document: Document) -> None:
+    document["items"]["attributes"]["IN_SEALSIZE"] = {"kind": "numeric"}
+
+
+def _renamed_column(document: Document) -> None:
+    document["work_results"]["columns"]["run_minutes"] = "MACH_WORKED_HRS"
+
+
+def _item_key_not_unique(document: Document) -> None:
+    document["items"]["columns"]["item_code"] = "DRAW_NO"
+
+
+def _wrong_item_code(document: Document) -> None:
+    document["work_results"]["columns"]["item_code"] = "RES_CD"
+
+
+def _wrong_operation(document: Document) -> None:
+    document["work_results"]["columns"]["operation_code"] = "CD_NM"
+
+
+def _no_routing_number(document: Document) -> None:
+    del document["routings"]["columns"]["routing_no"]
+
+
+def _wrong_table(document: Document) -> None:
+    document["routings"]["table"] = "BI_ROUTING_VEIW"
+
+
+def _filter_leaves_nothing(document: Document) -> None:
+    document["routings"]["filters"] = [{"column": "VALIDITY", "one_of": ["valid"]}]
+
+
+@pytest.mark.parametrize(
+    ("plant", "field", "said"),
+    [
+        (_hours_as_minutes, "work_results.time_unit", "1/60"),
+        (_minutes_as_hours, "work_results.time_unit", "1/60"),
+        (_minutes_as_seconds, "work_results.time_unit", "60"),
+        (_lot_as_piece, "routings.run_time", "RUN_TIME_QTY"),
+        (_order_as_piece, "work_results.run_time", "whole order"),
+        (_inches_as_millimetres, "items.attributes.OUTDIAMETER", "OUTDIAMETER_UNIT says INCH"),
+        (_no_unit_at_all, "items.attributes.IN_SEALSIZE", "IN_SEALSIZE_UOM names several"),
+        (_renamed_column, "work_results.columns.run_minutes", "did you mean 'MACH_WORKED_HOURS'"),
+        (_item_key_not_unique, "items.columns.item_code", "repeated"),
+        (_wrong_item_code, "work_results.columns.item_code", "in no row of the items"),
+        (_wrong_operation, "work_results.columns.operation_code", "name an operation"),
+        (_no_routing_number, "routings.columns.routing_no", "the step is repeated"),
+        (_wrong_table, "routings", "did you mean 'BI_ROUTING_VIEW'"),
+        (_filter_leaves_nothing, "routings.filters", "none is left"),
+    ],
+    ids=lambda value: value.__name__.strip("_") if callable(value) else "",
+)
+def test_a_planted_mistake_is_an_error_that_names_its_field(
+    document: Document, source: Path, plant: Callable[[Document], None], field: str, said: str
+) -> None:
+    plant(document)
+    report = _check(document, source)
+    assert report.has_errors
+    found = [finding for finding in _errors(report) if finding.field == field]
+    assert found, report.findings
+    assert said in found[0].message
+    assert found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("plant", "remedy"), [(_lot_as_piece, "lot_quantity: RUN_TIME_QTY"), (_wrong_operation, "JOB_CD")]
+)
+def test_the_remedy_names_the_column_that_would_do(
+    document: Document, source: Path, plant: Callable[[Document], None], remedy: str
+) -> None:
+    plant(document)
+    assert remedy in " ".join(finding.remedy for finding in _errors(_check(document, source)))
+
+
+def test_all_renamed_columns_are_told_at_once(document: Document, source: Path) -> None:
+    document["routings"]["columns"] |= {"setup_minutes": "RUST", "sequence": "STEP"}
+    fields = {finding.field for finding in _errors(_check(document, source))}
+    assert {"routings.columns.setup_minutes", "routings.columns.sequence"} <= fields
+
+
+def test_inches_without_a_unit_column_show_within_drawings(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path, item_columns={"OUTDIAMETER_UNIT": None})
+    for name in ("OUTDIAMETER", "INDIAMETER", "OUTTHICKNESS"):
+        document["items"]["attributes"][name] = {"kind": "numeric", "unit": "mm"}
+    found = {finding.field for finding in _errors(_check(document, tmp_path))}
+    assert "items.attributes.OUTDIAMETER" in found
+
+
+def test_a_unit_column_that_is_not_kept_is_a_warning(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path, all_sizes_in_mm=True)
+    found = [finding for finding in _check(document, tmp_path).findings if finding.severity is Severity.WARNING]
+    assert "items.attributes.OUTDIAMETER" in {finding.field for finding in found}
+
+
+def test_days_and_decimals_of_another_form_name_the_setting(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path)
+    file = tmp_path / "BI_WORK_ORDER_RESULTS.csv"
+    frame = pl.read_csv(file, infer_schema=False).with_columns(
+        pl.col("REPORT_DT").str.to_date().dt.strftime("%d.%m.%Y"),
+        pl.col("MACH_WORKED_HOURS", "SETUP_HOURS").str.replace(".", ",", literal=True),
+    )
+    frame.write_csv(file)
+    remedies = " ".join(finding.remedy for finding in _errors(_check(document, tmp_path)))
+    assert "'%d.%m.%Y'" in remedies
+    frame.with_columns(pl.lit("2025-01-02").alias("REPORT_DT")).write_csv(file)
+    assert "source.decimal_comma: true" in " ".join(f.remedy for f in _check(document, tmp_path).findings)
+
+
+def test_hints_tell_zeros_spellings_and_constants(document: Document, source: Path) -> None:
+    attributes = document["items"]["attributes"]
+    attributes["OUT_SEALSIZE"]["zero_is_unknown"] = False
+    attributes["STANDARD_YN"] = {"kind": "categorical"}
+    hints = {f.field: f.message for f in _check(document, source).findings if f.severity is Severity.HINT}
+    assert "is 0 in" in hints["items.attributes.OUT_SEALSIZE.zero_is_unknown"]
+    assert "'N' = 'n'" in hints["items.attributes.STANDARD_YN"]
+    assert "same value" in hints["items.attributes.RAW_MATL_KIND"]
+
+
+def test_an_alias_that_the_source_has_too_is_a_hint(document: Document, source: Path) -> None:
+    document["work_results"]["columns"]["operation_code"] = ["JOB_CD", "CD_NM"]
+    fields = {finding.field for finding in _check(document, source).findings}
+    assert "work_results.columns.operation_code" in fields
+
+
+def test_only_the_first_rows_are_read_where_asked(document: Document, source: Path) -> None:
+    report = _check(document, source, rows=50)
+    assert {name: facts.rows_read for name, facts in report.tables.items() if name != "items"} == {
+        "routings": 50,
+        "work_results": 50,
+    }
+    assert report.tables["items"].rows_read > 50  # their codes are what the other rows are compared with
+    assert not report.has_errors
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_its_own(document: Document, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="does not exist"):
+        _check(document, tmp_path / "nowhere")
