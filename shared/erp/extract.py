@@ -1,5 +1,6 @@
 """From a source and a profile to a snapshot: read, map, judge, fingerprint, publish whole."""
 
+import contextlib
 import hashlib
 import json
 import tempfile
@@ -13,6 +14,7 @@ import structlog
 
 from shared.erp.issues import IssueLog
 from shared.erp.location import Location
+from shared.erp.mirror import Mirror
 from shared.erp.opening import open_source
 from shared.erp.profiles import Profile
 from shared.erp.snapshot import DOCUMENT, SCHEMA_VERSION, TABLES, Snapshot, file_digest, open_snapshot
@@ -27,7 +29,13 @@ _FINGERPRINT_ROWS = 200_000  # rows hashed at a time, so that memory stays bound
 
 
 def extract(
-    profile: Profile, location: Location, into: Path, *, now: datetime, exclude_items: Collection[str] = ()
+    profile: Profile,
+    location: Location,
+    into: Path,
+    *,
+    now: datetime,
+    exclude_items: Collection[str] = (),
+    mirror: Mirror | None = None,
 ) -> Snapshot:
     """Read a source into a new snapshot below `into`, whole or not at all.
 
@@ -37,6 +45,7 @@ def extract(
         into: the folder of snapshots.
         now: the moment of reading, aware; it becomes `data_as_of`.
         exclude_items: items whose routings and work results are left out; the items themselves stay.
+        mirror: copies of the source's rows, so that only what changed is read; without it everything is.
 
     Raises:
         SourceError: a file or key column is missing or unreadable, or no item is left.
@@ -45,8 +54,11 @@ def extract(
     moment = now.astimezone(UTC)
     issues = IssueLog()
     excluded = _known_exclusions(exclude_items, profile)
-    with open_source(location, profile.source, issues) as source:
-        frames = _read(source, profile, issues, moment)
+    with (
+        open_source(location, profile.source, issues) as source,
+        mirror.over(source, profile, location, moment) if mirror else contextlib.nullcontext(source) as rows,
+    ):
+        frames = _read(rows, profile, issues, moment)
     if frames["items"].is_empty():
         raise SourceError(
             f"No item of {location.shown} could be used: {issues.counts.get('items', {})}.",
