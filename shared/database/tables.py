@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, DateTime, Dialect, Index, TypeDecorator, UniqueConstraint, text
+from sqlalchemy import JSON, DateTime, Dialect, Index, TypeDecorator, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 
@@ -119,8 +119,12 @@ class Extract(WorkColumns, table=True):
     slot: str | None = Field(default=None, max_length=40, description="the scheduled time it serves; used once")
     profile: str = Field(max_length=200)
     source: str = Field(max_length=1000)
+    full_reading: bool = Field(
+        default=False, sa_column_kwargs={"server_default": false()}, description="read every row, changed or not"
+    )
     snapshot_id: str | None = Field(default=None, max_length=64)
     rows: dict[str, Any] | None = Field(default=None, sa_type=JSON)
+    reads: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="what was read of each table, and how")
 
 
 class QualityCycle(WorkColumns, table=True):
