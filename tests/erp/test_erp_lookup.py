@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,12 @@ def test_many_codes_are_one_reading_and_only_so_many_are_looked_up(
         plant.add_item(code)
     readings: list[int] = []
     read = by_key.KeyedReading.read
-    monkeypatch.setattr(
-        by_key.KeyedReading,
-        "read",
-        lambda self, codes, **rest: (readings.append(len(codes)), read(self, codes, **rest)),
-    )
+
+    def counted(self: by_key.KeyedReading, codes: Sequence[str], **rest: Any) -> None:
+        readings.append(len(codes))
+        read(self, codes, **rest)
+
+    monkeypatch.setattr(by_key.KeyedReading, "read", counted)
     counts, observe = counting()
     answer = lookup_of(plant, tmp_path, observe=observe).find([*codes, *codes])
     assert readings == [MOST_CODES]
