@@ -1,13 +1,14 @@
 """Which copies of the ERP's tables exist, and which of them something still needs."""
 
 from builtins import list as list_of
+from datetime import datetime
 
 from sqlalchemy import Engine, func
 from sqlmodel import col, select
 
 from shared.clock import Clock, utc_now
 from shared.database.engine import reading, writing
-from shared.database.tables import ModelVersion, SnapshotRow, VersionState
+from shared.database.tables import Extract, ModelVersion, SnapshotRow, VersionState
 
 
 class SnapshotRows:
@@ -32,6 +33,11 @@ class SnapshotRows:
         """Return the newest snapshot of a profile, or None."""
         rows, _total = self.list(profile=profile, limit=1)
         return rows[0] if rows else None
+
+    def first_asked_for(self, profile: str) -> datetime | None:
+        """Return when an extract of `profile` (a name or a path, as the settings say it) was first asked for."""
+        with reading(self._engine) as session:
+            return session.exec(select(func.min(Extract.created_at)).where(col(Extract.profile) == profile)).one()
 
     def list(self, *, profile: str | None = None, limit: int = 50, offset: int = 0) -> tuple[list_of[SnapshotRow], int]:
         """Return snapshots, newest data first, and how many there are in all."""

@@ -70,6 +70,11 @@ class WorkRows:
         self._engine = engine
         self._clock = clock
 
+    @property
+    def engine(self) -> Engine:
+        """The database that the rows are in."""
+        return self._engine
+
     def insert(self, row: WorkColumns, *, guard: Callable[[Session], None] | None = None) -> bool:
         """Store a new row and return True; return False when its id, slot or other unique key exists already.
 

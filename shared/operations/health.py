@@ -14,6 +14,7 @@ from shared.database.engine import database_trouble, ping
 from shared.database.predictions import PredictionLog
 from shared.database.tables import AlertState
 from shared.errors import RoutingError, SetupError
+from shared.operations.data_watch import REMEDY, DataWatch
 from shared.registry.manifest import SCHEMA_VERSION
 from shared.registry.serving import Serving
 from shared.settings import Settings
@@ -40,7 +41,7 @@ class Health:
     def detail(self) -> dict[str, Any]:
         """Return every part's condition; `status` is up, degraded or down (no prediction can be answered)."""
         serving = self.serving.status()
-        checks: Mapping[str, Check] = {"registry": self._registry, "storage": self._storage}
+        checks: Mapping[str, Check] = {"registry": self._registry, "storage": self._storage, "data": self._data}
         parts: dict[str, dict[str, Any]] = {name: _ask(check) for name, check in checks.items()}
         parts["model"] = self._model(serving)
         storage_is_up = parts["storage"]["status"] == "up"
@@ -67,6 +68,21 @@ class Health:
     def _storage(self) -> dict[str, Any]:
         self.storage.ping()
         return {"status": "up"}
+
+    def _data(self) -> dict[str, Any]:
+        """Say how old the newest snapshot is, which may be newer than the data of the served model."""
+        state = DataWatch(self.settings, self.engine, self.clock).freshness()
+        as_of = None if state.data_as_of is None else state.data_as_of.isoformat()
+        part: dict[str, Any] = {
+            "status": "up",
+            "snapshot_id": state.snapshot_id,
+            "data_as_of": as_of,
+            "data_age_seconds": self._data_age(as_of),
+            "maximum_age_hours": state.limit.total_seconds() / 3600,
+        }
+        if state.too_old:
+            part |= {"status": "degraded", "detail": state.sentence, "remedy": REMEDY}
+        return part
 
     def _model(self, serving: dict[str, Any]) -> dict[str, Any]:
         if not serving["ready"]:

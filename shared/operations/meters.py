@@ -25,6 +25,7 @@ _ACTIVE = Gauge("routing_ml_active_model", "1 for the served version", ["version
 _QUEUE_DEPTH = Gauge("routing_ml_queue_messages", "Messages that wait in a queue", ["queue"], registry=REGISTRY)
 _OPEN_ALERTS = Gauge("routing_ml_open_alerts", "Alerts that nobody has closed", registry=REGISTRY)
 _DATA_AGE = Gauge("routing_ml_data_age_seconds", "Age of the served model's data", registry=REGISTRY)
+_SNAPSHOT_AGE = Gauge("routing_ml_snapshot_age_seconds", "Age of the newest snapshot of the ERP", registry=REGISTRY)
 _RECORDS_DROPPED = Gauge("routing_ml_prediction_records_dropped", "Predictions not recorded", registry=REGISTRY)
 
 
@@ -59,4 +60,7 @@ def exposition(health: "Health") -> tuple[str, str]:
     _RECORDS_DROPPED.set(detail["prediction_log"]["dropped"])
     if detail["data_age_seconds"] is not None:
         _DATA_AGE.set(detail["data_age_seconds"])
+    snapshot_age = detail["parts"]["data"].get("data_age_seconds")
+    if snapshot_age is not None:
+        _SNAPSHOT_AGE.set(snapshot_age)
     return generate_latest(REGISTRY).decode(), CONTENT_TYPE_LATEST

@@ -1,7 +1,7 @@
 """The sweep: whatever a lost message, a dead worker or a missed blob event left lying is taken up again."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import structlog
 from shared.clock import Clock, utc_now
 from shared.database.work import WORK_TABLES, WorkRows
 from shared.errors import RoutingError
+from shared.operations.data_watch import DataWatch
 from shared.registry.registrations import Registrations
 from shared.registry.repair import Repair
 from shared.settings import Settings
@@ -33,13 +34,25 @@ class Sweep:
     repair: Repair
     clock: Clock = utc_now
     repaired_at: datetime | None = None
+    watch: DataWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Watch the data in the database of the work rows."""
+        self.watch = DataWatch(self.settings, self.work.engine, self.clock)
 
     def run(self) -> dict[str, int]:
-        """Do one round; return how many bells were rung, drops noticed, scratch folders removed and versions mended.
+        """Do one round; return how much each part found to do.
 
+        Bells rung, drops noticed, scratch folders removed, versions mended, alerts about the data raised or closed.
         One part's trouble does not stop the others: the next round comes in seconds.
         """
-        parts = {"rung": self._ring, "noticed": self._notice, "removed": self._remove_stale, "mended": self._mend}
+        parts = {
+            "rung": self._ring,
+            "noticed": self._notice,
+            "removed": self._remove_stale,
+            "mended": self._mend,
+            "watched": self.watch.run,
+        }
         outcome = dict.fromkeys(parts, 0)
         for name, part in parts.items():
             try:
