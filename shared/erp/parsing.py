@@ -1,49 +1,89 @@
-"""From what a source holds (mostly text) to text, numbers, days and flags; unreadable is told apart from empty.
+"""From what a source holds to text, numbers, days and flags; unreadable is told apart from empty.
 
-Each function returns the values and, where reading can fail, a mask of the cells that hold something unreadable.
+Files hold text, databases typed columns; the same value gives the same result from either. Every function works value
+by value, so that batches of a table agree with the whole. Those that can fail return a mask of the cells that hold
+something unreadable beside the values.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import polars as pl
 
+from shared.errors import SourceError
+
 Case = Literal["keep", "upper", "lower"]
+Read = tuple[pl.Series, pl.Series]  # the values, and where something else stands
+
+_EXACT = 2.0**53  # whole numbers beyond are not exact in a float
+_TIME_OF_DAY = r"[ T]\d{1,2}:\d{2}.*$"
+_CLOCK = r"[ T](\d{1,2}):(\d{2})(?::(\d{2}))?"
+
+
+def plain_text(cells: pl.Series) -> pl.Series:
+    """Return cells of any type as text, as a person would write them: 7 for 7.0, 1.5 for 1.500, a day as ISO.
+
+    Raises:
+        SourceError: the column holds binary data or lists.
+    """
+    dtype = cells.dtype
+    if dtype == pl.String:
+        return cells
+    if dtype == pl.Binary or dtype.is_nested() or dtype == pl.Object:
+        raise SourceError(
+            f"The column {cells.name} holds {'binary data' if dtype == pl.Binary else 'no single values'}, "
+            "which cannot be read.",
+            remedy="Leave it out of the profile, or convert it to text in a query (sql).",
+            column=cells.name,
+        )
+    if dtype.is_float():
+        whole = (cells == cells.round(0)) & (cells.abs() < _EXACT)
+        digits = cells.set(~whole.fill_null(value=False), None).cast(pl.Int64).cast(pl.String)
+        return digits.zip_with(whole.fill_null(value=False), cells.cast(pl.String))
+    if isinstance(dtype, pl.Decimal):
+        return cells.cast(pl.String).str.replace(r"(\.\d*?)0+$", "$1").str.strip_suffix(".")
+    if isinstance(dtype, pl.Datetime):
+        return cells.dt.to_string("%Y-%m-%d %H:%M:%S%.f").str.replace(r" 00:00:00(\.0+)?$", "")
+    return cells.cast(pl.String)
 
 
 def text(cells: pl.Series, *, null_tokens: Iterable[str], case: Case = "keep") -> pl.Series:
     """Return trimmed text; blanks and null tokens (compared without case) become null.
 
-    Whole numbers of a typed source are written without a decimal point, so that 123.0 is the code "123".
+    Raises:
+        SourceError: the column holds binary data or lists.
     """
-    if cells.dtype.is_float() and cells.drop_nulls().eq(cells.drop_nulls().round(0)).all():
-        cells = cells.fill_nan(None).cast(pl.Int64, strict=False)
-    said = cells.cast(pl.String, strict=False).str.strip_chars()
-    tokens = sorted({token.casefold().strip() for token in null_tokens} | {""})
-    said = said.set(said.str.to_lowercase().is_in(tokens).fill_null(value=False), None)
+    said = plain_text(cells).str.strip_chars()
+    said = _without_tokens(said, null_tokens)
     if case == "upper":
         return said.str.to_uppercase()
     return said.str.to_lowercase() if case == "lower" else said
 
 
-def number(cells: pl.Series, *, null_tokens: Iterable[str], decimal_comma: bool) -> tuple[pl.Series, pl.Series]:
-    """Return finite numbers and the mask of cells that hold something else; `1,234.5` is read, empty is null."""
+def _without_tokens(said: pl.Series, null_tokens: Iterable[str]) -> pl.Series:
+    tokens = {token.lower().strip() for token in null_tokens} | {""}
+    longest = 4 * max(map(len, tokens))  # bytes: most cells are longer than any token and need no second look
+    short = said.filter(said.str.len_bytes() <= longest).unique()
+    found = short.filter(short.str.to_lowercase().is_in(sorted(tokens)))
+    return said.set(said.is_in(found.implode()), None) if found.len() else said
+
+
+def number(cells: pl.Series, *, null_tokens: Iterable[str], decimal_comma: bool) -> Read:
+    """Return finite numbers and the mask of cells that hold something else; `1,234.5` is read, empty is null.
+
+    Raises:
+        SourceError: the column holds binary data or lists.
+    """
     tokens = tuple(null_tokens)
-    if cells.dtype.is_numeric():
+    if cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
         values = cells.cast(pl.Float64)
-        good = (values.is_finite() & ~_is_token(values, tokens)).fill_null(value=False)
-        return values.set(~good, None), values.is_infinite().fill_null(value=False)
-    cells = cells.cast(pl.String)
-    if decimal_comma or any(_is_number(token) for token in tokens):
-        return _number_of_text(cells, tokens, decimal_comma=decimal_comma)
-    # Nearly every cell is a plain number: only the others are looked at twice.
-    values = cells.str.strip_chars().cast(pl.Float64, strict=False)
-    odd = cells.is_not_null() & ~values.is_finite().fill_null(value=False)
-    rows = odd.arg_true()
-    read, unreadable = _number_of_text(cells.gather(rows), tokens, decimal_comma=False)
-    bad = pl.repeat(False, cells.len(), eager=True)
-    return values.scatter(rows, read), bad.scatter(rows, unreadable)
+        unreadable = values.is_infinite().fill_null(value=False)
+        values = values.set(~values.is_finite(), None)
+    else:
+        values, unreadable = _number_of_cells(plain_text(cells), tokens, decimal_comma=decimal_comma)
+    empty = [float(token) for token in tokens if _is_number(token)]
+    return values.set(values.is_in(empty), None) if empty else values, unreadable
 
 
 def _is_number(token: str) -> bool:
@@ -53,44 +93,90 @@ def _is_number(token: str) -> bool:
         return False
 
 
-def _is_token(values: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
-    return values.is_in([float(token) for token in tokens if _is_number(token)])
+def _number_of_cells(cells: pl.Series, null_tokens: tuple[str, ...], *, decimal_comma: bool) -> Read:
+    if decimal_comma:
+        return _number_of_text(cells, null_tokens, thousands=".", point=",")
+    # Nearly every cell is a plain number: only the others are looked at twice.
+    values = cells.cast(pl.Float64, strict=False)
+    rows = (cells.is_not_null() & ~values.is_finite().fill_null(value=False)).arg_true()
+    bad = pl.repeat(False, cells.len(), eager=True)
+    if rows.is_empty():
+        return values, bad
+    read, unreadable = _number_of_text(cells.gather(rows), null_tokens, thousands=",", point=".")
+    return values.scatter(rows, read), bad.scatter(rows, unreadable)
 
 
-def _number_of_text(
-    cells: pl.Series, null_tokens: tuple[str, ...], *, decimal_comma: bool
-) -> tuple[pl.Series, pl.Series]:
+def _number_of_text(cells: pl.Series, null_tokens: tuple[str, ...], *, thousands: str, point: str) -> Read:
     said = text(cells, null_tokens=null_tokens)
-    thousands, point = (".", ",") if decimal_comma else (",", ".")
     grouped = said.str.contains(rf"^[+-]?\d{{1,3}}(\{thousands}\d{{3}})+(\{point}\d+)?$")
     plain = said.str.replace_all(thousands, "", literal=True).zip_with(grouped.fill_null(value=False), said)
-    if decimal_comma:
-        plain = plain.str.replace(",", ".", literal=True)
-    values = plain.cast(pl.Float64, strict=False)
+    values = plain.str.replace(point, ".", literal=True).cast(pl.Float64, strict=False)
     values = values.set(~values.is_finite().fill_null(value=False), None)
     return values, said.is_not_null() & values.is_null()
 
 
-def day(cells: pl.Series, *, null_tokens: Iterable[str], formats: Iterable[str]) -> tuple[pl.Series, pl.Series]:
-    """Return days and the mask of cells that fit none of the formats; a time of day behind the day is cut off."""
-    if cells.dtype.is_temporal():
-        return cells.cast(pl.Date, strict=False), pl.repeat(False, cells.len(), eager=True)
+def day(cells: pl.Series, *, null_tokens: Iterable[str], formats: Iterable[str]) -> Read:
+    """Return days and the mask of cells that fit none of the formats; a time of day behind the day is cut off.
+
+    Raises:
+        SourceError: the column holds binary data or lists.
+    """
+    tokens, forms = tuple(null_tokens), tuple(formats)
+    if cells.dtype == pl.Date or isinstance(cells.dtype, pl.Datetime):
+        days = cells.dt.date()
+        empty, _ = _day_of_text(pl.Series(tokens, dtype=pl.String), ("",), forms)
+        return days.set(days.is_in(empty.drop_nulls().implode()), None), pl.repeat(False, cells.len(), eager=True)
+    return by_value(plain_text(cells), lambda distinct: _day_of_text(distinct, tokens, forms), pl.Date())
+
+
+def _day_of_text(cells: pl.Series, null_tokens: tuple[str, ...], formats: tuple[str, ...]) -> Read:
     said = text(cells, null_tokens=null_tokens)
-    days = said.str.replace(r"[ T]\d{1,2}:\d{2}.*$", "")
-    distinct = days.drop_nulls().unique()  # a table has few days and many rows
-    read = pl.repeat(None, distinct.len(), dtype=pl.Date, eager=True)
+    days = said.str.replace(_TIME_OF_DAY, "")
+    read = pl.repeat(None, said.len(), dtype=pl.Date, eager=True)
     for form in formats:
-        read = read.zip_with(read.is_not_null(), distinct.str.to_date(form, strict=False))
-    found = days.replace_strict(distinct, read, default=None, return_dtype=pl.Date)
-    return found, said.is_not_null() & found.is_null()
+        if read.null_count() > said.null_count():
+            read = read.zip_with(read.is_not_null(), days.str.to_date(form, strict=False))
+    return read, said.is_not_null() & read.is_null()
+
+
+def moment(cells: pl.Series, *, formats: Iterable[str]) -> pl.Series:
+    """Return points in time, null where there is none to read; a day alone is its midnight."""
+    if isinstance(cells.dtype, pl.Datetime):
+        return cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))
+    days, _ = day(cells, null_tokens=(), formats=formats)
+    clock = plain_text(cells).str.extract_groups(_CLOCK).struct
+    hours, minutes, seconds = (clock.field(str(part)).cast(pl.Int64).fill_null(0) for part in (1, 2, 3))
+    return days.cast(pl.Datetime("us")) + (((hours * 60 + minutes) * 60 + seconds) * 1_000_000).cast(pl.Duration("us"))
 
 
 def flag(
     cells: pl.Series, *, null_tokens: Iterable[str], true_values: Iterable[str], false_values: Iterable[str]
-) -> tuple[pl.Series, pl.Series]:
-    """Return true, false or null and the mask of cells that hold neither a true nor a false value (any case)."""
-    said = text(cells, null_tokens=null_tokens)
-    folded = said.str.to_lowercase()
-    is_true = folded.is_in([value.lower() for value in true_values])
-    known = is_true | folded.is_in([value.lower() for value in false_values])
-    return is_true.set(~known.fill_null(value=False), None), said.is_not_null() & ~known
+) -> Read:
+    """Return true, false or null and the mask of cells that hold neither a true nor a false value (any case).
+
+    Raises:
+        SourceError: the column holds binary data or lists.
+    """
+    if cells.dtype == pl.Boolean:
+        return cells, pl.repeat(False, cells.len(), eager=True)
+    tokens = tuple(null_tokens)
+    yes, no = ([value.strip().lower() for value in values] for values in (true_values, false_values))
+
+    def read(distinct: pl.Series) -> Read:
+        said = text(distinct, null_tokens=tokens, case="lower")
+        is_true = said.is_in(yes)
+        known = (is_true | said.is_in(no)).fill_null(value=False)
+        return is_true.set(~known, None), said.is_not_null() & ~known
+
+    return by_value(plain_text(cells), read, pl.Boolean())
+
+
+def by_value(cells: pl.Series, read: Callable[[pl.Series], Read], dtype: pl.DataType) -> Read:
+    """Return what `read` makes of the cells, asked once for each distinct text: many rows hold few."""
+    distinct = cells.drop_nulls().unique()
+    values, bad = read(distinct)
+    found = cells.replace_strict(distinct, values, default=None, return_dtype=dtype)
+    unreadable = distinct.filter(bad)
+    if unreadable.is_empty():
+        return found, pl.repeat(False, cells.len(), eager=True)
+    return found, cells.is_in(unreadable.implode()).fill_null(value=False)

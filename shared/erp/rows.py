@@ -1,6 +1,6 @@
 """The rows of one source table on their way to a canonical one: read by column, judged, counted, kept or left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 import polars as pl
@@ -115,8 +115,7 @@ class TableRows:
         if names is None:
             return fixed
         spelled = self.text("time_unit", names)
-        distinct = {value: minutes_factor(value) for value in spelled.drop_nulls().unique()}
-        stated = _looked_up(spelled, distinct)
+        stated = factors(spelled, minutes_factor)
         self.note(spelled.is_not_null() & stated.is_null(), "the time unit is unknown, so the times are", spelled)
         return fixed.zip_with(spelled.is_null(), stated)
 
@@ -169,9 +168,25 @@ def in_canonical_unit(values: pl.Series, factor: pl.Series) -> pl.Series:
     return (values * factor).round(6)
 
 
-def _looked_up(spelled: pl.Series, factors: dict[str, float | None]) -> pl.Series:
-    known = {spelling: factor for spelling, factor in factors.items() if factor is not None}
-    return spelled.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Float64)
+def factors(spelled: pl.Series, factor_of: Callable[[str], float | None]) -> pl.Series:
+    """Return the factor of each cell's unit, null where it is unknown; few units stand in many rows."""
+
+    def read(distinct: pl.Series) -> parsing.Read:
+        found = pl.Series([factor_of(spelling) for spelling in distinct], dtype=pl.Float64)
+        return found, pl.repeat(False, distinct.len(), eager=True)
+
+    return parsing.by_value(spelled, read, pl.Float64())[0]
+
+
+def are_known(codes: pl.Series, known: pl.Series) -> pl.Series:
+    """Return which codes are among the known ones, quickest where these are sorted; an empty code is not."""
+    ordered = known if known.flags["SORTED_ASC"] else known.sort()
+    distinct = codes.drop_nulls().unique()
+    if ordered.is_empty():
+        return pl.repeat(False, codes.len(), eager=True)
+    places = ordered.search_sorted(distinct).clip(upper_bound=ordered.len() - 1)
+    strangers = distinct.filter(ordered.gather(places) != distinct)
+    return codes.is_not_null() & ~codes.is_in(strangers.implode()).fill_null(value=False)
 
 
 def drop_duplicates(

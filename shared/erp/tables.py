@@ -9,9 +9,10 @@ from shared.erp import rows
 from shared.erp.believable import Reports, broken_rules
 from shared.erp.canonical import ROUTING_SCHEMA, WORK_RESULT_SCHEMA, AttributeKind, item_schema
 from shared.erp.issues import IssueLog
+from shared.erp.mapped import mapped_columns
 from shared.erp.profiles import AttributeMapping, Profile, RoutingsTable, SourceTable, WorkResultsTable
 from shared.erp.rows import TableRows
-from shared.erp.source import Condition, Source
+from shared.erp.source import Condition, Source, find_column
 from shared.erp.units import factor
 
 _LARGEST_SEQUENCE = 2**31 - 1
@@ -70,37 +71,39 @@ class TableReading:
         Raises:
             SourceError: the table or a column that the profile names is missing, or the data cannot be read.
         """
-        words = {word.casefold() for word in _words(self.mapping.model_dump())}
-        wanted = [column for column in self.known if column.casefold() in words]
-        done = [map_batch(self._rows(pl.DataFrame(schema=dict.fromkeys(wanted, pl.String)), 0))]  # names are checked
+        wanted = self._wanted()
+        done = []
         first_row = 0
         for batch in self._source.batches(self.mapping, wanted, where=where):
             done.append(map_batch(self._rows(batch, first_row)))
             first_row += batch.height
-        return pl.concat(done)
+        nothing = pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+        return pl.concat(done or [map_batch(self._rows(nothing, 0))])
+
+    @property
+    def _origin(self) -> str:
+        return " or ".join(self.mapping.table or ()) or f"the query of {self._table}"
+
+    def _wanted(self) -> list[str]:
+        """Return the source columns that the mapping names; all of them must be there, rows or not."""
+        named = {
+            find_column(names, known=self.known, table=self._origin, field=f"{self._table}.{field}")
+            for field, names, _ in mapped_columns(self.mapping)
+        }
+        return [column for column in self.known if column in named]
 
     def _rows(self, batch: pl.DataFrame, first_row: int) -> TableRows:
-        names = " or ".join(self.mapping.table or ())
         opened = TableRows(
             batch,
             known=self.known,
             table=self._table,
-            origin=names or f"the query of {self._table}",
+            origin=self._origin,
             source=self._profile.source,
             issues=self._issues,
             first_row=first_row,
         )
         opened.filter(self.mapping.filters, now=self._now)
         return opened
-
-
-def _words(part: object) -> set[str]:
-    """Return every text in a mapping, keys too: among them are all the columns that it names."""
-    if isinstance(part, str):
-        return {part}
-    if isinstance(part, dict):
-        return _words(list(part)) | _words(list(part.values()))
-    return set().union(*map(_words, part)) if isinstance(part, (list, tuple)) else set()
 
 
 def map_items(source: TableRows, profile: Profile) -> pl.DataFrame:
@@ -120,10 +123,8 @@ def _attribute(source: TableRows, name: str, mapping: AttributeMapping) -> pl.Se
     said = source.text(name, names, case=mapping.case, tokens=mapping.null_tokens)
     if mapping.values:
         meant = {spelling.strip().lower(): value for spelling, value in mapping.values.items()}
-        replaced = said.str.to_lowercase().replace_strict(
-            list(meant), list(meant.values()), default=None, return_dtype=pl.String
-        )
-        said = replaced.fill_null(said)
+        folded = said.str.to_lowercase()
+        said = folded.replace_strict(list(meant), list(meant.values()), default=said, return_dtype=pl.String)
     return said
 
 
@@ -151,9 +152,7 @@ def _unit_factors(source: TableRows, name: str, mapping: AttributeMapping, value
     if mapping.unit_column is None:
         return pl.repeat(1.0 if default is None else default, values.len(), eager=True)
     spelled = source.text(f"{name} unit", mapping.unit_column)
-    known = {value: factor(value, unit, mapping.unit_spellings) for value in spelled.drop_nulls().unique()}
-    known = {value: found for value, found in known.items() if found is not None}
-    factors = spelled.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Float64)
+    factors = rows.factors(spelled, lambda spelling: factor(spelling, unit, mapping.unit_spellings))
     if default is not None:
         factors = factors.set(spelled.is_null(), default)
     unknown = values.is_not_null() & factors.is_null()
@@ -172,7 +171,7 @@ def map_routings(source: TableRows, profile: Profile, known_items: pl.Series) ->
     mapping = profile.routings
     at = mapping.columns
     codes = source.item_codes(at.item_code)
-    source.reject(~codes.is_in(known_items.implode()), "item_code is unknown")
+    source.reject(~rows.are_known(codes, known_items), "item_code is unknown")
     sequence = _sequence(source, at.sequence, required=True)
     operation = source.text("operation_code", at.operation_code)
     source.reject(operation.is_null(), "operation_code is empty")
@@ -221,7 +220,7 @@ def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series
     mapping = profile.work_results
     at = mapping.columns
     codes = source.item_codes(at.item_code)
-    source.reject(~codes.is_in(known_items.implode()), "item_code is unknown")
+    source.reject(~rows.are_known(codes, known_items), "item_code is unknown")
     operation = source.text("operation_code", at.operation_code)
     source.reject(operation.is_null(), "operation_code is empty")
     reported = source.day("reported_at", at.reported_at, required=True)

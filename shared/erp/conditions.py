@@ -1,0 +1,46 @@
+"""Which rows of a file meet a condition, whatever types its columns have."""
+
+from datetime import date, datetime
+
+import polars as pl
+
+from shared.erp import parsing
+from shared.erp.profiles import SourceRules
+from shared.erp.source import Condition
+
+
+def meets(cells: pl.Series, condition: Condition, rules: SourceRules) -> pl.Series:
+    """Return which cells meet a condition on their column; empty and unreadable ones do not.
+
+    `=` and `in` compare text without the blanks around it. `>=` compares with a number as numbers, with a day or a
+    moment as moments, and with a text by the alphabet.
+    """
+    if condition.operator != ">=":
+        said = parsing.plain_text(cells).str.strip_chars()
+        return said.is_in([str(value).strip() for value in condition.values]).fill_null(value=False)
+    least = condition.values[0]
+    if isinstance(least, date):
+        start = (
+            least.replace(tzinfo=None) if isinstance(least, datetime) else datetime.combine(least, datetime.min.time())
+        )
+        met = parsing.moment(cells, formats=rules.date_formats) >= start
+    elif isinstance(least, (int, float)):
+        met = parsing.number(cells, null_tokens=rules.null_tokens, decimal_comma=rules.decimal_comma)[0] >= least
+    else:
+        met = parsing.plain_text(cells).str.strip_chars() >= least.strip()
+    return met.fill_null(value=False)
+
+
+def searched_texts(condition: Condition | None) -> tuple[str, ...]:
+    """Return texts of which a row must hold one to meet a condition, or none where that cannot be told.
+
+    A file is searched for them before its rows are parsed. Only ASCII without quotes stands in a file letter by letter,
+    whatever its encoding.
+    """
+    if condition is None or condition.operator == ">=" or len(condition.values) > _MOST_SEARCHED:
+        return ()
+    texts = tuple(str(value).strip() for value in condition.values)
+    return texts if all(text and text.isascii() and '"' not in text for text in texts) else ()
+
+
+_MOST_SEARCHED = 8  # searching for more takes longer than parsing
