@@ -8,6 +8,8 @@ from shared.erp import parsing
 from shared.erp.profiles import SourceRules
 from shared.erp.source import Condition
 
+_MOST_SEARCHED = 8  # texts; searching for more takes longer than parsing
+
 
 def meets(cells: pl.Series, condition: Condition, rules: SourceRules) -> pl.Series:
     """Return which cells meet a condition on their column; empty and unreadable ones do not.
@@ -20,14 +22,12 @@ def meets(cells: pl.Series, condition: Condition, rules: SourceRules) -> pl.Seri
         return said.is_in([str(value).strip() for value in condition.values]).fill_null(value=False)
     least = condition.values[0]
     if isinstance(least, date):
-        start = (
-            least.replace(tzinfo=None) if isinstance(least, datetime) else datetime.combine(least, datetime.min.time())
-        )
-        met = parsing.moment(cells, formats=rules.date_formats) >= start
-    elif isinstance(least, (int, float)):
-        met = parsing.number(cells, null_tokens=rules.null_tokens, decimal_comma=rules.decimal_comma)[0] >= least
-    else:
+        start = least if isinstance(least, datetime) else datetime(least.year, least.month, least.day)  # noqa: DTZ001
+        met = parsing.moment(cells, formats=rules.date_formats) >= start.replace(tzinfo=None)
+    elif isinstance(least, str):
         met = parsing.plain_text(cells).str.strip_chars() >= least.strip()
+    else:
+        met = parsing.number(cells, null_tokens=rules.null_tokens, decimal_comma=rules.decimal_comma)[0] >= float(least)
     return met.fill_null(value=False)
 
 
@@ -41,6 +41,3 @@ def searched_texts(condition: Condition | None) -> tuple[str, ...]:
         return ()
     texts = tuple(str(value).strip() for value in condition.values)
     return texts if all(text and text.isascii() and '"' not in text for text in texts) else ()
-
-
-_MOST_SEARCHED = 8  # searching for more takes longer than parsing

@@ -78,7 +78,7 @@ class CsvFile:
         return self.parse(kept, places)
 
     def decode(self, start: int) -> bytes:
-        """Return the file from its byte `start` on as UTF-8, in the encoding of the whole; damaged lines are counted."""
+        """Return the file from its byte `start` on as UTF-8; damaged lines of the whole file are counted."""
         with self._open() as stream:
             raw = stream.read()
         encoding, damaged = encoding_of(raw)

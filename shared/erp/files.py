@@ -62,12 +62,9 @@ class ParquetFile:
         """Yield the rows with the wanted columns in the file's order."""
         chosen = {name: name.strip() for name in self._raw_schema() if name.strip() in wanted}
         rows = 0
+        scan = pl.scan_parquet(self.path).select(list(chosen))
         try:
-            for frame in (
-                pl.scan_parquet(self.path)
-                .select(list(chosen))
-                .collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
-            ):
+            for frame in scan.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
                 rows += frame.height
                 yield from even_slices(frame.rename(chosen))
         except (OSError, pl.exceptions.PolarsError) as error:

@@ -86,7 +86,8 @@ class PartFiles:
         return None
 
     def _dtype(self, name: str) -> pl.DataType:
-        found = {self._schemas[file.path].get(self._spelled(file, name) or "") for file in self._files} - {None}
+        spelled = {file.path: self._spelled(file, name) for file in self._files}
+        found = {self._schemas[path][there] for path, there in spelled.items() if there is not None}
         return found.pop() if len(found) == 1 else pl.String()
 
 

@@ -92,7 +92,7 @@ def test_a_missing_key_column_names_file_column_and_the_nearest_name(factory: Ti
 
 def test_a_missing_attribute_column_is_an_error_too(factory: TinyFactory) -> None:
     factory.document["items"]["attributes"]["kind"]["column"] = "sort"
-    with pytest.raises(SourceError, match=r"items\.kind"):
+    with pytest.raises(SourceError, match=r"items\.attributes\.kind"):
         factory.extract()
 
 
