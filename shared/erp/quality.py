@@ -1,74 +1,73 @@
-"""What state a snapshot's data is in: completeness, duplicates, impossible values, orphans, coverage of actuals."""
+"""What state a snapshot's data is in: completeness, conflicts, orphans, coverage of actuals, month by month."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from shared.erp.canonical import Attribute, AttributeKind
+from shared.erp.join_report import describe_join, families_of, share
+from shared.erp.joins import Match, PlanJoin, join_plan
+from shared.erp.quality_columns import attribute_figures, table_columns, unit_conflicts
+from shared.erp.quality_findings import findings_of
+from shared.erp.quality_months import by_month
+from shared.erp.quality_times import check_times
 from shared.erp.snapshot import Snapshot
 
+QUALITY_VERSION = "routing-ml/data-quality@1"  # changes whenever a stored document no longer says the same
 _STEP = ("item_code", "operation_code")
-# A factor between planned and booked time near one of these betrays a wrong unit in the profile or the source.
-_SUSPICIOUS_FACTORS = {60.0: "minutes and hours", 1 / 60.0: "hours and minutes"}
-_FACTOR_TOLERANCE = 1.6  # the median ratio may differ from the factor by this much either way
-_LEAST_JOINED = 30  # steps with both a plan and actuals before a factor is judged
 
 
 def summarise(snapshot: Snapshot) -> dict[str, Any]:
-    """Return the data quality of a snapshot as a JSON document.
+    """Return the data quality of a snapshot as a JSON document; it takes seconds at full size.
 
-    Shares are 0 to 1. `attributes` says for each one how complete it is, how many values are distinct and, for numbers,
-    their range; `coverage` says how many routed items and planned steps have believable actuals; `issues` are the rows
-    that were wrong, by table and reason, with samples.
+    Shares are 0 to 1. `findings` are sentences about what a person should look at, the worst first; `attributes` and
+    `columns` say how complete each column is; `join` is the join of plan and actuals; `months` the same data over its
+    own time; `issues` are the rows that were wrong, by table and reason, with samples; `figures` the few numbers by
+    which one snapshot is compared with the next.
     """
     items, routings, results = snapshot.items(), snapshot.routings(), snapshot.work_results()
-    return {
+    join = join_plan(routings, results)
+    attributes = attribute_figures(snapshot, items)
+    document: dict[str, Any] = {
+        "schema_version": QUALITY_VERSION,
         "snapshot": snapshot.id,
         "profile": snapshot.profile_name,
         "data_as_of": snapshot.data_as_of.isoformat(),
         "fingerprint": snapshot.fingerprint,
         "rows": dict(snapshot.rows),
-        "attributes": [_attribute(items[attribute.name], attribute) for attribute in snapshot.attributes],
+        "attributes": attributes,
+        "columns": table_columns(routings, results),
         "duplicates": _duplicates(snapshot, results),
         "impossible_values": _reasons(snapshot, ("impossible", "negative", "not positive", "unit")),
-        "orphans": _orphans(snapshot, routings, results),
-        "coverage": _coverage(items, routings, results),
-        "time_check": _time_check(routings, results),
-        "issues": {
-            table: [
-                {"reason": reason, "count": count, "samples": snapshot.issue_samples.get(table, {}).get(reason, [])}
-                for reason, count in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))
-            ]
-            for table, reasons in snapshot.issues.items()
-        },
+        "unit_conflicts": unit_conflicts(snapshot, attributes),
+        "orphans": _orphans(snapshot, join),
+        "coverage": _coverage(items, routings, results, join),
+        "join": describe_join(join, routings, results, families_of(items, snapshot.attributes)),
+        "time_check": check_times(routings, results, join),
+        "months": by_month(items, routings, results, join, snapshot.attributes),
+        "issues": _issues(snapshot),
     }
+    document["findings"] = findings_of(document)
+    return document | {"figures": _figures(document)}
 
 
-def _attribute(values: pl.Series, attribute: Attribute) -> dict[str, Any]:
-    known = values.drop_nulls()
-    summary: dict[str, Any] = {
-        "name": attribute.name,
-        "kind": attribute.kind.value,
-        "unit": attribute.unit,
-        "known": known.len(),
-        "completeness": _share(known.len(), values.len()),
-        "distinct": known.n_unique(),
+def _issues(snapshot: Snapshot) -> dict[str, list[dict[str, Any]]]:
+    return {
+        table: [
+            {"reason": reason, "count": count, "samples": snapshot.issue_samples.get(table, {}).get(reason, [])}
+            for reason, count in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))
+        ]
+        for table, reasons in snapshot.issues.items()
     }
-    if attribute.kind is AttributeKind.NUMERIC and known.len():
-        summary |= {"minimum": known.min(), "median": known.median(), "maximum": known.max()}
-    return summary
-
-
-def _share(part: int, whole: int) -> float:
-    return round(part / whole, 4) if whole else 0.0
 
 
 def _duplicates(snapshot: Snapshot, results: pl.DataFrame) -> dict[str, int]:
     """Return repeated keys that were merged, and reports that equal another in every column (these are kept)."""
+    as_before = pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))  # a snapshot's results are sorted
     return {
         "items": snapshot.issues.get("items", {}).get("item_code is repeated", 0),
         "routing_steps": snapshot.issues.get("routings", {}).get("the step is repeated", 0),
-        "equal_work_results": results.height - results.unique().height,
+        "equal_work_results": int(results.select(as_before.alias("same"))["same"].slice(1).sum()),
     }
 
 
@@ -80,34 +79,37 @@ def _reasons(snapshot: Snapshot, words: tuple[str, ...]) -> dict[str, dict[str, 
     return {table: reasons for table, reasons in chosen.items() if reasons}
 
 
-def _orphans(snapshot: Snapshot, routings: pl.DataFrame, results: pl.DataFrame) -> dict[str, int]:
+def _orphans(snapshot: Snapshot, join: PlanJoin) -> dict[str, int]:
     """Return rows of unknown items, and results whose item has no routing or not this operation."""
-    items_routed = routings.select("item_code").unique()
-    planned = routings.select(_STEP).unique()
+    match = join.results["match"]
+    unrouted = int((match == Match.NO_ROUTING.value).sum())
     return {
         "routing_steps_of_unknown_items": snapshot.issues.get("routings", {}).get("item_code is unknown", 0),
         "work_results_of_unknown_items": snapshot.issues.get("work_results", {}).get("item_code is unknown", 0),
-        "work_results_without_routing": results.join(items_routed, on="item_code", how="anti").height,
-        "work_results_of_unplanned_operations": results.join(planned, on=_STEP, how="anti")
-        .join(items_routed, on="item_code", how="semi")
-        .height,
+        "work_results_without_routing": unrouted,
+        "work_results_of_unplanned_operations": join.results["planned_row"].null_count() - unrouted,
     }
 
 
-def _coverage(items: pl.DataFrame, routings: pl.DataFrame, results: pl.DataFrame) -> dict[str, Any]:
+def _coverage(items: pl.DataFrame, routings: pl.DataFrame, results: pl.DataFrame, join: PlanJoin) -> dict[str, Any]:
+    """Return how much of the items has routings, and how much of the plan has actuals.
+
+    `planned_operations` counts an item's operation once, however many routings it stands in; `planned_steps` each row.
+    """
     routed = routings.select("item_code").unique()
     planned = routings.select(_STEP).unique()
-    done = results.select(_STEP).unique()
-    with_actuals = routed.join(results.select("item_code").unique(), on="item_code", how="semi").height
+    with_actuals = routed.join(results.select("item_code"), on="item_code", how="semi").height
+    done = planned.join(results.select(_STEP), on=_STEP, how="semi").height
+    reported = int((join.steps["results"] > 0).sum())
     return {
         "items_with_routing": routed.height,
-        "items_with_routing_share": _share(routed.height, items.height),
+        "items_with_routing_share": share(routed.height, items.height),
         "routed_items_with_actuals": with_actuals,
-        "routed_items_with_actuals_share": _share(with_actuals, routed.height),
+        "routed_items_with_actuals_share": share(with_actuals, routed.height),
         "planned_operations": planned.height,
-        "planned_operations_with_actuals_share": _share(
-            planned.join(done, on=_STEP, how="semi").height, planned.height
-        ),
+        "planned_operations_with_actuals_share": share(done, planned.height),
+        "planned_steps": routings.height,
+        "planned_steps_with_actuals_share": share(reported, routings.height),
         "first_report": _day(results["reported_at"].min()),
         "last_report": _day(results["reported_at"].max()),
     }
@@ -117,19 +119,23 @@ def _day(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _time_check(routings: pl.DataFrame, results: pl.DataFrame) -> dict[str, Any]:
-    """Return the typical ratio of booked to planned run time a piece, and a warning where it looks like a unit."""
-    planned = (
-        routings.filter(pl.col("run_minutes_per_unit") > 0)
-        .group_by(_STEP)
-        .agg(pl.col("run_minutes_per_unit").median().alias("planned"))
-    )
-    booked = results.group_by(_STEP).agg((pl.col("run_minutes") / pl.col("quantity")).median().alias("booked"))
-    joined = planned.join(booked.filter(pl.col("booked") > 0), on=_STEP, how="inner")
-    ratio = joined.select((pl.col("booked") / pl.col("planned")).median()).item() if joined.height else None
-    warning = None
-    if ratio is not None and joined.height >= _LEAST_JOINED:
-        for suspicious, units in _SUSPICIOUS_FACTORS.items():
-            if suspicious / _FACTOR_TOLERANCE <= ratio <= suspicious * _FACTOR_TOLERANCE:
-                warning = f"booked run times are about {ratio:.3g} times the planned ones: check {units} in the profile"
-    return {"joined_operations": joined.height, "booked_to_planned_median": ratio, "warning": warning}
+def _figures(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a history shows: rows a table, shares by name, and how many rows or cells were wrong."""
+    coverage, join = document["coverage"], document["join"]
+    shares = {f"completeness of {entry['name']}": entry["completeness"] for entry in document["attributes"]}
+    shares |= {
+        "items with a routing": coverage["items_with_routing_share"],
+        "routed items with actuals": coverage["routed_items_with_actuals_share"],
+        "planned operations with actuals": coverage["planned_operations_with_actuals_share"],
+        "work results that joined the plan": join["joined_share"],
+    }
+    setup = [entry for entry in document["columns"]["work_results"] if entry["name"] == "setup_minutes"]
+    shares["work results with a setup time"] = setup[0]["completeness"] if setup else 0.0
+    return {
+        "rows": dict(document["rows"]),
+        "shares": shares,
+        "issues": sum(entry["count"] for entries in document["issues"].values() for entry in entries),
+        "duplicates": sum(document["duplicates"].values()),
+        "unit_conflicts": sum(entry["count"] for entry in document["unit_conflicts"]),
+        "findings": len(document["findings"]),
+    }
