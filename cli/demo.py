@@ -1,22 +1,33 @@
 """`demo`: the generated seal factory."""
 
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from cli.output import JsonFlag, emit_json, reports_errors, say, shown
+from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table, shown
+from shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from shared.erp.demo_frozen import Verdict
 
 app = typer.Typer(help="The generated demo factory.", no_args_is_help=True)
+
+ItemsOption = Annotated[int, typer.Option(min=50, max=1_000_000, help="How many items.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")]
 
 
 @app.command("generate")
 @reports_errors
 def generate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write; made when missing.")],
-    items: Annotated[int, typer.Option(min=50, max=1_000_000, help="How many items.")] = 5000,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 42,
+    items: ItemsOption = 5000,
+    seed: SeedOption = 42,
     as_json: JsonFlag = False,
 ) -> None:
     """Generate a seal factory: items, routings and work results, and the truth behind them kept apart.
@@ -26,9 +37,98 @@ def generate(
     from shared.erp.demo import generate_demo
 
     started = time.perf_counter()
-    figures = generate_demo(output, items=items, seed=seed)
+    with _progress_bar(hidden=as_json) as progress:
+        document = generate_demo(output, items=items, seed=seed, progress=progress)
     seconds = round(time.perf_counter() - started, 2)
     if as_json:
-        emit_json({"folder": str(output), "seconds": seconds, **figures})
+        emit_json({"folder": str(output), "seconds": seconds, **document})
+        return
+    files = document["files"]
+    show_table(
+        f"{output}, written in {seconds} s by version {document['generator_version']} of the generator",
+        ("file", "rows", "bytes", "sha256"),
+        [(name, file["rows"], file["bytes"], file["sha256"]) for name, file in sorted(files.items())],
+    )
+
+
+@app.command("load")
+@reports_errors
+def load(
+    folder: Annotated[Path, typer.Argument(help="What `demo generate` wrote.")],
+    sqlite: Annotated[Path | None, typer.Option(help="SQLite file to make.")] = None,
+    postgresql: Annotated[
+        str | None, typer.Option(help="libpq connection string; the password better comes from PGPASSWORD.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier demo factory there.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Load a generated factory into a database as the three views of the ERP, whole or not at all.
+
+    Example: manage.py demo load /tmp/factory --sqlite /tmp/factory.db
+    """
+    from shared.erp import demo_load
+
+    if (sqlite is None) == (postgresql is None):
+        raise InvalidInput("One of --sqlite and --postgresql is needed.", remedy="Name one target.")
+    started = time.perf_counter()
+    with _progress_bar(hidden=as_json) as progress:
+        if sqlite is not None:
+            demo_load.load_into_sqlite(folder, sqlite, replace=replace, progress=progress)
+        else:
+            demo_load.load_into_postgresql(folder, str(postgresql), replace=replace, progress=progress)
+    seconds = round(time.perf_counter() - started, 2)
+    views = list(demo_load.BASE_TABLES)
+    if as_json:
+        emit_json({"folder": str(folder), "views": views, "seconds": seconds})
     else:
-        say(f"Wrote {shown(output)} in {seconds} s: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+        say(f"Loaded {shown(folder)} as {', '.join(views)} in {seconds} s.")
+
+
+@app.command("check")
+@reports_errors
+def check(
+    items: ItemsOption = 5000,
+    seed: SeedOption = 42,
+    folder: Annotated[Path | None, typer.Option(help="A generated factory, instead of --items and --seed.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure how hard the demo factory is, and compare with the frozen figures; exit code 1 when they differ.
+
+    Example: manage.py demo check --items 5000 --seed 42
+    """
+    from shared.erp.demo import generate_demo
+    from shared.erp.demo_frozen import check_folder, load_frozen
+
+    with tempfile.TemporaryDirectory() as scratch:
+        source = folder or Path(scratch, "factory")
+        if folder is None:
+            with _progress_bar(hidden=as_json) as progress:
+                generate_demo(source, items=items, seed=seed, progress=progress)
+        verdict = check_folder(source, Path(scratch, "extract"), load_frozen())
+    if as_json:
+        emit_json(verdict)
+    else:
+        _show(verdict)
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+def _show(verdict: "Verdict") -> None:
+    rows = [
+        (each.figure, each.value, each.frozen, f"{each.low} to {each.high}", "ok" if each.ok else "NO")
+        for each in verdict.findings
+    ]
+    columns = ("figure", "measured", "frozen", "band", "")
+    show_table(f"{verdict.items} items, seed {verdict.seed}", columns, rows)
+    if verdict.same_bytes is None:
+        say("No factory of this count and seed is frozen, so only the bands count.")
+    else:
+        say(f"The views' bytes are {'those' if verdict.same_bytes else '[red]not[/] those'} that were frozen.")
+
+
+@contextmanager
+def _progress_bar(*, hidden: bool) -> Iterator[Callable[[float, str], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, disable=hidden or not errors.is_terminal) as bar:
+        task = bar.add_task("starting", total=1.0)
+        yield lambda share, step: bar.update(task, completed=share, description=step)

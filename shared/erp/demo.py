@@ -7,6 +7,7 @@ in `truth/`, where no profile reads, so that a prediction can be scored against 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -39,7 +40,7 @@ Progress = Callable[[float, str], None]
 
 def generate_demo(
     folder: Path, *, items: int = 5000, seed: int = 42, progress: Progress | None = None, part_rows: int = PART_ROWS
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Write the demo factory's files, the same bytes for the same count and seed.
 
     Args:
@@ -66,6 +67,19 @@ def generate_demo(
     return _Factory(folder, items, seed, tell, part_rows).write()
 
 
+def parameters() -> dict[str, Any]:
+    """Return the rates and constants of chance, which `truth/demo.json` repeats and the frozen difficulty holds."""
+    return {
+        "rates": dict(RATES),
+        "dirt_rates": dict(DIRT),
+        "learning_power": LEARNING_POWER,
+        "alternate_factor": ALTERNATE_FACTOR,
+        "drawing_sigma": DRAWING_SIGMA,
+        "setup_sigma": SETUP_SIGMA,
+        "stoppage_minutes": STOPPAGE_MINUTES,
+    }
+
+
 @dataclass
 class _Factory:
     """One generation: the numbers first, all at once; then their texts, a part at a time."""
@@ -76,7 +90,7 @@ class _Factory:
     tell: Progress
     part_rows: int
 
-    def write(self) -> dict[str, object]:
+    def write(self) -> dict[str, Any]:
         self.tell(0.0, "items")
         self.world = build_world(self.items, self.seed)
         self.codes = item_codes(self.world)
@@ -121,9 +135,7 @@ class _Factory:
             yield result_rows(self.routings, results, start, stop, self.codes, dirt)
             self.tell(0.65 + 0.25 * stop / max(rows, 1), "work results")
 
-    def _document(
-        self, files: dict[str, Written], results: Results, dirt: dict[str, dict[str, int]]
-    ) -> dict[str, object]:
+    def _document(self, files: dict[str, Written], results: Results, dirt: dict[str, dict[str, int]]) -> dict[str, Any]:
         routed, actual = self.routings.routed, self.routings.actual
         return {
             "generator_version": VERSION,
@@ -138,14 +150,8 @@ class _Factory:
             "items_with_alternate": int(self.versions.alternate.sum()),
             "distinct_routings": len(np.unique(_signature_keys(actual))),
             "rules_are_right": round(float((self.routings.rules == actual).all(axis=1).mean()), 4),
-            "learning_power": LEARNING_POWER,
-            "alternate_factor": ALTERNATE_FACTOR,
-            "drawing_sigma": DRAWING_SIGMA,
-            "setup_sigma": SETUP_SIGMA,
-            "stoppage_minutes": STOPPAGE_MINUTES,
-            "rates": RATES,
+            **parameters(),
             "happened": results.counts,
-            "dirt_rates": DIRT,
             "dirt_applied": dirt,
         }
 
