@@ -20,13 +20,20 @@ class BreakerState:
     last_error_at: datetime | None
 
 
+_LONGEST_REST = 8.0  # in first ones
+
+
 class Breaker:
-    """Closed while all is well; open for `rest_seconds` after a failure, then one caller may try."""
+    """Closed while all is well; open after a failure, and then one caller may try after ever longer rests.
+
+    The first rest takes `rest_seconds`, each further one twice as long, up to eight times.
+    """
 
     def __init__(self, rest_seconds: float, clock: Clock) -> None:
         self._rest_seconds = rest_seconds
         self._clock = clock
         self._lock = threading.Lock()
+        self._failures = 0  # since it last was closed
         self._retry: float | None = None  # by the monotonic clock; None: closed
         self._state = BreakerState(is_open=False, since=None, retry_at=None, last_error=None, last_error_at=None)
 
@@ -48,12 +55,13 @@ class Breaker:
     def failed(self, error: str) -> None:
         """Open, or rest anew."""
         with self._lock:
+            self._failures += 1
             self._rest(error, self._clock())
 
     def succeeded(self) -> None:
         """Close."""
         with self._lock:
-            self._retry = None
+            self._failures, self._retry = 0, None
             state = self._state
             self._state = BreakerState(
                 is_open=False, since=None, retry_at=None, last_error=state.last_error, last_error_at=state.last_error_at
@@ -61,8 +69,9 @@ class Breaker:
 
     def _rest(self, error: str | None, at: datetime | None) -> None:
         now = self._clock()
-        self._retry = time.monotonic() + self._rest_seconds
+        seconds = self._rest_seconds * min(2.0 ** (self._failures - 1), _LONGEST_REST)
+        self._retry = time.monotonic() + seconds
         self._state = BreakerState(
-            is_open=True, since=self._state.since or now, retry_at=now + timedelta(seconds=self._rest_seconds),
+            is_open=True, since=self._state.since or now, retry_at=now + timedelta(seconds=seconds),
             last_error=error, last_error_at=at,
         )  # fmt: skip

@@ -2,18 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import structlog
 
 from shared.erp import parsing
 from shared.erp.canonical import Attribute
-from shared.erp.files import table_name
+from shared.erp.folder_keys import FolderKeys, is_untouched
 from shared.erp.issues import IssueLog
 from shared.erp.location import FolderLocation, Location, own_location
 from shared.erp.opening import open_source
@@ -21,14 +20,14 @@ from shared.erp.profiles import Profile, SourceRules, load_profile
 from shared.erp.rows import drop_duplicates
 from shared.erp.source import Condition, Source, find_column
 from shared.erp.tables import MapBatch, TableReading, map_items, map_routings
-from shared.errors import SourceUnavailable
+from shared.errors import SourceError, SourceUnavailable
 from shared.settings import Settings
 
 log = structlog.get_logger()
 
 SESSION_IDLE_SECONDS = 60.0  # a connection that rested longer may have been cut on the way without a word
 SESSION_AGE_SECONDS = 600.0  # then the profile is read again too
-CLOCKS_APART_SECONDS = 60.0  # how far the clock of a file server may be behind
+_TOLERANT_SHARE = 0.25  # of the time limit: a tolerant question that takes longer is not asked again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +43,8 @@ class FreshItem:
 
 
 Found = Callable[[dict[str, FreshItem]], None]
+_Operator = Literal["in", "code"]
+_ITEM, _STEP = ("item_code",), ("item_code", "routing_no", "sequence")
 
 
 class KeyedReading:
@@ -54,6 +55,7 @@ class KeyedReading:
         self._settings = settings
         self._timeout_seconds = timeout_seconds
         self._session: _Session | None = None
+        self._keys = FolderKeys()
 
     def read(self, codes: Sequence[str], *, since: datetime | None, now: datetime, found: Found) -> None:
         """Look the codes up and hand the items to `found`, by the code asked for: first without routings, then with.
@@ -62,7 +64,7 @@ class KeyedReading:
             codes: as they were asked for.
             since: when the snapshot was read that lacks them; a folder untouched since then is not read again.
             now: the moment of reading, aware.
-            found: called twice where an item is found, once where none is.
+            found: called with all that was found so far, as soon as there is more to say.
 
         Raises:
             SourceError: the profile or the source is wrong.
@@ -77,18 +79,35 @@ class KeyedReading:
             log.info("erp.session_reopened")
             self._ask(codes, since, now, found)
 
-    def _ask(self, codes: Sequence[str], since: datetime | None, now: datetime, found: Found) -> None:
-        try:
-            self._opened().read(codes, since=since, now=now, found=found)
-        except BaseException:
-            self.close()
-            raise
-
     def close(self) -> None:
         """Let go of the session."""
         session, self._session = self._session, None
         if session is not None:
             session.close()
+
+    def _ask(self, codes: Sequence[str], since: datetime | None, now: datetime, found: Found) -> None:
+        try:
+            session = self._opened()
+            if isinstance(session.location, FolderLocation):
+                self._ask_folder(session, session.location, codes, since, now, found)
+            else:
+                session.ask_database(codes, now, found)
+        except BaseException:
+            self.close()
+            raise
+
+    def _ask_folder(
+        self, session: "_Session", location: FolderLocation, codes: Sequence[str], since: datetime | None,
+        now: datetime, found: Found,
+    ) -> None:  # fmt: skip
+        if since is not None and is_untouched(location.folder, since):
+            found({})
+            return
+        with open_source(location, session.rules, IssueLog()) as source:
+            asking = _Asking(source, session.profile, now)
+            meant = asking.meant(codes)
+            held = set(self._keys.held(list(meant.values()), location.folder, session.profile.items, asking.all_codes))
+            asking.items({code: key for code, key in meant.items() if key in held}, found, "code")
 
     def _opened(self) -> "_Session":
         if self._session is None or not self._session.is_fresh():
@@ -102,33 +121,45 @@ class _Session:
     """The profile, and the connection where the source is a database; files are opened anew for every reading."""
 
     def __init__(self, profile: Profile, location: Location, timeout_seconds: float) -> None:
-        self._profile = profile
-        self._location = location
-        self._rules = _hasty(profile.source, timeout_seconds)
+        self.profile = profile
+        self.location = location
+        self.rules = _hasty(profile.source, timeout_seconds)
+        self._timeout_seconds = timeout_seconds
         self._opened_at = self._used_at = time.monotonic()
         self._kept: Source | None = None
+        self._is_tolerant = True
 
     def is_fresh(self) -> bool:
         now = time.monotonic()
         return now - self._used_at < SESSION_IDLE_SECONDS and now - self._opened_at < SESSION_AGE_SECONDS
 
     def close(self) -> None:
-        if self._kept is not None:
-            self._kept.close()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
-    def read(self, codes: Sequence[str], *, since: datetime | None, now: datetime, found: Found) -> None:
-        location = self._location
-        if isinstance(location, FolderLocation):
-            if since is not None and is_untouched(location.folder, since):
-                found({})
-                return
-            with open_source(location, self._rules, IssueLog()) as source:
-                _Asking(source, self._profile, now).items(codes, found)
-            return
+    def ask_database(self, codes: Sequence[str], now: datetime, found: Found) -> None:
         if self._kept is None:
-            self._kept = open_source(location, self._rules, IssueLog())
-        _Asking(self._kept, self._profile, now).items(codes, found)
+            self._kept = open_source(self.location, self.rules, IssueLog())
+        asking = _Asking(self._kept, self.profile, now)
+        meant = asking.meant(codes)
+        exact = asking.items(meant, found, "in")
+        left = {code: key for code, key in meant.items() if code not in exact}
+        if left and self._is_tolerant:
+            self._ask_tolerantly(asking, left, lambda more: found(exact | more))
         self._used_at = time.monotonic()
+
+    def _ask_tolerantly(self, asking: "_Asking", meant: dict[str, str], found: Found) -> None:
+        """Ask again whatever the case and the blanks; a database that reads every row for it is not asked so again."""
+        begun = time.monotonic()
+        try:
+            asking.items(meant, found, "code")
+        except SourceError as trouble:
+            log.warning("erp.tolerant_lookup_failed", error=str(trouble))
+            self._is_tolerant = False
+            self.close()
+        if time.monotonic() - begun > _TOLERANT_SHARE * self._timeout_seconds:
+            self._is_tolerant = False
 
 
 def _hasty(rules: SourceRules, timeout_seconds: float) -> SourceRules:
@@ -138,61 +169,65 @@ def _hasty(rules: SourceRules, timeout_seconds: float) -> SourceRules:
     return rules.model_copy(update={"odbc": rules.odbc.model_copy(update=short)})
 
 
-def is_untouched(folder: Path, since: datetime) -> bool:
-    """Tell whether every table of a folder is surely older than `since`.
-
-    A file counts by its content's time and by the time at which it came to lie there, since copying may keep the
-    first. Equal times, and those within a minute, count as touched.
-    """
-    latest = since.timestamp() - CLOCKS_APART_SECONDS
-    files = [path.stat() for path in folder.iterdir() if table_name(path) is not None]
-    return bool(files) and all(max(file.st_mtime, file.st_ctime) < latest for file in files)
-
-
 class _Asking:
-    """One question to an open source."""
+    """Questions to an open source."""
 
     def __init__(self, source: Source, profile: Profile, now: datetime) -> None:
         self._source = source
         self._profile = profile
         self._now = now.astimezone(UTC)
 
-    def items(self, codes: Sequence[str], found: Found) -> None:
-        meant = self._meant(codes)
-        spellings = {spelling for code in meant.values() for spelling in _spellings(code)}
-        rows = self._rows("items", spellings, lambda batch: map_items(batch, self._profile), ("item_code",))
+    def meant(self, codes: Sequence[str]) -> dict[str, str]:
+        """Return each code as the mapping would write it; one that the mapping reads as nothing is left out."""
+        keys = self._as_mapped(pl.Series(codes, dtype=pl.String)).to_list()
+        return {code: key for code, key in zip(codes, keys, strict=True) if key is not None}
+
+    def all_codes(self) -> pl.Series:
+        """Return every item code of the source."""
+        reading, column = self._table("items")
+        batches = self._source.batches(reading.mapping, [column])
+        return pl.concat([pl.Series(dtype=pl.String), *(self._as_mapped(batch[column]) for batch in batches)])
+
+    def items(self, meant: dict[str, str], found: Found, operator: _Operator) -> dict[str, FreshItem]:
+        """Hand the items to `found` without their routings, then with them, and return the latter."""
+        if not meant:
+            found({})
+            return {}
+        rows = self._rows("items", meant.values(), operator, lambda batch: map_items(batch, self._profile), _ITEM)
         by_code = {row["item_code"]: row for row in rows.to_dicts()}
         named = {code: row for code, key in meant.items() if (row := _same_item(key, by_code)) is not None}
-        found({code: self._fresh(row, None) for code, row in named.items()})
-        if not named:
-            return
-        mine = sorted({str(row["item_code"]) for row in named.values()})
-        steps = self._steps(mine)
-        found({
-            code: self._fresh(row, steps.filter(pl.col("item_code") == row["item_code"]))
-            for code, row in named.items()
-        })  # fmt: skip
+        items = {code: self._fresh(row, None) for code, row in named.items()}
+        found(items)
+        if items:
+            steps = self._steps({item.item_code for item in items.values()}, operator)
+            items = {
+                code: replace(item, routing=steps.filter(pl.col("item_code") == item.item_code))
+                for code, item in items.items()
+            }
+            found(items)
+        return items
 
-    def _meant(self, codes: Sequence[str]) -> dict[str, str]:
-        """Return each code as the mapping would write it; one that the mapping reads as nothing is left out."""
+    def _as_mapped(self, cells: pl.Series) -> pl.Series:
         rules = self._profile.source
-        read = parsing.text(
-            pl.Series(list(codes), dtype=pl.String), null_tokens=rules.null_tokens, case=rules.item_code_case
-        )
-        return {code: key for code, key in zip(codes, read.to_list(), strict=True) if key is not None}
+        return parsing.text(cells, null_tokens=rules.null_tokens, case=rules.item_code_case)
 
-    def _steps(self, codes: Sequence[str]) -> pl.DataFrame:
-        known = pl.Series(codes, dtype=pl.String)
-        spellings = {spelling for code in codes for spelling in _spellings(code)}
-        key = ("item_code", "routing_no", "sequence")
-        return self._rows("routings", spellings, lambda batch: map_routings(batch, self._profile, known), key)
+    def _steps(self, codes: Collection[str], operator: _Operator) -> pl.DataFrame:
+        known = pl.Series(sorted(codes), dtype=pl.String)
+        return self._rows("routings", codes, operator, lambda batch: map_routings(batch, self._profile, known), _STEP)
 
-    def _rows(self, table: str, spellings: Collection[str], map_batch: MapBatch, key: Sequence[str]) -> pl.DataFrame:
+    def _rows(
+        self, table: str, codes: Collection[str], operator: _Operator, map_batch: MapBatch, key: Sequence[str]
+    ) -> pl.DataFrame:
+        reading, column = self._table(table)
+        spellings = {spelling for code in codes for spelling in (code, code.upper(), code.lower())}
+        rows = reading.mapped(map_batch, where=Condition(column, operator, tuple(sorted(spellings))))
+        return drop_duplicates(rows, key, table=table, reason="repeated", issues=IssueLog())
+
+    def _table(self, table: str) -> tuple[TableReading, str]:
+        """Return a table's reading and the column of its item codes."""
         reading = TableReading(self._source, self._profile, table, IssueLog(), self._now)
         names = getattr(self._profile, table).columns.item_code
-        column = find_column(names, known=reading.known, table=table, field=f"{table}.item_code")
-        rows = reading.mapped(map_batch, where=Condition(column, "in", tuple(sorted(spellings))))
-        return drop_duplicates(rows, key, table=table, reason="repeated", issues=IssueLog())
+        return reading, find_column(names, known=reading.known, table=table, field=f"{table}.item_code")
 
     def _fresh(self, row: dict[str, Any], routing: pl.DataFrame | None) -> FreshItem:
         values = {name: value for name, value in row.items() if name != "item_code"}
@@ -200,10 +235,6 @@ class _Asking:
             item_code=row["item_code"], attributes=values, declared=self._profile.attributes, routing=routing,
             profile=self._profile.name, read_at=self._now,
         )  # fmt: skip
-
-
-def _spellings(code: str) -> Iterable[str]:
-    return (code, code.upper(), code.lower())
 
 
 def _same_item(code: str, by_code: dict[str, dict[str, Any]]) -> dict[str, Any] | None:

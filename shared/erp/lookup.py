@@ -61,6 +61,8 @@ class _Reading:
     found: dict[str, FreshItem] | None = None  # None: the items were not read yet
     trouble: str | None = None
     detail: str = ""
+    begun: float = field(default_factory=time.monotonic)
+    is_overdue: bool = False
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -95,7 +97,7 @@ class ItemLookup:
         self._slot = threading.Lock()  # held by the reading's thread, also when nobody waits for it any more
         self._memory = _Memory(found_seconds, missing_seconds)
         self._trouble = ""
-        self._begun = 0.0  # when the last reading began, by the monotonic clock
+        self._last: _Reading | None = None
         self._answered_at: datetime | None = None
 
     def find(self, codes: Iterable[str], *, since: datetime | None = None) -> Lookup:
@@ -168,7 +170,7 @@ class ItemLookup:
         return replace(answer, found=found | answer.found)
 
     def _start(self, reading: _Reading) -> None:
-        self._begun = time.monotonic()
+        self._last = reading
         try:
             threading.Thread(target=self._read, args=(reading,), name="erp-lookup", daemon=True).start()
         except RuntimeError as no_thread:
@@ -201,15 +203,17 @@ class ItemLookup:
             self._breaker.succeeded()
         elif in_time and reading.trouble is not None:
             self._fail(reading.trouble, reading.detail)
-        else:
+        elif reading.found is None:
             self._judge_overdue()
-        if reading.found is not None:  # at most their routings are lacking
+        if reading.found is not None:  # at most routings are lacking, or codes that the ERP writes in another way
             return _Answer(found=reading.found)
         return self._resting("failed")
 
     def _judge_overdue(self) -> None:
-        """Open the breaker where the present reading has had its time; one that began late only made others wait."""
-        if time.monotonic() - self._begun >= _NEARLY * self._limit and not self._breaker.state.is_open:
+        """Open the breaker where the last reading has had its time; one that began late only made others wait."""
+        last = self._last
+        if last is not None and not last.is_overdue and time.monotonic() - last.begun >= _NEARLY * self._limit:
+            last.is_overdue = True
             overdue = f"the ERP did not answer within {self._limit:g} s"
             self._fail(overdue, overdue)
 

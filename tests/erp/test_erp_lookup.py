@@ -14,6 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from shared.erp import by_key
+from shared.erp.breaker import Breaker
+from shared.erp.folder_keys import is_untouched
 from shared.erp.lookup import MOST_CODES, ItemLookup
 from shared.erp.opening import open_source
 from shared.errors import SourceUnavailable
@@ -22,6 +24,7 @@ from tests.prediction.fresh_plant import NEW_RING, Plant, require_sqlite_driver
 from tests.prediction.prediction_factories import routing_row
 
 Counts = Counter[str]
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(params=["folder", "database"])
@@ -73,6 +76,47 @@ def test_a_code_is_found_in_another_case_and_with_blanks_around_it(plant: Plant,
     plant.add_item("NEW-8C")
     found = lookup_of(plant, tmp_path).find([" New-7B ", "new-8c"]).found
     assert {asked: item.item_code for asked, item in found.items()} == {" New-7B ": "NEW-7B", "new-8c": "NEW-8C"}
+
+
+def test_a_database_is_asked_tolerantly_for_what_it_does_not_have_exactly(tmp_path: Path) -> None:
+    require_sqlite_driver()
+    plant = Plant(tmp_path, database=True)
+    plant.add_item(" New-8c  ")
+    plant.add_steps(routing_row("nEW-8C ", 10, "SAW"))
+    plant.add_item("NEW1")
+    found = lookup_of(plant, tmp_path).find(["NEW-8C", "NEW1", "NEW-8"]).found
+    assert set(found) == {"NEW-8C", "NEW1"}
+    routing = found["NEW-8C"].routing
+    assert routing is not None
+    assert routing["operation_code"].to_list() == ["SAW"]
+
+
+def test_a_database_that_is_slow_to_ask_tolerantly_still_gives_what_it_has_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_sqlite_driver()
+    plant = Plant(tmp_path, database=True)
+    plant.add_item("NEW1")
+    go = threading.Event()
+    items = by_key._Asking.items
+    asked: list[str] = []
+
+    def slow(self: Any, meant: dict[str, str], found: Any, operator: Any) -> Any:
+        asked.append(operator)
+        if operator == "code":
+            go.wait(30)
+        return items(self, meant, found, operator)
+
+    monkeypatch.setattr(by_key._Asking, "items", slow)
+    lookup = lookup_of(plant, tmp_path, limit=1.0)
+    assert set(lookup.find(["NEW1", "NOBODY"]).found) == {"NEW1"}
+    assert lookup.status()["state"] == "closed"
+    go.set()
+    deadline = time.monotonic() + 20
+    while lookup.find(["SOMEBODY"]).not_asked and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not lookup.find(["SOMEBODY ELSE"]).not_asked
+    assert asked.count("code") == 1
 
 
 def test_codes_with_other_meanings_to_a_database_are_only_codes(plant: Plant, tmp_path: Path) -> None:
@@ -149,13 +193,39 @@ def test_a_folder_untouched_since_the_snapshot_is_not_read(folder: Plant, tmp_pa
     assert set(lookup.find(["NEW1"], since=newest).found) == {"NEW1"}  # equal counts as touched
 
 
+def test_codes_that_a_folder_does_not_hold_are_known_without_reading_it_again(
+    folder: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings: list[str] = []
+    rows = by_key._Asking._rows
+    codes = by_key._Asking.all_codes
+
+    def counted_rows(self: Any, table: str, *rest: Any) -> Any:
+        readings.append(table)
+        return rows(self, table, *rest)
+
+    def counted_codes(self: Any) -> Any:
+        readings.append("codes")
+        return codes(self)
+
+    monkeypatch.setattr(by_key._Asking, "_rows", counted_rows)
+    monkeypatch.setattr(by_key._Asking, "all_codes", counted_codes)
+    lookup = lookup_of(folder, tmp_path)
+    for number in range(5):
+        assert lookup.find([f"NOBODY{number}"]).not_asked == {}
+    assert readings == ["codes"]
+    folder.add_item("new1")
+    assert set(lookup.find(["NEW1", "NOBODY9"]).found) == {"NEW1"}
+    assert readings == ["codes", "codes", "items", "routings"]
+
+
 def test_a_file_copied_with_its_old_time_counts_as_touched(folder: Plant) -> None:
     now = datetime.now(UTC)
     old = (now - timedelta(days=9)).timestamp()
     for file in folder.folder.glob("*.csv"):
         os.utime(file, (old, old))
-    assert not by_key.is_untouched(folder.folder, now - timedelta(days=1))
-    assert by_key.is_untouched(folder.folder, now + timedelta(days=1))
+    assert not is_untouched(folder.folder, now - timedelta(days=1))
+    assert is_untouched(folder.folder, now + timedelta(days=1))
 
 
 def test_an_erp_that_is_away_costs_one_try_and_then_a_rest(folder: Plant, tmp_path: Path) -> None:
@@ -182,6 +252,30 @@ def test_an_erp_that_is_back_is_asked_after_the_rest(folder: Plant, tmp_path: Pa
     status = lookup.status()
     assert (status["state"], status["since"], status["asked_again_at"]) == ("closed", None, None)
     assert status["last_error"]
+
+
+def test_rests_grow_while_an_erp_stays_away_and_begin_anew_once_it_was_back() -> None:
+    rests = []
+    resting = Breaker(10.0, lambda: NOON)
+    for _ in range(6):
+        resting.failed("away")
+        assert resting.admit() == "no"
+        assert resting.state.retry_at is not None
+        rests.append((resting.state.retry_at - NOON).total_seconds())
+    assert rests == [10, 20, 40, 80, 80, 80]
+    resting.succeeded()
+    assert resting.admit() == "yes"
+    resting.failed("away again")
+    assert resting.state.retry_at == NOON + timedelta(seconds=10)
+
+
+def test_only_one_tries_when_a_rest_is_over() -> None:
+    breaker = Breaker(0.05, lambda: NOON)
+    breaker.failed("away")
+    deadline = time.monotonic() + 20
+    while (first := breaker.admit()) == "no" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (first, breaker.admit()) == ("trial", "no")
 
 
 def test_a_profile_that_cannot_be_read_costs_no_answer(folder: Plant, tmp_path: Path) -> None:
@@ -260,7 +354,7 @@ def test_items_are_given_without_their_routings_where_only_these_take_too_long(
     folder.add_item("NEW1")
     go = threading.Event()
     asking = by_key._Asking._steps
-    monkeypatch.setattr(by_key._Asking, "_steps", lambda self, codes: (go.wait(30), asking(self, codes))[1])
+    monkeypatch.setattr(by_key._Asking, "_steps", lambda *rest: (go.wait(30), asking(*rest))[1])
     lookup = lookup_of(folder, tmp_path, limit=1.0)
     item = lookup.find(["NEW1"]).found["NEW1"]
     go.set()
