@@ -1,9 +1,11 @@
 """`data`: reading the ERP, and how good its data is."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.data_report import print_report, write_columns
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from shared.bootstrap import current_services
 
@@ -29,20 +31,27 @@ def extract(
 
 @app.command("quality")
 @reports_errors
-def quality(as_json: JsonFlag = False) -> None:
-    """Summarise the current snapshot: completeness, duplicates, impossible values, unusable rows.
+def quality(
+    snapshot: Annotated[str | None, typer.Option(help="A snapshot's id; the newest when left out.")] = None,
+    history: Annotated[int, typer.Option(min=0, max=400, help="How many snapshots' key figures to show.")] = 0,
+    csv: Annotated[Path | None, typer.Option(help="Write one line a column to this file as well.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell how good the data is: what a person should look at, columns, joins, times, months, and what changed.
 
-    Example: manage.py data quality --json
+    Example: manage.py data quality --history 5
     """
-    from shared.erp.quality import summarise
+    from shared.operations.data_quality import DataQualityReports
 
-    summary = summarise(current_services().snapshots.current())
+    services = current_services()
+    reports = DataQualityReports(services.settings, services.engine, services.snapshots, services.clock)
+    document = reports.report(snapshot, history=history)
+    if csv is not None:
+        write_columns(document, csv)
     if as_json:
-        emit_json(summary)
-        return
-    for section, values in summary.items():
-        rows = values.items() if isinstance(values, dict) else [(section, values)]
-        show_table(section, ("what", "figure"), rows)
+        emit_json(document)
+    else:
+        print_report(document)
 
 
 @app.command("snapshots")

@@ -10,7 +10,6 @@ from functions.rows import extract_view, snapshot_view
 from functions.triggers import doorbell_function, due_slot, poison_function
 from shared.bootstrap import current_services
 from shared.database.tables import Extract
-from shared.errors import NotFound
 from shared.prediction.answers import ItemRecord, SimilarItem
 
 blueprint = func.Blueprint()
@@ -26,6 +25,13 @@ class Neighbours(BaseModel):
     """How many similar items to list."""
 
     k: int = Field(10, ge=1, le=100)
+
+
+class QualityQuestion(BaseModel):
+    """Which snapshot's data quality to tell."""
+
+    snapshot: str = Field("", max_length=64, description="a snapshot's id; empty: the newest")
+    history: int = Field(0, ge=0, le=400, description="how many snapshots' key figures to add, newest first")
 
 
 class SimilarItems(BaseModel):
@@ -109,16 +115,17 @@ def request_snapshot(call: Call) -> Reply:
     return Reply(body=extract_view(row), status=202, headers={"location": f"/api/data/extracts/{row.id}"})
 
 
-@endpoint(blueprint, "GET", "data/quality", access=Access.READ, summary="How good the ERP data is")
+@endpoint(
+    blueprint, "GET", "data/quality", access=Access.READ, summary="How good the ERP data is", query=QualityQuestion
+)
 def get_data_quality(call: Call) -> Reply:
-    """Summarise completeness, duplicates, impossible values and unusable rows of the current snapshot."""
-    from shared.erp.quality import summarise
+    """Tell a snapshot's completeness, conflicts, joins and coverage, and what changed since the one before."""
+    from shared.operations.data_quality import DataQualityReports
 
-    try:
-        snapshot = call.services.snapshots.current()
-    except NotFound:
-        raise NotFound("No snapshot exists yet.", remedy="POST /api/data/snapshots reads the ERP now.") from None
-    return Reply(body={"snapshot_id": snapshot.id, "data_as_of": snapshot.data_as_of.isoformat()} | summarise(snapshot))
+    asked, services = call.query, call.services
+    assert isinstance(asked, QualityQuestion)
+    reports = DataQualityReports(services.settings, services.engine, services.snapshots, services.clock)
+    return Reply(body=reports.report(asked.snapshot or None, history=asked.history))
 
 
 @blueprint.function_name("start_extract")

@@ -10,6 +10,7 @@ from shared.erp.findings import Finding, Severity
 Document = Mapping[str, Any]
 
 _EMPTY_SHARE = 0.02  # a column with less than this is as good as empty
+_HEAVY = 0.5  # weight from which a missing attribute is felt
 _ZERO_SHARE = 0.05  # zeros among a size's values that ask whether they mean unknown
 _LOST_ROWS = 0.01  # of a table, left out for one reason
 _NOT_JOINED = 0.02  # of the work results
@@ -41,7 +42,7 @@ def _attributes(document: Document) -> Iterator[Finding]:
         field, name = f"items.attributes.{entry['name']}", entry["name"]
         if entry["completeness"] < _EMPTY_SHARE:
             yield Finding(
-                severity=Severity.WARNING if entry["weight"] else Severity.HINT,
+                severity=Severity.WARNING if entry["weight"] >= _HEAVY else Severity.HINT,
                 field=field,
                 message=f"{name} is known for {_percent(entry['completeness'])} of the items: it says next to nothing.",
                 remedy="Check that it reads the right column, and its null_tokens and unit; or leave it out.",
