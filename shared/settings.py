@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         return self.data_dir / "snapshots"
 
     @property
+    def mirrors(self) -> Path:
+        """The folder of copies of the ERP's rows, kept so that the next extract reads only what changed."""
+        return self.data_dir / "mirror"
+
+    @property
     def keys(self) -> Path:
         """The folder of signing keys, trusted keys and the administrator key (0700)."""
         return self.data_dir / "keys"

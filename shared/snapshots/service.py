@@ -3,7 +3,8 @@
 import os
 import socket
 import uuid
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
@@ -11,28 +12,39 @@ from sqlalchemy import Engine
 
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
+from shared.database.data_quality import DataQualityRows
 from shared.database.pulse import Pulse
 from shared.database.snapshots import SnapshotRows
-from shared.database.tables import Extract, QualityCycle, SnapshotRow, TrainingJob, WorkState
+from shared.database.tables import Extract, SnapshotRow, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.erp.extract import extract
 from shared.erp.location import ODBC_PREFIX, FolderLocation, Location, own_location
+from shared.erp.mirror import Mirror
+from shared.erp.mirror_table import TableRead
 from shared.erp.profiles import load_profile
+from shared.erp.quality import summarise
 from shared.erp.snapshot import Snapshot, open_snapshot
 from shared.errors import LeaseLost, NotFound, RoutingError, SourceError
-from shared.platform import remove_tree
 from shared.settings import Settings
+from shared.snapshots.tidying import Tidying
 from shared.storage.doorbells import Doorbells
 
 log = structlog.get_logger()
 
-KEPT_SNAPSHOTS = 5
 EXTRACT_FAILED = "extract-failed"
 SNAPSHOT_DAMAGED = "snapshot-damaged"
-_ORPHAN_AGE = timedelta(days=1)
 _ACTOR = "extract"
 MAX_ATTEMPTS = 5
+# Seconds before another attempt when the ERP does not answer, after the first, second, … one.
+_PAUSES_SECONDS = (60.0, 300.0, 900.0, 1800.0)
 AT_ONCE = "now:"  # begins the slot of an extract that its asker runs and waits for, so nobody else should run it
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Somebody who runs an extract at once and waits for it, perhaps of a source of their own."""
+
+    source: Location | None
 
 
 class Snapshots:
@@ -48,14 +60,17 @@ class Snapshots:
         self._clock = clock
         self._rows = SnapshotRows(engine, clock)
         self._alerts = Alerts(engine, clock)
+        self._quality = DataQualityRows(engine, clock)
+        self._tidying = Tidying(settings, work, self._rows, clock)
         self._opened: Snapshot | None = None
 
-    def start(self, slot: str | None, reason: str) -> Extract | None:
+    def start(self, slot: str | None, reason: str, *, full: bool = False) -> Extract | None:
         """Ask for an extract: a row, then a bell. None when the slot's extract was asked for already.
 
-        Storage being away is no error: the row stands, and the sweep rings later.
+        With `full` every row is read, where else only what changed would be. Storage being away is no error: the row
+        stands, and the sweep rings later.
         """
-        row = self._new_row(slot, reason)
+        row = self._new_row(slot, reason, full=full)
         if not self._work.insert(row):
             log.info("extract.duplicate", slot=slot)
             return None
@@ -66,16 +81,17 @@ class Snapshots:
         """Claim an extract and read the ERP; None when somebody else has it, or it has ended.
 
         What the source or profile is to blame for ends the row as `failed`, raises an alert and leaves the last good
-        snapshot in use; so does a fifth worker's death. Anything else gives the row back for another attempt. One that
-        its asker ran at once and died over ends as `skipped`: nobody waits for it any more.
+        snapshot in use; so does a fifth worker's death. An ERP that does not answer raises the alert too, and the row
+        waits for another attempt: after 1, 5, 15 and 30 minutes, then no more. Anything else gives the row back at
+        once. One that its asker ran at once and died over ends as `skipped`: nobody waits for it any more.
 
         Raises:
             NotFound: there is no such row.
             LeaseLost: another worker took the row over.
         """
-        return self._run(extract_id, by_asker=False)
+        return self._run(extract_id)
 
-    def _run(self, extract_id: str, *, by_asker: bool, source: Location | None = None) -> Extract | None:
+    def _run(self, extract_id: str, *, asker: _Asker | None = None) -> Extract | None:
         self._work.get(Extract, extract_id)
         worker = f"{socket.gethostname()}:{os.getpid()}"
         lease_seconds = self._settings.lease_seconds
@@ -83,36 +99,48 @@ class Snapshots:
         if claim is None:
             log.info("extract.not_claimed", id=extract_id)
             return None
-        if self._ends_unread(claim, by_asker=by_asker):
+        if self._ends_unread(claim, asker):
             return self._work.get(Extract, extract_id)
         pulse = Pulse(self._work, claim, lease_seconds=lease_seconds, every_seconds=self._settings.heartbeat_seconds)
         try:
             with pulse:
-                snapshot = self._read(claim, source)
+                snapshot, reads = self._read(claim, asker)
             pulse.check()
-            self._register(claim, snapshot)
+            self._register(claim, snapshot, reads)
         except LeaseLost:
             raise
         except RoutingError as error:
-            self._fail(claim, error)
+            self._end_unsuccessful(claim, error, asker)
         except Exception as error:
             self._work.release(claim, error=f"{type(error).__name__}: {error}")
             raise
         else:
-            self._tidy_after(snapshot)
+            self._look_after(snapshot)
         return self._work.get(Extract, extract_id)
 
-    def take_now(self, *, reason: str, profile: str | None = None, source: Location | None = None) -> Snapshot:
+    def take_now(
+        self, *, reason: str, profile: str | None = None, source: Location | None = None, full: bool = False
+    ) -> Snapshot:
         """Read the ERP in this process, at once, and return the new snapshot.
 
-        `profile` and `source` name another factory's than the instance's own.
+        Args:
+            reason: why; kept with the extract.
+            profile: another factory's than the instance's own, with `source`.
+            source: where that factory's data lies.
+            full: read every row, where else only what changed would be.
 
         Raises:
             SourceError: the source or profile cannot be used; the row and an alert say why.
+            SourceUnavailable: the ERP does not answer, or went away while it was read.
         """
-        row = self._new_row(f"{AT_ONCE}{uuid.uuid4().hex}", reason, profile, source)
+        row = self._new_row(f"{AT_ONCE}{uuid.uuid4().hex}", reason, profile, source, full=full)
         self._work.insert(row)
-        done = self._run(row.id, by_asker=True, source=source)
+        try:
+            done = self._run(row.id, asker=_Asker(source))
+        except (SourceError, LeaseLost):
+            raise
+        except RoutingError as error:
+            raise SourceError(error.detail, remedy=error.remedy) from error
         if done is None or done.snapshot_id is None:
             told = None if done is None else done.error
             raise SourceError(
@@ -149,7 +177,13 @@ class Snapshots:
             return self.take_now(reason="there was no snapshot")
 
     def _new_row(
-        self, slot: str | None, reason: str, profile: str | None = None, source: Location | None = None
+        self,
+        slot: str | None,
+        reason: str,
+        profile: str | None = None,
+        source: Location | None = None,
+        *,
+        full: bool = False,
     ) -> Extract:
         return Extract(
             id=f"extract_{uuid.uuid4().hex}",
@@ -157,12 +191,13 @@ class Snapshots:
             reason=reason,
             profile=profile or self._settings.profile,
             source=(source or own_location(self._settings)).shown,
+            full_reading=full,
             created_at=self._clock(),
         )
 
-    def _ends_unread(self, claim: Claim[Extract], *, by_asker: bool) -> bool:
+    def _ends_unread(self, claim: Claim[Extract], asker: _Asker | None) -> bool:
         """End a row that nobody waits for, or that has cost too many workers their lives; tell whether it was one."""
-        if not by_asker and (claim.row.slot or "").startswith(AT_ONCE):
+        if asker is None and (claim.row.slot or "").startswith(AT_ONCE):
             told = "the process that asked for it and read it broke off; who still needs it asks again"
             self._work.finish(claim, WorkState.SKIPPED, reason=f"{claim.row.reason}; {told}", step="skipped")
             return True
@@ -172,11 +207,14 @@ class Snapshots:
             return True
         return False
 
-    def _read(self, claim: Claim[Extract], source: Location | None) -> Snapshot:
+    def _read(self, claim: Claim[Extract], asker: _Asker | None) -> tuple[Snapshot, Mapping[str, TableRead]]:
         row = claim.row
-        location = source or self._location(row)
-        log.info("extract.started", id=row.id, profile=row.profile, attempt=claim.attempt)
-        return extract(load_profile(row.profile), location, self._settings.snapshots, now=self._clock())
+        location = asker.source if asker is not None and asker.source is not None else self._location(row)
+        log.info("extract.started", id=row.id, profile=row.profile, attempt=claim.attempt, full=row.full_reading)
+        mirror = Mirror(self._settings.mirrors, full=row.full_reading)
+        profile = load_profile(row.profile)
+        snapshot = extract(profile, location, self._settings.snapshots, now=self._clock(), mirror=mirror)
+        return snapshot, mirror.reads
 
     def _location(self, row: Extract) -> Location:
         """Return where a row's ERP lies; a row holds no connection string, so a database must be this instance's own.
@@ -194,7 +232,7 @@ class Snapshots:
             )
         return FolderLocation(Path(row.source))
 
-    def _register(self, claim: Claim[Extract], snapshot: Snapshot) -> None:
+    def _register(self, claim: Claim[Extract], snapshot: Snapshot, reads: Mapping[str, TableRead]) -> None:
         """End the row and insert the snapshot's in one transaction; the same snapshot may be there from another row."""
         row = SnapshotRow(
             id=snapshot.id,
@@ -206,17 +244,49 @@ class Snapshots:
             created_at=self._clock(),
         )
         add = [] if self._rows.find(snapshot.id) is not None else [row]
-        outcome = {"snapshot_id": snapshot.id, "rows": dict(snapshot.rows), "error": None, "step": "done"}
-        self._work.finish(claim, WorkState.SUCCEEDED, add=add, **outcome)
+        self._work.finish(
+            claim,
+            WorkState.SUCCEEDED,
+            add=add,
+            snapshot_id=snapshot.id,
+            rows=dict(snapshot.rows),
+            reads={table: asdict(read) for table, read in reads.items()},
+            error=None,
+            step="done",
+        )
         self._alerts.close_matching(EXTRACT_FAILED, claim.row.profile, _ACTOR)
+
+    def _look_after(self, snapshot: Snapshot) -> None:
+        """Keep how good the data was and tidy; the snapshot is in use, whatever comes of these."""
+        try:
+            self._quality.store(summarise(snapshot))
+        except Exception as error:
+            log.exception("snapshot.quality_unknown", snapshot=snapshot.id, error=str(error))
+        self._tidying.after(snapshot)
+
+    def _end_unsuccessful(self, claim: Claim[Extract], error: RoutingError, asker: _Asker | None) -> None:
+        """End the row, or let it wait where trying again helps; who asked and waits is told at once."""
+        if asker is not None:
+            self._fail(claim, error)
+            raise error
+        if not error.retryable or claim.attempt >= MAX_ATTEMPTS:
+            self._fail(claim, error)
+            return
+        pause_seconds = _PAUSES_SECONDS[claim.attempt - 1]
+        log.warning("extract.waits", id=claim.id, attempt=claim.attempt, seconds=pause_seconds, error=str(error))
+        self._work.release(claim, error=str(error), delay_seconds=pause_seconds)
+        self._alert(claim, f"{error} Attempt {claim.attempt} of {MAX_ATTEMPTS}; next in {pause_seconds / 60:g} min.")
 
     def _fail(self, claim: Claim[Extract], error: RoutingError) -> None:
         log.warning("extract.failed", id=claim.id, profile=claim.row.profile, error=str(error))
         self._work.finish(claim, WorkState.FAILED, error=str(error), step="failed")
+        self._alert(claim, str(error))
+
+    def _alert(self, claim: Claim[Extract], told: str) -> None:
         self._alerts.raise_alert(
             EXTRACT_FAILED,
             claim.row.profile,
-            f"The ERP could not be read, so the last good snapshot stays in use: {error}",
+            f"The ERP could not be read, so the last good snapshot stays in use: {told}",
             details={"extract_id": claim.id},
         )
 
@@ -236,31 +306,3 @@ class Snapshots:
         if row is None:
             raise NotFound(f"There is no snapshot {snapshot_id!r}.", id=snapshot_id)
         return row
-
-    def _tidy_after(self, newest: Snapshot) -> None:
-        try:
-            self._tidy(newest)
-        except OSError as error:  # a folder that cannot be removed now is met again after the next extract
-            log.warning("snapshot.tidying_failed", error=str(error))
-
-    def _tidy(self, newest: Snapshot) -> None:
-        """Remove old snapshots that nothing needs, and folders that a crash left without a row."""
-        running = {WorkState.RUNNING}
-        if self._work.count(TrainingJob, running) or self._work.count(QualityCycle, running):
-            return  # one of them may be reading an older snapshot; the next extract tidies
-        rows, _total = self._rows.list(profile=newest.profile_name, limit=10_000)
-        needed = self._rows.needed_fingerprints()
-        for row in rows[KEPT_SNAPSHOTS:]:
-            if row.fingerprint not in needed:
-                self._rows.delete(row.id)
-                remove_tree(self._settings.data_dir / row.folder)
-                log.info("snapshot.removed", snapshot=row.id)
-        self._remove_orphans()
-
-    def _remove_orphans(self) -> None:
-        oldest = (self._clock() - _ORPHAN_AGE).timestamp()
-        for folder in sorted(self._settings.snapshots.iterdir()):
-            left_over = folder.name.startswith((".snapshot-", "snap_")) and self._rows.find(folder.name) is None
-            if left_over and folder.stat().st_mtime < oldest:
-                remove_tree(folder)
-                log.info("snapshot.orphan_removed", folder=folder.name)
