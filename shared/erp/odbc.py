@@ -8,14 +8,13 @@ import polars as pl
 from shared.erp.location import OdbcLocation
 from shared.erp.odbc_session import Session
 from shared.erp.odbc_sql import Origin, Statement, Statements, Table, checked_query
-from shared.erp.odbc_types import Column, columns_of, to_frame
+from shared.erp.odbc_types import Column, chosen, columns_of, to_frame
 from shared.erp.profile_errors import nearest
 from shared.erp.profiles import SourceRules, SourceTable
 from shared.erp.source import BATCH_ROWS, Condition
 from shared.errors import SourceError
 
 _NOT_THE_FACTORYS = ("sys", "information_schema", "pg_catalog", "pg_toast")
-_READABLE = ("TABLE", "VIEW", "SYNONYM")
 
 
 class OdbcSource:
@@ -58,18 +57,18 @@ class OdbcSource:
         known = {column.name: column for column in self._described(found)}
         wanted = [self._column(known, name, found) for name in columns]
         condition = None if where is None else (where, self._column(known, where.column, found))
-        dialect = self._session.dialect
-        parts: list[pl.DataFrame] = []
-        for statement in self._statements.rows(found, wanted, condition):
-            for rows in self._session.rows(statement, f"Reading {_named(found)} of"):
-                parts.append(to_frame(wanted, rows, as_text=dialect.as_text, decimal_comma=self._rules.decimal_comma))
-                if sum(part.height for part in parts) >= BATCH_ROWS:
-                    yield pl.concat(parts)
-                    parts = []
-        if parts:
-            yield pl.concat(parts)
+        yield from _in_batches(self._frames(found, wanted, condition))
         if where is not None and where.operator != ">=":
             self._session.end_transaction()
+
+    def _frames(
+        self, origin: Origin, wanted: Sequence[Column], where: tuple[Condition, Column] | None
+    ) -> Iterator[pl.DataFrame]:
+        dialect = self._session.dialect
+        for statement in self._statements.rows(origin, wanted, where):
+            for rows in self._session.rows(statement, f"Reading {_named(origin)} of"):
+                frame = to_frame(wanted, rows, as_text=dialect.as_text, decimal_comma=self._rules.decimal_comma)
+                yield frame if where is None or dialect.binds else chosen(frame, *where)
 
     def count(self, origin: SourceTable) -> int:
         """Return how many rows there are."""
@@ -134,7 +133,7 @@ class OdbcSource:
         parts = name.split(".")
         if len(parts) != 3 or parts[0].casefold() in {(table.catalog or "").casefold() for table in own}:
             return own
-        return (*own, *_tables(self._session.listed(catalog=parts[0])))
+        return (*own, *_tables(self._session.listed(catalog=parts[0]), self._session.dialect.readable))
 
     def _only(self, name: str, alike: Sequence[Table]) -> Table:
         preferred = [table for table in alike if table.schema == self._default_schema]
@@ -152,7 +151,7 @@ class OdbcSource:
             if query is not None:
                 answer: Any = next(self._session.rows(Statement(query), "Asking"))
                 self._default_schema = answer[0][0]
-            self._catalogue = tuple(_tables(self._session.listed()))
+            self._catalogue = tuple(_tables(self._session.listed(), self._session.dialect.readable))
         return self._catalogue
 
     def _shown(self, table: Table) -> str:
@@ -160,9 +159,23 @@ class OdbcSource:
         return table.name if is_own else f"{table.schema}.{table.name}"
 
 
-def _tables(listed: Iterable[Any]) -> Iterator[Table]:
+def _in_batches(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield small frames joined to batches, none of them empty."""
+    parts: list[pl.DataFrame] = []
+    for frame in frames:
+        if sum(part.height for part in parts) + frame.height > BATCH_ROWS:
+            yield pl.concat(parts)
+            parts = []
+        if frame.height:
+            parts.append(frame)
+    if parts:
+        yield pl.concat(parts)
+
+
+def _tables(listed: Iterable[Any], kinds: Sequence[str]) -> Iterator[Table]:
     for catalog, schema, name, kind, *_ in listed:
-        is_readable = any(word in str(kind).upper() for word in _READABLE) and "SYSTEM" not in str(kind).upper()
+        said = str(kind).upper()
+        is_readable = any(word in said for word in kinds) and "SYSTEM" not in said
         if name and is_readable and str(schema or "").casefold() not in _NOT_THE_FACTORYS:
             yield Table(str(name).rstrip("\0"), schema or None, catalog or None)
 

@@ -20,12 +20,14 @@ class Dialect:
 
     system = "database"
     as_text = False  # whether statements have every value written as text
-    derived_tables = True  # whether a query may stand where a table does
-    common_tables = True  # whether such a query may begin with WITH
+    binds = True  # whether statements may hold values; else rows are chosen after they were read
+    query_starts: tuple[str, ...] = ("SELECT", "WITH")  # of a query that stands where a table does; none: none may
     autocommit = True  # off: the driver begins a transaction with the first statement
     begin: str | None = None  # begins a transaction where the driver does not, and one is of use
     upper = "UPPER"
+    readable: tuple[str, ...] = ("TABLE", "VIEW", "SYNONYM")  # words of the kinds of tables that can be read
     default_schema_query: str | None = None
+    file_attribute: str | None = None  # of the connection string, where the database is a file
 
     def attributes(self, login_seconds: int) -> dict[str, str]:  # noqa: ARG002 - others need it
         """Return what the connection string says where its author does not say otherwise."""
@@ -48,7 +50,7 @@ class SqlServer(Dialect):
     """Microsoft SQL Server through Microsoft's drivers."""
 
     system = "SQL Server"
-    common_tables = False
+    query_starts = ("SELECT",)
     default_schema_query = "SELECT SCHEMA_NAME()"
 
     def opening(self, statement_seconds: int) -> Sequence[str]:
@@ -99,6 +101,7 @@ class Sqlite(Dialect):
     system = "SQLite"
     as_text = True
     begin = "BEGIN"
+    file_attribute = "database"
 
     def attributes(self, login_seconds: int) -> dict[str, str]:
         """Hand out rows as they are found, and never make a file that is missing."""
@@ -126,12 +129,23 @@ class Access(Dialect):
     """Microsoft Access through Microsoft's driver."""
 
     system = "Access"
-    common_tables = False
+    query_starts = ("SELECT",)
     upper = "UCASE"
+    file_attribute = "dbq"
 
     def attributes(self, login_seconds: int) -> dict[str, str]:  # noqa: ARG002 - a file needs no login
         """Open the file read-only."""
         return {"ReadOnly": "1"}
+
+
+class MdbTools(Dialect):
+    """Access files through MDBTools, which knows little more than SELECT columns FROM one table."""
+
+    system = "Access"
+    binds = False
+    query_starts = ()
+    readable = ("TABLE",)  # it lists saved queries, and cannot run them
+    file_attribute = "dbq"
 
 
 _BY_DRIVER: tuple[tuple[tuple[str, ...], type[Dialect]], ...] = (
@@ -139,6 +153,7 @@ _BY_DRIVER: tuple[tuple[tuple[str, ...], type[Dialect]], ...] = (
     (("sql server", "msodbcsql"), SqlServer),
     (("postgresql", "psqlodbc"), PostgreSql),
     (("sqlite",), Sqlite),
+    (("mdbtools", "mdbodbc"), MdbTools),
     (("access",), Access),
 )
 

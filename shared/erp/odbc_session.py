@@ -4,6 +4,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -122,6 +123,7 @@ class Session:
         self._scrubber = Scrubber(connection)
         driver = self._driver_of(connection)
         self.dialect: Dialect = dialect_of(driver)
+        self._check_file(connection)
         self._caller = Caller()
         self._in_transaction = False
         self._connection: Any = None
@@ -157,6 +159,12 @@ class Session:
             )
         return sources[dsn.casefold()][1] if dsn else ""
 
+    def _check_file(self, connection: str) -> None:
+        """Raise SourceError where the database is a file and the file is missing; drivers say it badly."""
+        named = connection_attributes(connection).get(self.dialect.file_attribute or "", "").strip("{}")
+        if named and not named.startswith(("file:", ":")) and not Path(named).is_file():
+            raise SourceError(f"There is no file {named}.", remedy="Check the path in the connection string.")
+
     def _connected(self, connection: str) -> Any:
         seconds = self._rules.login_timeout_seconds
         text = completed(connection, self.dialect, seconds)
@@ -187,8 +195,12 @@ class Session:
         """Run a statement and yield its rows, some thousands at a time; no empty list."""
         cursor = self.execute(statement, doing)
         try:
-            while rows := self._called(lambda: cursor.fetchmany(FETCH_ROWS), doing=doing, cancel=cursor.cancel):
-                yield rows
+            more = True
+            while more:
+                rows = self._called(lambda: cursor.fetchmany(FETCH_ROWS), doing=doing, cancel=cursor.cancel)
+                more = len(rows) == FETCH_ROWS  # MDBTools never returns from a fetch after the last row
+                if rows:
+                    yield rows
         finally:
             self._release(cursor)
 

@@ -72,7 +72,7 @@ class Statements:
         """
         listed = ", ".join(self._read(column) for column in columns)
         text = f"SELECT {listed} FROM {self._from(origin)}"  # noqa: S608
-        if where is None:
+        if where is None or not self._dialect.binds:
             yield Statement(text)
             return
         for condition, values in self._conditions(*where):
@@ -116,11 +116,14 @@ class Statements:
         if at_least:
             yield f"{quoted} >= ?", (known[0],)
             return
+        value = "?"
+        if condition.operator == "code" and column.kind is str:
+            upper = self._dialect.upper
+            quoted, value = f"{upper}(LTRIM(RTRIM({quoted})))", f"{upper}(?)"
+            known = [str(said).strip() for said in known]
         for chunk in _chunks(known):
-            if len(chunk) == 1:
-                yield f"{quoted} = ?", chunk
-            else:
-                yield f"{quoted} IN ({', '.join('?' * len(chunk))})", chunk
+            several = f"IN ({', '.join([value] * len(chunk))})"
+            yield f"{quoted} {several if len(chunk) > 1 else f'= {value}'}", chunk
 
 
 def _chunks(values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -145,10 +148,11 @@ def checked_query(sql: str, dialect: Dialect) -> Query:
     """
     bare = _OPAQUE.sub(_blanked, sql).rstrip("; \t\r\n")  # every sign keeps its place
     first = bare.lstrip("( \t\r\n")[:6].upper()
-    starts = ("SELECT", "WITH") if dialect.common_tables else ("SELECT",)
     wrong = None
-    if not first.startswith(starts):
-        wrong = f"it has to begin with {' or '.join(starts)}, since it becomes a part of another query"
+    if not dialect.query_starts:
+        wrong = "this driver knows no queries; have Access make a table of it, and name the table"
+    elif not first.startswith(dialect.query_starts):
+        wrong = f"it has to begin with {' or '.join(dialect.query_starts)}, since it becomes a part of another query"
     elif ";" in bare:
         wrong = "it holds more than one statement"
     elif re.search(r"['\"`]|/\*|\\(?=')", bare) or _is_unbalanced(bare):

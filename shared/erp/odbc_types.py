@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from shared.erp.source import Value
+from shared.erp.source import Condition, Value
 
 _MOST_DIGITS_OF_INT64 = 18
 _LARGEST = 2**63
@@ -162,3 +162,18 @@ def _plain_text(value: Value) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
+
+
+def chosen(frame: pl.DataFrame, condition: Condition, column: Column) -> pl.DataFrame:
+    """Return the rows that meet a condition, for a driver that cannot choose them itself."""
+    cells = pl.col(column.name)
+    at_least = condition.operator == ">="
+    values = [fitted(value, column, at_least=at_least) for value in condition.values]
+    known = [value for value in values if value is not None]
+    if not known:
+        return frame.clear()
+    if at_least:
+        return frame.filter(cells >= known[0])
+    if condition.operator == "code" and column.kind is str:
+        cells, known = cells.str.strip_chars().str.to_uppercase(), [str(value).strip().upper() for value in known]
+    return frame.filter(cells.is_in(known))

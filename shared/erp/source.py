@@ -21,10 +21,13 @@ Value = str | int | float | date | datetime
 
 @dataclass(frozen=True)
 class Condition:
-    """Which rows are wanted: those whose column equals, is at least, or is one of the given values."""
+    """Which rows are wanted: those whose column equals, is at least, or is one of the given values.
+
+    "code" is "in" as people write codes: whatever the case, and whatever blanks are around. It may read every row.
+    """
 
     column: str
-    operator: Literal["=", ">=", "in"]
+    operator: Literal["=", ">=", "in", "code"]
     values: tuple[Value, ...]
 
 
