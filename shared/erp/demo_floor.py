@@ -60,7 +60,7 @@ def build_results(world: World, routings: Routings, versions: Versions, seed: in
     twice = rng.random(len(entry)) < RATES["reported_twice"]
     altered = orders.on_alternate[order] & (versions.altered[routings.item[entry]] == entry)
     pieces = orders.quantity[order]
-    setup, run, counts = _booked(routings, entry, pieces, orders.repeat[order], altered, rng)
+    setup, run, happened = _booked(routings, entry, pieces, orders.repeat[order], altered, rng)
     older = orders.older_numbers[order] & versions.in_older[entry]
     columns = {
         "entry": entry,
@@ -74,15 +74,16 @@ def build_results(world: World, routings: Routings, versions: Versions, seed: in
         "setup_minutes": setup,
         "run_minutes": run,
     }
-    counts |= {
-        "reported_late": int(late.sum()),
-        "reported_twice": int(twice.sum()),
-        "reported_by_older_numbers": int(older.sum()),
-        "reported_on_alternate": int(orders.on_alternate[order].sum()),
+    happened |= {
+        "reported_late": late,
+        "reported_by_older_numbers": older,
+        "reported_on_alternate": orders.on_alternate[order],
     }
     at = np.repeat(np.arange(len(entry)), 1 + twice)
     at = at[np.lexsort((at, posted[at]))]
     at = at[posted[at] <= DAYS]  # the rest is not known yet
+    counts = {name: int(mask[at].sum()) for name, mask in happened.items()}
+    counts["reported_twice"] = len(at) - len(np.unique(at))
     return Results(**{name: values[at] for name, values in columns.items()}, counts=counts)
 
 
@@ -150,7 +151,7 @@ def _used_centres(
 
 def _booked(
     routings: Routings, entry: Indexes, pieces: Indexes, repeat: Indexes, altered: Flags, rng: np.random.Generator
-) -> tuple[Numbers, Numbers, dict[str, int]]:
+) -> tuple[Numbers, Numbers, dict[str, Flags]]:
     """Return the booked setup and run minutes: true time, learning, noise, stoppages and typing errors."""
     rows = len(entry)
     sigma = np.sqrt(np.log1p(routings.noise_cv[entry] ** 2))
@@ -163,5 +164,4 @@ def _booked(
     typed = rng.random(rows) < RATES["hours_typed_as_minutes"]
     run = run + np.where(stopped, rng.exponential(STOPPAGE_MINUTES, rows), 0.0)
     run = run * np.where(outlier, rng.uniform(5, 15, rows), 1.0) * np.where(typed, 60.0, 1.0)
-    counts = {"stoppage": stopped, "outlier": outlier, "hours_typed_as_minutes": typed}
-    return setup, run, {name: int(mask.sum()) for name, mask in counts.items()}
+    return setup, run, {"stoppage": stopped, "outlier": outlier, "hours_typed_as_minutes": typed}

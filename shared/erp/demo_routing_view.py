@@ -41,17 +41,7 @@ def routing_rows(
     world: World, routings: Routings, versions: Versions, planned: Planned, codes: pl.Series, copied: pl.DataFrame,
     dirt: Dirt,
 ) -> pl.DataFrame:  # fmt: skip
-    """Return the view's rows of these planned steps as text.
-
-    Args:
-        world: the items.
-        routings: their true routings.
-        versions: what the ERP keeps of them.
-        planned: the steps that are wanted, a part of all.
-        codes: the item codes.
-        copied: what the view repeats of every item.
-        dirt: the view's dirt.
-    """
+    """Return the view's rows of these planned steps, a part of all, as text; `copied` is repeated of every item."""
     entry, version = planned.entry, planned.version
     item, step = routings.item[entry], routings.step[entry]
     altered = (version == Version.ALTERNATE) & (versions.altered[item] == entry)
@@ -59,6 +49,7 @@ def routing_rows(
     outside = ~_INSIDE[step] | (resource == OUTSIDE_MAKER)
     older = version == Version.OLDER
     sequence = whole_text(np.where(older, versions.older_sequence[entry], 10 * (routings.position[entry] + 1)))
+    inspected = pick(["N", "Y"], _INSPECTIONS[step].astype(np.int64))
     at = pl.Series(item)
     columns = {
         "ROUT_NO": whole_text(_routing_no(versions, item, version)).str.zfill(2),
@@ -71,12 +62,12 @@ def routing_rows(
         **work_centre_names(step, resource, ("RES_CD", "RES_DIS")),
         **_planned_times(world, routings, entry, outside, dirt),
         **_subcontract(step, resource, outside),
-        "MILESTONE_FLG": pick(["N", "Y"], _INSPECTIONS[step].astype(np.int64)),
-        "INSP_FLG": pick(["N", "Y"], _INSPECTIONS[step].astype(np.int64)),
+        "MILESTONE_FLG": inspected,
+        "INSP_FLG": inspected,
         "NC_PROGRAM": without("O" + whole_text(item % 9000 + 1000), ~_NC_STEPS[step]),
     }
-    columns |= {name: nothing(len(entry)) for name in ROUTING_VIEW_COLUMNS if name not in columns}
-    frame = pl.DataFrame({name: columns[name].alias(name) for name in ROUTING_VIEW_COLUMNS})
+    empty = nothing(len(entry))
+    frame = pl.DataFrame({name: columns.get(name, empty).alias(name) for name in ROUTING_VIEW_COLUMNS})
     return _with_spoilt_rows(frame, dirt)
 
 

@@ -158,44 +158,44 @@ def build_world(items: int, seed: int) -> World:
     revision = np.arange(items) - np.maximum.accumulate(np.where(first, np.arange(items), 0))
     customers = int(np.clip(items // 80, FEWEST_CUSTOMERS, MOST_CUSTOMERS))
     of_drawing = _draw_drawings(rng, drawings, shares, type_process, customers)
-    part_type = of_drawing["part_type"][drawing]
-    process = type_process[part_type]
+    own = {name: values[drawing] for name, values in of_drawing.items()}
+    process = type_process[own["part_type"]]
     swap = (revision > 0) & (rng.random(items) < 0.12)
-    material = np.where(swap, _materials(rng, process), of_drawing["material"][drawing])
+    material = np.where(swap, _materials(rng, process), own["material"])
     resized = np.where((revision > 0) & (rng.random(items) < 0.25), np.exp(rng.normal(0, 0.06, items)), 1.0)
-    outer = np.maximum(np.round(of_drawing["outer_mm"][drawing] * resized, 1), 2.0)
-    start = of_drawing["created_day"][drawing]
-    created = np.minimum(start + (revision * rng.exponential(150, items)).astype(np.int64), DAYS)
-    seal_type = of_drawing["seal_type"][drawing]
-    customer = of_drawing["customer"][drawing]
-    elastomer = np.array([code in HARD_ELASTOMERS for code, *_ in MATERIALS])
-    parts = Parts(
-        process=process,
-        material=np.array([group for *_, group in MATERIALS], dtype=np.int64)[material],
-        outer_mm=outer,
-        style=seal_style(seal_type),
-        coating=of_drawing["coating"][drawing],
-        sector=sector_of(customer),
-        standard=of_drawing["standard"][drawing],
-        casting=of_drawing["casting"][drawing],
-        hard_elastomer=elastomer[material],
-    )
+    outer = np.maximum(np.round(own["outer_mm"] * resized, 1), 2.0)
+    later = (revision * rng.exponential(150, items)).astype(np.int64)
     return World(
-        parts=parts,
-        part_type=part_type,
+        parts=_parts(own, process, material, outer),
+        part_type=own["part_type"],
         type_codes=codes,
         type_names=names,
         type_process=type_process,
         material_code=material,
         drawing=drawing,
         revision=revision,
-        inner_mm=np.round(outer * of_drawing["inner_share"][drawing], 1),
-        thickness_mm=np.round(outer * of_drawing["thickness_share"][drawing], 1),
-        seal_type=seal_type,
-        customer=customer,
-        created_day=created,
-        quirk=of_drawing["quirk"][drawing],
-        has_drawing=of_drawing["numbered"][drawing],
+        inner_mm=np.round(outer * own["inner_share"], 1),
+        thickness_mm=np.round(outer * own["thickness_share"], 1),
+        seal_type=own["seal_type"],
+        customer=own["customer"],
+        created_day=np.minimum(own["created_day"] + later, DAYS),
+        quirk=own["quirk"],
+        has_drawing=own["numbered"],
+    )
+
+
+def _parts(own: dict[str, np.ndarray], process: Indexes, material: Indexes, outer: Numbers) -> Parts:
+    elastomer = np.array([code in HARD_ELASTOMERS for code, *_ in MATERIALS])
+    return Parts(
+        process=process,
+        material=np.array([group for *_, group in MATERIALS], dtype=np.int64)[material],
+        outer_mm=outer,
+        style=seal_style(own["seal_type"]),
+        coating=own["coating"],
+        sector=sector_of(own["customer"]),
+        standard=own["standard"],
+        casting=own["casting"],
+        hard_elastomer=elastomer[material],
     )
 
 

@@ -53,6 +53,8 @@ COMMANDS = [
     ("data", "quality"),
     ("data", "snapshots"),
     ("demo", "generate"),
+    ("demo", "load"),
+    ("demo", "check"),
     ("keys", "show"),
     ("keys", "list"),
     ("storage", "connection-string"),
