@@ -7,6 +7,7 @@ import typer
 
 from cli.data_report import print_report, write_columns
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.sources import named_factory
 from shared.bootstrap import current_services
 
 app = typer.Typer(help="Snapshots of the ERP.", no_args_is_help=True)
@@ -15,13 +16,21 @@ app = typer.Typer(help="Snapshots of the ERP.", no_args_is_help=True)
 @app.command("extract")
 @reports_errors
 def extract(
-    reason: Annotated[str, typer.Option(help="Why; kept with the extract.")] = "command line", as_json: JsonFlag = False
+    reason: Annotated[str, typer.Option(help="Why; kept with the extract.")] = "command line",
+    full: Annotated[bool, typer.Option("--full", help="Read every row, changed or not.")] = False,
+    profile: Annotated[str | None, typer.Option(help="Mapping profile; the instance's own unless given.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Folder or ODBC connection string that the profile reads; with --profile.")
+    ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Read the ERP now into a new snapshot.
 
-    Example: manage.py data extract
+    Example: manage.py data extract --full
     """
-    snapshot = current_services().snapshots.take_now(reason=reason)
+    named_profile, location = named_factory(profile, source, option="--source") or (None, None)
+    snapshots = current_services().snapshots
+    snapshot = snapshots.take_now(reason=reason, profile=named_profile, source=location, full=full)
     if as_json:
         emit_json({"snapshot_id": snapshot.id, "rows": snapshot.rows, "issues": snapshot.issues})
         return

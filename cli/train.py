@@ -9,9 +9,10 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table, shown
+from cli.sources import named_factory
 from shared.bootstrap import Services, current_services
 from shared.database.tables import TrainingJob
-from shared.errors import Conflict, InvalidInput, SourceError
+from shared.errors import Conflict, SourceError
 
 if TYPE_CHECKING:
     from shared.erp.snapshot import Snapshot
@@ -64,20 +65,10 @@ def train(
 
 
 def _snapshot(services: Services, profile: str | None, data: str | None) -> "Snapshot":
-    if profile is None and data is None:
+    named = named_factory(profile, data, option="--data")
+    if named is None:
         return services.snapshots.ensure_current()
-    if profile is None or data is None:
-        raise InvalidInput("--profile and --data belong together.", remedy="Give both, or neither.")
-    from shared.erp.location import FolderLocation, location_of
-    from shared.erp.profiles import load_profile
-
-    source = location_of(data)
-    if isinstance(source, FolderLocation):
-        if not source.folder.is_dir():
-            raise SourceError(f"{data} is not a folder.", remedy="Name the folder with the profile's files.")
-        source = FolderLocation(source.folder.resolve())
-
-    load_profile(profile)  # a name that does not exist is no failed extract that anybody must be alerted to
+    profile, source = named
     return services.snapshots.take_now(reason=f"training on {profile}", profile=profile, source=source)
 
 

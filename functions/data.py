@@ -1,7 +1,7 @@
 """Items, snapshots of the ERP and their quality; the timer and queue that keep the snapshot fresh."""
 
 import azure.functions as func
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from functions.access import Access
 from functions.http import Call, Reply, endpoint
@@ -40,6 +40,15 @@ class SimilarItems(BaseModel):
     item_code: str
     model_version: str
     items: list[SimilarItem]
+
+
+class SnapshotRequest(BaseModel):
+    """How the ERP is to be read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    full: bool = Field(False, description="read every row, where else only what changed would be")
+    reason: str = Field("", max_length=200, description="why; kept with the extract")
 
 
 @endpoint(blueprint, "GET", "items", access=Access.READ, summary="Find items", query=ItemSearch, answer=Listing)
@@ -107,10 +116,22 @@ def get_extract(call: Call) -> Reply:
     return Reply(body=extract_view(call.services.work.get(Extract, call.params["id"])))
 
 
-@endpoint(blueprint, "POST", "data/snapshots", access=Access.CHANGE, summary="Read the ERP now", status=202)
+@endpoint(
+    blueprint,
+    "POST",
+    "data/snapshots",
+    access=Access.CHANGE,
+    summary="Read the ERP now",
+    body=SnapshotRequest,
+    body_optional=True,
+    status=202,
+)
 def request_snapshot(call: Call) -> Reply:
     """Ask for an extract now; the answer names where its outcome will stand."""
-    row = call.services.snapshots.start(None, f"asked for by {call.actor}")
+    asked = call.body
+    assert isinstance(asked, SnapshotRequest)
+    why = f": {asked.reason}" if asked.reason else ""
+    row = call.services.snapshots.start(None, f"asked for by {call.actor}{why}", full=asked.full)
     assert row is not None  # without a slot nothing can be a duplicate
     return Reply(body=extract_view(row), status=202, headers={"location": f"/api/data/extracts/{row.id}"})
 

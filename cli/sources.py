@@ -1,0 +1,37 @@
+"""Which factory a command reads: the instance's own, or the one that its options name."""
+
+from typing import TYPE_CHECKING
+
+from shared.errors import InvalidInput, SourceError
+
+if TYPE_CHECKING:
+    from shared.erp.location import Location
+
+
+def named_factory(profile: str | None, source: str | None, *, option: str) -> "tuple[str, Location] | None":
+    """Return the profile and location that two options name; None where neither is given.
+
+    Args:
+        profile: a mapping profile's name or path.
+        source: a folder, or an ODBC connection string.
+        option: what the source's option is called, for messages.
+
+    Raises:
+        InvalidInput: only one of them is given.
+        ProfileError: there is no such profile, or it is wrong.
+        SourceError: there is no such folder.
+    """
+    if profile is None and source is None:
+        return None
+    if profile is None or source is None:
+        raise InvalidInput(f"--profile and {option} belong together.", remedy="Give both, or neither.")
+    from shared.erp.location import FolderLocation, location_of
+    from shared.erp.profiles import load_profile
+
+    location = location_of(source)
+    if isinstance(location, FolderLocation):
+        if not location.folder.is_dir():
+            raise SourceError(f"{source} is not a folder.", remedy="Name the folder with the profile's files.")
+        location = FolderLocation(location.folder.resolve())
+    load_profile(profile)  # a name that does not exist is no failed extract that anybody must be alerted to
+    return profile, location
