@@ -73,11 +73,10 @@ def join_plan(routings: pl.DataFrame, work_results: pl.DataFrame) -> PlanJoin:
     """
     steps, reports = _numbered(routings, work_results)
     unique_steps = _one_of_each(steps, routings)
-    reported = reports.select(_STEP).filter(pl.col("sequence") != NO_SEQUENCE).unique()
-    found = [_exact(reports, unique_steps)]
-    rest = reports.join(found[0], on="row", how="anti")
+    exact, rest = _exact(reports, unique_steps)
+    found = [exact]
     for rule in (_in_own_routing, _in_other_routing):
-        joined = rule(rest, unique_steps, reported)
+        joined = rule(rest, unique_steps, reports)
         found.append(joined)
         rest = rest.join(joined, on="row", how="anti")
     found.append(_not_joined(rest, unique_steps))
@@ -128,22 +127,25 @@ def _one_of_each(steps: pl.DataFrame, routings: pl.DataFrame) -> pl.DataFrame:
     return steps[order].unique(_STEP, keep="first", maintain_order=True)
 
 
-def _exact(reports: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
-    joined = reports.select("row", *_STEP).join(steps.select(*_STEP, "planned_row"), on=_STEP)
-    return _found(joined.with_columns(pl.lit(value=False).alias("ambiguous")), _label(Match.EXACT))
+def _exact(reports: pl.DataFrame, steps: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the exact matches, and the reports without one."""
+    tried = reports.join(steps.select(*_STEP, "planned_row"), on=_STEP, how="left")
+    hit = pl.col("planned_row").is_not_null()
+    matched = tried.filter(hit).with_columns(pl.lit(value=False).alias("ambiguous"))
+    return _found(matched, _label(Match.EXACT)), tried.filter(~hit).drop("planned_row")
 
 
-def _in_own_routing(rest: pl.DataFrame, steps: pl.DataFrame, reported: pl.DataFrame) -> pl.DataFrame:
+def _in_own_routing(rest: pl.DataFrame, steps: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
     """Join to another occurrence of the operation in the routing that the result names."""
-    own = rest.join(steps.select(_OPERATION).unique(), on=_OPERATION, how="semi")
+    own = rest.join(steps.select(_OPERATION), on=_OPERATION, how="semi")
     requests = own.select(_STEP).unique().with_columns(pl.col("routing").alias("target"))
-    chosen = choose_steps(requests, steps, reported)
+    chosen = choose_steps(requests, steps, reports)
     nameless = pl.col("sequence") == NO_SEQUENCE
     label = pl.when(nameless).then(_label(Match.BY_OPERATION)).otherwise(_label(Match.RENUMBERED))
     return _found(own.join(chosen, on=_STEP), label)
 
 
-def _in_other_routing(rest: pl.DataFrame, steps: pl.DataFrame, reported: pl.DataFrame) -> pl.DataFrame:
+def _in_other_routing(rest: pl.DataFrame, steps: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
     """Join to the same step, else to the same operation, of the item's routing that fits the day of the report best."""
     others = steps.join(rest.select("item", "operation").unique(), on=("item", "operation"), how="semi")
     asked = rest.select(*_STEP, "day").unique().sort(*_STEP, "day")
@@ -153,7 +155,7 @@ def _in_other_routing(rest: pl.DataFrame, steps: pl.DataFrame, reported: pl.Data
     looked_for = chosen.filter(pl.col("planned_row").is_null()).drop("planned_row")
     requests = looked_for.select(*_STEP, "target").unique()
     by_order = looked_for.join(
-        choose_steps(requests, steps, reported), on=(*_STEP, "target"), suffix="_occurrence"
+        choose_steps(requests, steps, reports), on=(*_STEP, "target"), suffix="_occurrence"
     ).with_columns(pl.col("ambiguous") | pl.col("ambiguous_occurrence"))
     told = (*_STEP, "day", "planned_row", "ambiguous", "same_sequence")
     both = pl.concat([known.select(told), by_order.select(told)])
@@ -192,6 +194,7 @@ def _chosen_routing(asked: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
 
 def _not_joined(rest: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     """Say why: by what stands at the result's sequence, in the routing that it names or else in any of the item's."""
+    steps = steps.join(rest.select("item"), on="item", how="semi")
     items = steps.select("item", pl.lit(value=True).alias("routed")).unique()
     routings = steps.select("item", "routing", pl.lit(value=True).alias("own")).unique()
     in_own = steps.select("item", "routing", "sequence", pl.lit(value=True).alias("in_own")).unique()

@@ -9,7 +9,7 @@ _PAIR = (*_GROUP, "target")  # such a group and the routing in which its steps a
 _PLACE = ("item", "target", "operation")
 
 
-def choose_steps(requests: pl.DataFrame, steps: pl.DataFrame, reported: pl.DataFrame) -> pl.DataFrame:
+def choose_steps(requests: pl.DataFrame, steps: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
     """Return the requests with `planned_row`, and `ambiguous` where another occurrence would have fitted as well.
 
     By place in order where the group reports as many sequences as are planned (those that a step has by chance
@@ -20,10 +20,10 @@ def choose_steps(requests: pl.DataFrame, steps: pl.DataFrame, reported: pl.DataF
         requests: distinct `item`, `routing`, `operation`, `sequence` of results and the routing `target`, which holds
             the operation.
         steps: the planned steps with `planned_row`, one for each item, routing, operation and sequence.
-        reported: every distinct `item`, `routing`, `operation` and `sequence` that was reported.
+        reports: all results, with `item`, `routing`, `operation` and `sequence`.
     """
     planned = _occurrences(requests, steps)
-    places = _places(requests, planned, reported)
+    places = _places(requests, planned, _reported(requests, reports))
     asked = requests.join(places, on=(*_PAIR, "sequence"), how="left").with_columns(
         pl.when(pl.col("sequence") == NO_SEQUENCE).then(1).otherwise("place").cast(pl.UInt32).alias("place")
     )
@@ -58,6 +58,13 @@ def _occurrences(requests: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
         pl.col("planned_sequence").rank("ordinal").over(_PLACE).cast(pl.UInt32).alias("place"),
         pl.len().over(_PLACE).alias("occurrences"),
     )
+
+
+def _reported(requests: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
+    """Return every sequence that the groups of the requests report, whether it was asked for or not."""
+    keys = (*_GROUP, "sequence")
+    told = reports.select(keys).join(requests.select(_GROUP), on=_GROUP, how="semi")
+    return told.filter(pl.col("sequence") != NO_SEQUENCE).unique()
 
 
 def _places(requests: pl.DataFrame, planned: pl.DataFrame, reported: pl.DataFrame) -> pl.DataFrame:

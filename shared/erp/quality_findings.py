@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from shared.erp.findings import Finding, Severity
+from shared.erp.joins import Match
 
 Document = Mapping[str, Any]
 
@@ -14,6 +15,7 @@ _HEAVY = 0.5  # weight from which a missing attribute is felt
 _ZERO_SHARE = 0.05  # zeros among a size's values that ask whether they mean unknown
 _LOST_ROWS = 0.01  # of a table, left out for one reason
 _NOT_JOINED = 0.02  # of the work results
+_OTHERWISE = 0.2  # of the work results, joined by a looser rule
 _APART = 0.001  # of the compared results, a unit's factor away from the others
 _SILENT_DAYS = 45  # without any report before the snapshot
 _FALL = 0.10  # of a month's share below the usual month's
@@ -105,6 +107,24 @@ def _rows(document: Document) -> Iterator[Finding]:
 
 def _join(document: Document) -> Iterator[Finding]:
     join = document["join"]
+    shares = {entry["kind"]: entry["share"] for entry in join["kinds"]}
+    foreign = shares.get(Match.OTHER_ROUTING, 0.0) + shares.get(Match.OTHER_ROUTING_RENUMBERED, 0.0)
+    if foreign > _OTHERWISE:
+        yield Finding(
+            severity=Severity.HINT,
+            field="work_results.columns.routing_no",
+            message=f"{_percent(foreign)} of the work results name a routing that their item does not have,"
+            " or that lacks their operation.",
+            remedy="Check that both tables spell routing_no alike ('01' is not '1'), and that old routings are read.",
+        )
+    if shares.get(Match.RENUMBERED, 0.0) > _OTHERWISE:
+        yield Finding(
+            severity=Severity.HINT,
+            field="work_results.columns.sequence",
+            message=f"{_percent(shares[Match.RENUMBERED])} of the work results were reported at another sequence than"
+            " their operation has in the plan.",
+            remedy="They join by operation. Check that both tables map the same sequence column.",
+        )
     if not join["work_results"] or 1 - join["joined_share"] <= _NOT_JOINED:
         return
     reasons = "; ".join(f"{entry['kind']}: {entry['count']:,}" for entry in join["not_joined"])

@@ -10,6 +10,7 @@ from shared.erp.joins import Match, PlanJoin
 
 MONTHS = 36  # with rows, the latest ones; older rows are summed up as `earlier`
 EARLIER = "earlier"
+_BEFORE = date.min  # stands for every month before the latest ones
 
 
 def by_month(
@@ -79,7 +80,8 @@ def _grouped(frame: pl.DataFrame, day: str, first: date | None, *figures: pl.Exp
     """Return the figures of every month from `first` on and of everything before it, oldest first."""
     if first is None:
         return []
-    month = pl.col(day).dt.strftime("%Y-%m")
-    dated = frame.filter(pl.col(day).is_not_null())
-    named = dated.with_columns(pl.when(pl.col(day) < first).then(pl.lit(EARLIER)).otherwise(month).alias("month"))
-    return named.group_by("month").agg(*figures).sort(pl.col("month") != EARLIER, "month").to_dicts()
+    before = pl.col(day) < first
+    month = pl.when(before).then(pl.lit(_BEFORE)).otherwise(pl.col(day).dt.truncate("1mo")).alias("month")
+    grouped = frame.filter(pl.col(day).is_not_null()).group_by(month).agg(*figures).sort("month")
+    label = pl.when(pl.col("month") == _BEFORE).then(pl.lit(EARLIER)).otherwise(pl.col("month").dt.strftime("%Y-%m"))
+    return grouped.with_columns(label.alias("month")).to_dicts()

@@ -108,6 +108,21 @@ def test_planned_steps_without_actuals_are_told_by_reason(factory: TinyFactory) 
     assert steps["never_reported_operations"] == [{"code": "COAT", "count": 1, "share": 1.0}]
 
 
+def test_sequences_that_never_agree_are_pointed_out(factory: TinyFactory) -> None:
+    factory.write("reports.csv", FILES["reports.csv"].replace(",10,TURN", ",1,TURN"))
+    summary = summarise(factory.extract())
+    assert [entry["kind"] for entry in summary["join"]["kinds"]] == ["renumbered"]
+    assert "100 % of the work results were reported at another sequence" in _messages(summary)
+
+
+def test_routing_numbers_that_never_agree_are_pointed_out(factory: TinyFactory) -> None:
+    factory.document["routings"]["columns"]["routing_no"] = "where"
+    factory.document["work_results"]["columns"]["routing_no"] = "pieces"
+    summary = summarise(factory.extract())
+    assert [entry["kind"] for entry in summary["join"]["kinds"]] == ["other routing"]
+    assert "100 % of the work results name a routing that their item does not have" in _messages(summary)
+
+
 # ------------------------------------------------------------------------------------------------------------- columns
 
 
