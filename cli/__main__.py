@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli import data, demo, keys, models, predict, quality, storage, train
+from cli import data, demo, keys, models, predict, profiles, quality, storage, train
 from cli.output import report, settings_problem
 from cli.settings import settings
 from shared.logs import configure_logging
@@ -26,6 +26,7 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(train.jobs, name="jobs")
 app.add_typer(data.app, name="data")
 app.add_typer(demo.app, name="demo")
+app.add_typer(profiles.app, name="profiles")
 app.add_typer(keys.app, name="keys")
 app.add_typer(storage.app, name="storage")
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from shared.erp import parsing
 from shared.erp.check_tables import CheckedTable
+from shared.erp.day_forms import fitting_day_form
 from shared.erp.findings import CheckReport, Finding, Severity
 from shared.erp.joins import JOINED, Match, join_plan
 from shared.erp.profiles import Profile
@@ -16,17 +16,6 @@ _LEAST_ROWS = 20  # before a share says anything
 _WOULD_DO = 0.5  # the share of its values that another column must have in common to be named
 _NO_DAY = "is not a date"
 _NO_NUMBER = "is not a number"
-_DAY_FORMS = (
-    "%d.%m.%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y",
-    "%d-%m-%Y",
-    "%Y%m%d",
-    "%Y-%m-%d",
-    "%d.%m.%y",
-    "%d-%b-%Y",
-    "%Y년 %m월 %d일",
-)
 
 
 def check_readable(table: CheckedTable, profile: Profile) -> Iterator[Finding]:
@@ -60,7 +49,7 @@ def _unreadable(table: CheckedTable, profile: Profile, reason: str, count: int, 
     field, remedy = f"{table.name}.columns", "Correct the column, or the source."
     values = [sample.rpartition(": ")[2] for sample in samples]
     if reason.endswith(_NO_DAY):
-        form = fitting_day_form(values)
+        form = fitting_day_form(pl.Series(values, dtype=pl.String), least_share=0.5)
         field = "source.date_formats"
         remedy = f"Add {form!r} to source.date_formats." if form else "Add the dates' form to source.date_formats."
     elif reason.endswith(_NO_NUMBER):
@@ -78,16 +67,6 @@ def _unreadable(table: CheckedTable, profile: Profile, reason: str, count: int, 
         message=f"{table.name}: {reason} in {count:,} row(s) ({share:.1%}),{shown}.".replace(",.", "."),
         remedy=remedy,
     )
-
-
-def fitting_day_form(values: list[str]) -> str | None:
-    """Return the form of day in which most of the values are written, or None where none fits most."""
-    cells = pl.Series(values, dtype=pl.String)
-    fits = {
-        form: int(parsing.day(cells, null_tokens=(), formats=(form,))[0].is_not_null().sum()) for form in _DAY_FORMS
-    }
-    best = max(fits, key=lambda form: fits[form])
-    return best if values and fits[best] * 2 > len(values) else None
 
 
 def check_keys(table: CheckedTable) -> Iterator[Finding]:

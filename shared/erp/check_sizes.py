@@ -1,14 +1,14 @@
 """Are sizes in the unit that the profile says? Inches read as millimetres differ by a factor of 25.4."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import polars as pl
 
 from shared.erp.canonical import AttributeKind
 from shared.erp.check_tables import CheckedTable
 from shared.erp.findings import Finding, Severity
-from shared.erp.infer_names import spelled
+from shared.erp.infer_names import looks_like, spelled
 from shared.erp.profiles import AttributeMapping, Profile
 from shared.erp.units import factor
 
@@ -56,13 +56,26 @@ def _is_unit(spelling: str) -> bool:
     return factor(spelling, "mm") is not None or factor(spelling, "g") is not None
 
 
-def belonging_unit_column(column: str, units: list[str], numeric: list[str]) -> str | None:
-    """Return the unit column of a numeric column: named like it, or the first behind it and its numeric neighbours."""
+def belonging_unit_column(
+    column: str, units: Sequence[str], numeric: Collection[str], order: Sequence[str]
+) -> str | None:
+    """Return the unit column of a numeric column: one named like it, or else the one that follows a row of sizes.
+
+    Args:
+        column: the numeric column.
+        units: the columns that name units.
+        numeric: every numeric column.
+        order: every column, in the table's order.
+    """
     words = spelled(column)
     named = [unit for unit in units if spelled(unit).startswith(words) or words.startswith(_stem(unit))]
     if named:
         return max(named, key=lambda unit: len(_common(words, spelled(unit))))
-    return None if len(units) != 1 or len(numeric) != 1 else units[0]
+    if not looks_like("size", column):
+        return None
+    behind = list(order)[list(order).index(column) + 1 :]
+    following = next((name for name in behind if name not in numeric), None)
+    return following if following in units else None
 
 
 def _stem(unit: str) -> str:
@@ -84,9 +97,13 @@ def _unmapped_unit(items: CheckedTable, name: str, mapping: AttributeMapping, pr
     if mapping.unit_column is not None:
         return
     column = items.column(mapping.column or (name,))
-    numeric = [entry for entry in profile.items.attributes.values() if entry.kind is AttributeKind.NUMERIC]
+    numeric = {
+        items.column(entry.column or (attribute,))
+        for attribute, entry in profile.items.attributes.items()
+        if entry.kind is AttributeKind.NUMERIC
+    }
     units = unit_columns(items, profile)
-    belonging = belonging_unit_column(column, list(units), [entry.kind.value for entry in numeric])
+    belonging = belonging_unit_column(column, list(units), numeric, items.known)
     if belonging is None:
         return
     values, _ = items.numbers(column, profile)

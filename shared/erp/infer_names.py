@@ -23,7 +23,7 @@ _PATTERNS: dict[str, tuple[str, str]] = {
         rf"{_ITEM}.*{_KEY}$|품번|품목|자재|제품",
     ),
     "sequence": (
-        (rf"^({_STEP}_?)?(seq|sequence|step|step_?no|folge)$|^{_STEP}_?(no|nr|num|number|nummer|snr|pos)$|^vornr$"
+        (rf"^({_STEP}_?)?(seq|sequence|step|step_?no|folge)$|^{_STEP}s?_?(no|nr|num|number|nummer|pos)$|^vornr$"
         r"|^agnr$|공정_?순서|공순|^순번$|^순서$"),
         r"(^|_)(seq|sequence|step|pos|position|line|order|reihenfolge)(_|$)|순",
     ),
@@ -47,7 +47,7 @@ _PATTERNS: dict[str, tuple[str, str]] = {
         (r"(^|_)(run|cycle|mach\w*_worked|worked|st(ue|ü)ckzeit|bearbeitung\w*|laufzeit|ist_?zeit|가공\w*|실동\w*)(_|$)"
         r"|^te$|resource_hrs|작업_?시간"),
         (r"(run|cycle|process|machin|work|labou?r|actual|act|elapsed|ist).*(time|hour|hrs|min|sec|std|zeit)|time|hours?"
-        r"|hrs|minutes|seconds|zeit|dauer|duration|(^|_)(run|cycle)|cycle$|시간|공수"),
+        r"|hrs|minutes|seconds|zeit|dauer|duration|stunden|minuten|sekunden|(^|_)(run|cycle)|cycle$|시간|공수"),
     ),
     "wait_minutes": (r"(^|_)(wait|liege\w*|대기\w*)(_|$)", r"wait|liege|대기"),
     "move_minutes": (r"(^|_)(move|transport\w*|이동\w*)(_|$)", r"move|transport|이동"),
@@ -78,6 +78,11 @@ _PATTERNS: dict[str, tuple[str, str]] = {
         (rf"^({_ITEM}_?)?(type|family|category|class|group|kind|typ|familie|gruppe|warengruppe|klasse|subcategory)(_?(cd|code|id))?$"
         r"|분류|유형|그룹"),
         r"type|famil|categor|group|class|kind|typ$|gruppe",
+    ),
+    "size": (
+        (r"dia|durchm|length|laenge|länge|width|breite|height|hoehe|höhe|thick|dicke|size|bore|radius|weight|gewicht"
+        r"|(^|_)(od|id|len|dim)(_|$)|외경|내경|두께|길이|폭|높이|직경|치수|중량"),
+        r"area|volume|größe|groesse",
     ),
     "text": (
         rf"(^|_){_NAME}($|_)|bezeichnung|benennung|spec|name$|규격|품명",
