@@ -63,8 +63,8 @@ def text(cells: pl.Series, *, null_tokens: Iterable[str], case: Case = "keep") -
 
 def _without_tokens(said: pl.Series, null_tokens: Iterable[str]) -> pl.Series:
     tokens = {token.lower().strip() for token in null_tokens} | {""}
-    longest = 4 * max(map(len, tokens))  # bytes: most cells are longer than any token and need no second look
-    short = said.filter(said.str.len_bytes() <= longest).unique()
+    longest = max(map(len, tokens))  # most cells are longer than any token and need no second look
+    short = said.filter(said.str.len_chars() <= longest).unique()
     found = short.filter(short.str.to_lowercase().is_in(sorted(tokens)))
     return said.set(said.is_in(found.implode()), None) if found.len() else said
 

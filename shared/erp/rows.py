@@ -8,6 +8,7 @@ import polars as pl
 from shared.erp import parsing
 from shared.erp.filters import Filter, meets
 from shared.erp.issues import IssueLog
+from shared.erp.ordering import in_order
 from shared.erp.parsing import Case
 from shared.erp.profiles import SourceRules
 from shared.erp.source import find_column
@@ -193,12 +194,22 @@ def drop_duplicates(
     frame: pl.DataFrame, key: Sequence[str], *, table: str, reason: str, issues: IssueLog
 ) -> pl.DataFrame:
     """Keep one row a key, the same one whatever the source's order: the most complete, then the first when sorted."""
-    filled = pl.sum_horizontal(pl.all().is_not_null().cast(pl.Int32))
-    ordered = frame.with_columns(filled.alias("__filled")).sort(
-        [*key, "__filled", *[name for name in frame.columns if name not in key]],
-        descending=[*[False] * len(key), True, *[False] * (frame.width - len(key))],
-        nulls_last=True,
+    others = [name for name in frame.columns if name not in key]
+    ordered = in_order(frame, key)
+    del frame  # where nobody else holds it, its memory is free now
+    as_before = ordered.select(pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in key))
+    repeats = as_before.to_series()
+    rows = (repeats | repeats.shift(-1, fill_value=False)).arg_true()
+    ranked = (
+        ordered[rows]
+        .with_columns(rows.alias("\0row"), pl.sum_horizontal(pl.all().is_not_null().cast(pl.Int32)).alias("\0filled"))
+        .sort(
+            [*key, "\0filled", *others], descending=[*[False] * len(key), True, *[False] * len(others)], nulls_last=True
+        )
     )
-    repeated = ~ordered.select(pl.struct(key).is_first_distinct()).to_series()
-    issues.add_rows(table, reason, repeated, ordered[key[0]])
-    return ordered.filter(~repeated).drop("__filled")
+    worse = ranked.filter(~ranked.select(pl.struct(key).is_first_distinct()).to_series())["\0row"]
+    if worse.is_empty():
+        return ordered
+    dropped = pl.repeat(False, ordered.height, eager=True).scatter(worse, True)
+    issues.add_rows(table, reason, dropped, ordered[key[0]])
+    return ordered.filter(~dropped)

@@ -1,6 +1,7 @@
 """The three mappings: source rows of items, routings and work results to their canonical tables."""
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 import polars as pl
@@ -10,6 +11,7 @@ from shared.erp.believable import Reports, broken_rules
 from shared.erp.canonical import ROUTING_SCHEMA, WORK_RESULT_SCHEMA, AttributeKind, item_schema
 from shared.erp.issues import IssueLog
 from shared.erp.mapped import mapped_columns
+from shared.erp.ordering import in_order
 from shared.erp.profiles import AttributeMapping, Profile, RoutingsTable, SourceTable, WorkResultsTable
 from shared.erp.rows import TableRows
 from shared.erp.source import Condition, Source, find_column
@@ -29,8 +31,13 @@ def read_items(source: Source, profile: Profile, issues: IssueLog, now: datetime
         SourceError: the table or a column that the profile names is missing.
     """
     reading = TableReading(source, profile, "items", issues, now)
-    items = reading.mapped(lambda batch: map_items(batch, profile))
-    return rows.drop_duplicates(items, ["item_code"], table="items", reason="item_code is repeated", issues=issues)
+    return rows.drop_duplicates(
+        reading.mapped(lambda batch: map_items(batch, profile)),
+        ["item_code"],
+        table="items",
+        reason="item_code is repeated",
+        issues=issues,
+    )
 
 
 def read_routings(
@@ -38,9 +45,14 @@ def read_routings(
 ) -> pl.DataFrame:
     """Return the canonical routings sorted by item, routing and sequence; times in minutes, run time a piece."""
     reading = TableReading(source, profile, "routings", issues, now)
-    routings = reading.mapped(lambda batch: map_routings(batch, profile, known_items))
-    key = ["item_code", "routing_no", "sequence"]
-    return rows.drop_duplicates(routings, key, table="routings", reason="the step is repeated", issues=issues)
+    known = known_items.sort()
+    return rows.drop_duplicates(
+        reading.mapped(lambda batch: map_routings(batch, profile, known)),
+        ["item_code", "routing_no", "sequence"],
+        table="routings",
+        reason="the step is repeated",
+        issues=issues,
+    )
 
 
 def read_work_results(
@@ -48,8 +60,9 @@ def read_work_results(
 ) -> pl.DataFrame:
     """Return the canonical work results sorted by every column; times in minutes, run time of the whole quantity."""
     reading = TableReading(source, profile, "work_results", issues, now)
-    results = reading.mapped(lambda batch: map_work_results(batch, profile, known_items, now))
-    return results.sort(results.columns, nulls_last=True)
+    known = known_items.sort()
+    results = reading.mapped(lambda batch: map_work_results(batch, profile, known, now))
+    return in_order(results, results.columns)
 
 
 class TableReading:
@@ -72,13 +85,23 @@ class TableReading:
             SourceError: the table or a column that the profile names is missing, or the data cannot be read.
         """
         wanted = self._wanted()
-        done = []
+        done: list[pl.DataFrame] = []
         first_row = 0
-        for batch in self._source.batches(self.mapping, wanted, where=where):
-            done.append(map_batch(self._rows(batch, first_row)))
-            first_row += batch.height
-        nothing = pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
-        return pl.concat(done or [map_batch(self._rows(nothing, 0))])
+        with ThreadPoolExecutor(
+            1, thread_name_prefix="mapping"
+        ) as mapper:  # one batch is mapped while the next is read
+            under_way: Future[pl.DataFrame] | None = None
+            for batch in self._source.batches(self.mapping, wanted, where=where):
+                if under_way is not None:
+                    done.append(under_way.result())
+                under_way = mapper.submit(self._map, map_batch, batch, first_row)
+                first_row += batch.height
+            nothing = pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+            done.append(self._map(map_batch, nothing, 0) if under_way is None else under_way.result())
+        return pl.concat(done)
+
+    def _map(self, map_batch: MapBatch, batch: pl.DataFrame, first_row: int) -> pl.DataFrame:
+        return map_batch(self._rows(batch, first_row))
 
     @property
     def _origin(self) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from shared.erp.extract import fingerprint_of
+from shared.erp.extract import Fingerprint
 from shared.erp.profiles import parse_profile
 from shared.erp.snapshot import DOCUMENT, open_snapshot
 from shared.errors import SourceError
@@ -53,9 +53,13 @@ def test_the_fingerprint_does_not_depend_on_how_many_rows_are_hashed_at_a_time(
     factory: TinyFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = factory.extract()
-    frames = {"items": snapshot.items(), "routings": snapshot.routings(), "work_results": snapshot.work_results()}
     monkeypatch.setattr("shared.erp.extract._FINGERPRINT_ROWS", 1)
-    assert fingerprint_of(frames) == snapshot.fingerprint
+    again = Fingerprint()
+    for name, frame in (
+        ("items", snapshot.items()), ("routings", snapshot.routings()), ("work_results", snapshot.work_results())
+    ):  # fmt: skip
+        again.add(name, frame)
+    assert again.value == snapshot.fingerprint
 
 
 def test_canonical_tables_are_sorted_by_their_keys(factory: TinyFactory) -> None:
