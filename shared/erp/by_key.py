@@ -11,7 +11,7 @@ import polars as pl
 import structlog
 
 from shared.erp import parsing
-from shared.erp.canonical import Attribute
+from shared.erp.canonical import Attribute, item_schema
 from shared.erp.folder_keys import FolderKeys, is_untouched
 from shared.erp.issues import IssueLog
 from shared.erp.location import FolderLocation, Location, own_location
@@ -19,7 +19,7 @@ from shared.erp.opening import open_source
 from shared.erp.profiles import Profile, SourceRules, load_profile
 from shared.erp.rows import drop_duplicates
 from shared.erp.source import Condition, Source, find_column
-from shared.erp.tables import MapBatch, TableReading, map_items, map_routings
+from shared.erp.tables import MapBatch, TableReading, map_items, map_routings, routing_schema
 from shared.errors import SourceError, SourceUnavailable
 from shared.settings import Settings
 
@@ -193,7 +193,10 @@ class _Asking:
         if not meant:
             found({})
             return {}
-        rows = self._rows("items", meant.values(), operator, lambda batch: map_items(batch, self._profile), _ITEM)
+        schema = item_schema(self._profile.attributes)
+        rows = self._rows(
+            "items", meant.values(), operator, _unless_empty(lambda b: map_items(b, self._profile), schema), _ITEM
+        )
         by_code = {row["item_code"]: row for row in rows.to_dicts()}
         named = {code: row for code, key in meant.items() if (row := _same_item(key, by_code)) is not None}
         items = {code: self._fresh(row, None) for code, row in named.items()}
@@ -212,8 +215,10 @@ class _Asking:
         return parsing.text(cells, null_tokens=rules.null_tokens, case=rules.item_code_case)
 
     def _steps(self, codes: Collection[str], operator: _Operator) -> pl.DataFrame:
-        known = pl.Series(sorted(codes), dtype=pl.String)
-        return self._rows("routings", codes, operator, lambda batch: map_routings(batch, self._profile, known), _STEP)
+        known, schema = pl.Series(sorted(codes), dtype=pl.String), routing_schema(self._profile)
+        return self._rows(
+            "routings", codes, operator, _unless_empty(lambda b: map_routings(b, self._profile, known), schema), _STEP
+        )
 
     def _rows(
         self, table: str, codes: Collection[str], operator: _Operator, map_batch: MapBatch, key: Sequence[str]
@@ -221,7 +226,9 @@ class _Asking:
         reading, column = self._table(table)
         spellings = {spelling for code in codes for spelling in (code, code.upper(), code.lower())}
         rows = reading.mapped(map_batch, where=Condition(column, operator, tuple(sorted(spellings))))
-        return drop_duplicates(rows, key, table=table, reason="repeated", issues=IssueLog())
+        return (
+            rows if rows.is_empty() else drop_duplicates(rows, key, table=table, reason="repeated", issues=IssueLog())
+        )
 
     def _table(self, table: str) -> tuple[TableReading, str]:
         """Return a table's reading and the column of its item codes."""
@@ -235,6 +242,11 @@ class _Asking:
             item_code=row["item_code"], attributes=values, declared=self._profile.attributes, routing=routing,
             profile=self._profile.name, read_at=self._now,
         )  # fmt: skip
+
+
+def _unless_empty(map_batch: MapBatch, schema: dict[str, pl.DataType]) -> MapBatch:
+    """Return the mapping, but of no rows at once: most questions are about codes that the ERP does not have."""
+    return lambda batch: map_batch(batch) if batch.frame.height else pl.DataFrame(schema=schema)
 
 
 def _same_item(code: str, by_code: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
