@@ -8,7 +8,12 @@ from sqlalchemy import Engine
 
 from shared.database import data_quality
 from shared.database.data_quality import DataQualityRows
+from shared.database.engine import make_engine, migrate
+from shared.database.snapshots import SnapshotRows
+from shared.database.tables import Extract
+from shared.database.work import WorkRows
 from tests.database.database_support import MovableClock
+from tests.postgresql import PostgreSql
 
 FIRST = datetime(2026, 2, 1, 1, 0, tzinfo=UTC)
 
@@ -68,3 +73,23 @@ def test_the_oldest_go_when_a_profile_has_too_many(rows: DataQualityRows, monkey
         "snap_demo_2",
     ]
     assert rows.find("snap_other_0") is not None
+
+
+def test_a_server_keeps_them_too(postgresql: PostgreSql, clock: MovableClock) -> None:
+    """PostgreSQL: migrated, replaced, listed, and the moment of the first extract found."""
+    server = postgresql.new_database()
+    url = f"postgresql+psycopg://{server.user}:{server.password}@{server.host}:{server.port}/{server.database}"
+    migrate(url)
+    engine = make_engine(url)
+    rows = DataQualityRows(engine, clock)
+    for share in (0.5, 0.7):
+        rows.store(a_document(1, share=share))
+    rows.store(a_document(2))
+    assert [entry.figures["shares"]["KIND"] for entry in rows.history("demo", limit=9)] == [0.5, 0.7]
+    stored = rows.find("snap_demo_1")
+    assert stored is not None
+    assert stored.document == a_document(1, share=0.7)
+    assert SnapshotRows(engine, clock).first_asked_for("demo") is None
+    WorkRows(engine, clock=clock).insert(Extract(id="e1", profile="demo", source="x", created_at=clock()))
+    assert SnapshotRows(engine, clock).first_asked_for("demo") == clock()
+    engine.dispose()
