@@ -98,6 +98,10 @@ class TableStore:
         write_atomically(self._folder / DOCUMENT, generation.model_dump_json(indent=1).encode() + b"\n")
         self.tidy(generation)
 
+    def forget(self) -> None:
+        """Let no generation count any more."""
+        (self._folder / DOCUMENT).unlink(missing_ok=True)
+
     def tidy(self, generation: Generation | None) -> None:
         """Remove every part that `generation` does not name; one that cannot be removed is met again next time."""
         named = {part.name for part in generation.parts} if generation is not None else set()

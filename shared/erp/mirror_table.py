@@ -75,6 +75,7 @@ class TableMirror:
             except (_Disagrees, SourceError) as error:
                 reason = str(error)
                 log.warning("mirror.disagrees", table=self._origin.table, reason=reason)
+                self._store.forget()  # a session that refused a question may refuse the next: then it is a new one's
         return self._read_whole(reason, now)
 
     def _last(self, now: datetime) -> tuple[Generation | None, str]:

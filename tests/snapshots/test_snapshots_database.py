@@ -65,7 +65,7 @@ def service(settings: Settings, engine: Engine, work: WorkRows, unreachable: Doo
     text = path.read_text()
     for table in ("items", "routings", "results"):
         text = text.replace(f"  table: {table}\n", f"  table: {table}\n  {CHANGES}\n")
-    path.write_text(text)
+    path.write_text(text + "source: {odbc: {attempts: 1}}\n")
 
     def made(database: PostgreSql) -> Snapshots:
         changed = {"source": "", "erp_connection": SecretStr(database.odbc)}
