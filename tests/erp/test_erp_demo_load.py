@@ -1,6 +1,7 @@
 """The demo factory in a database: typed views with every cell of the files, whole or not at all."""
 
 import csv
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli.demo import app
 from shared.erp.demo import ITEMS, RESULTS, ROUTINGS, generate_demo
 from shared.erp.demo_load import load_into_postgresql, load_into_sqlite
 from shared.errors import Conflict, InvalidInput, SourceError, SourceUnavailable
@@ -202,3 +205,16 @@ def test_progress_rises_to_one(source: Path, tmp_path: Path, database: PostgreSq
         load_into_postgresql(source, database.conninfo, progress=tell)
     assert told == sorted(told)
     assert (len(told) > 3, told[-1]) == (True, 1.0)
+
+
+def test_the_command_loads_into_one_target(source: Path, tmp_path: Path) -> None:
+    file = tmp_path / "factory.db"
+    runner = CliRunner()
+    for targets in ([], ["--sqlite", str(file), "--postgresql", "dbname=x"]):
+        assert runner.invoke(app, ["load", str(source), *targets]).exit_code == InvalidInput.exit_code
+    assert not file.exists()
+    done = runner.invoke(app, ["load", str(source), "--sqlite", str(file), "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["views"]) == (0, list(VIEWS))
+    assert runner.invoke(app, ["load", str(source), "--sqlite", str(file)]).exit_code == Conflict.exit_code
+    assert runner.invoke(app, ["load", str(source), "--sqlite", str(file), "--replace"]).exit_code == 0
+    assert len(_in_sqlite(file, ITEMS)) == len(list(_cells(source, ITEMS)))
