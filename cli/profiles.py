@@ -142,11 +142,10 @@ def _show_report(report: "CheckReport") -> None:
         if section:
             show_table(title, ("what", "figure"), section.items())
     unused = [(name, c["column"], f"{c['filled']:.0%}", c["distinct"]) for name, t in tables for c in t.unused]
-    if unused:
-        said = f"columns not used: {len(unused)}" + (
-            f", {_COLUMNS_SHOWN} shown" if len(unused) > _COLUMNS_SHOWN else ""
-        )
-        show_table(said, ("table", "column", "filled", "distinct"), unused[:_COLUMNS_SHOWN])
+    telling = [row for row in unused if row[3] > 0][:_COLUMNS_SHOWN]
+    if telling:
+        said = f"columns not used: {len(unused)}; {len(telling)} of those that hold something"
+        show_table(said, ("table", "column", "filled", "distinct"), telling)
     for finding in report.findings:
         say(f"[bold]{finding.severity.value}[/]  {shown(finding.field)}: {shown(finding.message)}")
         say(f"       {shown(finding.remedy)}")

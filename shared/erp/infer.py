@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,10 +29,10 @@ from shared.erp.infer_text import profile_text
 from shared.erp.issues import IssueLog
 from shared.erp.location import FolderLocation, Location
 from shared.erp.opening import open_source
-from shared.erp.profiles import DEFAULT_DATE_FORMATS, SourceRules, SourceTable, parse_profile
+from shared.erp.profiles import DEFAULT_DATE_FORMATS, NAME, SourceRules, SourceTable, parse_profile
 from shared.erp.source import Source
 from shared.erp.units import MINUTES_PER, TimeUnit
-from shared.errors import RoutingError, SourceError
+from shared.errors import ProfileError, RoutingError, SourceError
 
 _ROWS_LOOKED_AT = 50_000
 _DELIMITERS = ",;\t|"
@@ -59,6 +60,10 @@ def propose_profile(location: Location, *, name: str) -> Proposal:
         SourceError: the source cannot be opened, or no table in it looks like items.
         ProfileError: the name cannot be a profile's.
     """
+    if not re.match(NAME, name):
+        raise ProfileError(
+            f"{name!r} is no name of a profile.", remedy="Use lower-case letters, digits, - and _, at most 64 of them."
+        )
     rules = SourceRules(delimiter=_delimiter(location))
     notes: list[str] = []
     with open_source(location, rules, IssueLog()) as source:

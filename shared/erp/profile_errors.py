@@ -55,7 +55,8 @@ def explain(
     """Return the `ProfileError` that names file, line, field and the nearest known name for each failure."""
     problems: list[dict[str, Any]] = []
     for failure in error.errors(include_url=False):
-        location = tuple(part for part in failure["loc"] if part != "[key]")
+        location = tuple(failure["loc"])
+        location = location[:-2] if location[-1:] == ("[key]",) else location  # a key is shown by where it stands
         problem = {
             "field": dotted(location) or "(document)",
             "line": lines.get(_known_part(location, lines)),

@@ -18,6 +18,7 @@ from shared.errors import ProfileError
 from shared.settings import PROJECT_DIR
 
 PROFILES_DIR = PROJECT_DIR / "config" / "profiles"
+NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"  # of a profile
 DEFAULT_NULL_TOKENS = ("", "-", "--", "nan", "null", "none", "n/a", "#n/a")
 DEFAULT_DATE_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 
@@ -211,7 +212,7 @@ class WorkResultsTable(SourceTable):
 class Profile(Part):
     """One factory's mapping to the canonical tables."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    name: str = Field(pattern=NAME)
     description: str = ""
     source: SourceRules = SourceRules()
     items: ItemsTable

@@ -1,11 +1,16 @@
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.erp.canonical import AttributeKind
-from shared.erp.profiles import known_profiles, load_profile
+from shared.erp.profiles import RoutingColumns, WorkResultColumns, known_profiles, load_profile, parse_profile
 from shared.errors import ProfileError
+from tests.erp.erp_support import DOCUMENT, TinyFactory
+from tests.erp.profile_mistakes import MISTAKES
 
 Render = Callable[..., str]
 
@@ -44,32 +49,6 @@ def test_a_missing_profile_file_is_named(tmp_path: Path) -> None:
         load_profile(tmp_path / "nowhere.yaml")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        ("time_unit: minutes", "tim_unit: minutes", r"routings\.tim_unit \(line \d+\): unknown field .*'time_unit'"),
-        ("time_unit: minutes", "time_unit: fortnights", r"routings\.time_unit \(line \d+\): .*'minutes'"),
-        ("item_code: code", "item_cod: code", r"items\.columns\.item_cod .*'item_code'"),
-        ("  table: steps", "  sql: SELECT 1\n  table: steps", r"routings .*either table .* or sql"),
-        ("unit: mm", "unit: mmm", r"items\.attributes\.diameter\.unit \(line \d+\): unknown unit 'mmm' \(did you mean 'mm'\?\)"),
-        ("kind: categorical", "kind: categorial", r"items\.attributes\.kind\.kind .*'categorical'"),
-        ("family: true", "familiy: true", r"items\.attributes\.kind\.familiy .*did you mean 'family'"),
-        ("run_minutes_per_unit: run", "run_minutes: run", r"routings\.columns\.run_minutes .*'run_minutes_per_unit'"),
-        ("time_unit: minutes", "time_unit: minutes\n  run_time: per_lot", r"run_time: per_lot and lot_quantity"),
-        ("time_unit: hours", "time_unit: hours\n  undivided_time: true", r"leave setup_minutes out"),
-        ("kind: categorical", "kind: categorical\n      unit: mm", r"belong to kind numeric"),
-    ],
-)
-def test_a_wrong_field_is_named_with_its_line_and_the_nearest_known_name(
-    tmp_path: Path, profile_text: Render, old: str, new: str, expected: str
-) -> None:
-    path = _written(tmp_path, profile_text(old, new))
-    with pytest.raises(ProfileError, match=expected) as caught:
-        load_profile(path)
-    assert str(path) in caught.value.detail
-    assert caught.value.facts["errors"][0]["line"]
-
-
 def test_the_line_of_a_wrong_field_is_the_line_in_the_file(tmp_path: Path, profile_text: Render) -> None:
     text = profile_text("time_unit: minutes", "time_unit: fortnights")
     line = 1 + text.splitlines().index("  time_unit: fortnights")
@@ -98,3 +77,117 @@ def test_two_conditions_in_one_filter_are_refused(tmp_path: Path, profile_text: 
     two = "table: steps\n  filters:\n  - {column: seq, at_least: 1, at_most: 2}"
     with pytest.raises(ProfileError, match="exactly one of one_of"):
         load_profile(_written(tmp_path, profile_text("table: steps", two)))
+
+
+@pytest.mark.parametrize(("old", "new", "field", "said"), MISTAKES, ids=[f"{m[2]}-{m[3]}" for m in MISTAKES])
+def test_a_typical_mistake_is_one_sentence_with_its_field_line_and_what_to_write(
+    tmp_path: Path, profile_text: Render, old: str, new: str, field: str, said: str
+) -> None:
+    text = profile_text(old, new)
+    path = _written(tmp_path, text)
+    with pytest.raises(ProfileError) as caught:
+        load_profile(path)
+    problems = {problem["field"]: problem for problem in caught.value.facts["errors"]}
+    assert field in problems, problems
+    assert said in problems[field]["message"]
+    assert caught.value.detail.startswith(f"{path}: ")
+    last = field.rpartition(".")[2]
+    line = problems[field]["line"]
+    if f"{last}:" in new:
+        assert f"{last}:" in text.splitlines()[line - 1]
+    assert caught.value.detail.count(problems[field]["message"]) == 1
+
+
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "just text\n"])
+def test_a_file_that_holds_no_fields_is_said_so(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ProfileError, match=r"\(document\).*where fields \(name: value\) belong"):
+        load_profile(_written(tmp_path, content))
+
+
+def test_a_day_that_no_calendar_has_is_refused(tmp_path: Path, profile_text: Render) -> None:
+    wrong = "  table: steps\n  filters: [{column: seq, at_least: 2024-02-31}]"
+    with pytest.raises(ProfileError, match="cannot be read"):
+        load_profile(_written(tmp_path, profile_text("  table: steps", wrong)))
+
+
+_FIELDS = st.sampled_from(
+    sorted({field for model in (RoutingColumns, WorkResultColumns) for field in model.model_fields})
+)
+
+
+@given(field=_FIELDS, place=st.integers(0, 30), letter=st.sampled_from("abcxyz_"))
+def test_a_slip_of_one_letter_is_told_the_name_that_was_meant(field: str, place: int, letter: str) -> None:
+    slip = field[: place % len(field)] + letter + field[place % len(field) :]
+    model = RoutingColumns if field in RoutingColumns.model_fields else WorkResultColumns
+    table = "routings" if model is RoutingColumns else "work_results"
+    document = copy.deepcopy(DOCUMENT)
+    document[table]["columns"][slip] = "some_column"
+    with pytest.raises(ProfileError) as caught:
+        parse_profile(document, source="slip.yaml")
+    problem = caught.value.facts["errors"][0]
+    assert problem["field"] == f"{table}.columns.{slip}"
+    assert "did you mean" in problem["message"]
+
+
+FILTERS: list[tuple[dict[str, object], list[str]]] = [
+    ({"column": "state", "one_of": [" released ", "NEW"]}, ["a", "b", "c"]),
+    ({"column": "state", "one_of": ["new"], "keep_empty": False}, ["b"]),
+    ({"column": "state", "not_one_of": ["OLD"]}, ["a", "b", "c"]),
+    ({"column": "state", "contains": ["ELE", "ew"]}, ["a", "b", "c"]),
+    ({"column": "state", "not_contains": ["l"], "keep_empty": False}, ["b"]),
+    ({"column": "state", "starts_with": ["re", "o"], "keep_empty": False}, ["a", "d"]),
+    ({"column": "seq", "at_least": 20}, ["b", "c", "d"]),
+    ({"column": "from", "at_most": "2024-12-31"}, ["a", "b", "d"]),
+    ({"column": "from", "newer_than_days": 300}, ["b", "c"]),
+    ({"column": "from", "newer_than_days": 300, "keep_empty": False}, ["c"]),
+    ({"valid_from": "from", "valid_to": "to"}, ["a", "b"]),
+    ({"valid_to": "to"}, ["a", "b", "c"]),
+    ({"valid_from": "from", "valid_to": "to", "keep_empty": False}, ["a"]),
+]
+
+
+@pytest.mark.parametrize(("condition", "kept"), FILTERS, ids=[str(sorted(f[0])) for f in FILTERS])
+def test_a_filter_keeps_the_rows_that_meet_it_and_counts_the_others(
+    factory: TinyFactory, condition: dict[str, object], kept: list[str]
+) -> None:
+    factory.write(
+        "steps.csv",
+        "code,seq,job,where,setup,run,state,from,to\n"
+        "007,10,a,Y,1,1,Released,2024-01-01,2999-12-31\n"
+        "007,20,b,Y,1,1, new ,,\n"
+        "007,30,c,Y,1,1,,2025-06-02,2026-01-01\n"
+        "007,40,d,Y,1,1,Old,2020-01-01,2025-05-31\n",
+    )
+    factory.document["routings"]["filters"] = [condition]
+    snapshot = factory.extract()
+    assert sorted(snapshot.routings()["operation_code"]) == kept
+    counted = [count for reason, count in snapshot.issues["routings"].items() if "left out by the filter" in reason]
+    assert sum(counted) == 4 - len(kept)
+
+
+BELIEVABLE: list[tuple[dict[str, object], str, int]] = [
+    ({"minimum_quantity": 5}, "not believable: under 5 pieces", 2),
+    ({"maximum_quantity": 10}, "not believable: over 10 pieces", 1),
+    ({"maximum_setup_minutes": 40}, "not believable: setup over 40 minutes", 1),
+    ({"maximum_minutes": 100}, "not believable: over 100 minutes", 2),
+    ({"maximum_run_minutes_per_unit": 10}, "not believable: run over 10 minutes a piece", 1),
+    ({"excluded_operations": ["WAIT", "COAT"]}, "left out: an excluded operation", 1),
+    ({"maximum_age_days": 60}, "left out: older than 60 days", 1),
+]
+
+
+@pytest.mark.parametrize(("rule", "reason", "count"), BELIEVABLE, ids=[next(iter(b[0])) for b in BELIEVABLE])
+def test_work_that_a_rule_does_not_believe_is_counted_under_it(
+    factory: TinyFactory, rule: dict[str, object], reason: str, count: int
+) -> None:
+    factory.write(
+        "reports.csv",
+        "code,seq,job,day,pieces,setup_hours,run_hours\n"
+        "007,10,TURN,2025-05-01,4,0.1,0.2\n"
+        "007,20,COAT,2025-05-02,3,1,1\n"
+        "8,10,TURN,2025-01-02,50,,3\n",
+    )
+    factory.document["work_results"]["believable"] = rule
+    snapshot = factory.extract()
+    assert snapshot.issues["work_results"] == {reason: count}
+    assert snapshot.rows["work_results"] == 3 - count
