@@ -100,10 +100,10 @@ class KeyedReading:
         self, session: "_Session", location: FolderLocation, codes: Sequence[str], since: datetime | None,
         now: datetime, found: Found,
     ) -> None:  # fmt: skip
-        if since is not None and is_untouched(location.folder, since):
-            found({})
-            return
         with open_source(location, session.rules, IssueLog()) as source:
+            if since is not None and is_untouched(location.folder, since):
+                found({})
+                return
             asking = _Asking(source, session.profile, now)
             meant = asking.meant(codes)
             held = set(self._keys.held(list(meant.values()), location.folder, session.profile.items, asking.all_codes))

@@ -1,6 +1,5 @@
 """Which item codes a folder holds, known without reading it again while nothing in it was touched."""
 
-import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +30,7 @@ class FolderKeys:
             mapping: how its codes are read; another one means another reading.
             read: reads all its codes, trimmed.
         """
-        state = (str(folder), repr(mapping), *((f.name, *_times(f), f.stat().st_size) for f in _tables(folder)))
+        state = (str(folder), repr(mapping), *_stamps(folder))
         if state != self._state:
             self._hashes = np.sort(_hashes(read()))
             self._state = state
@@ -49,19 +48,18 @@ def is_untouched(folder: Path, since: datetime) -> bool:
     first. Equal times, and those within a minute, count as touched.
     """
     latest = (since.timestamp() - CLOCKS_APART_SECONDS) * 1e9
-    times = [time for file in _tables(folder) for time in _times(file)]
-    return bool(times) and max(times) < latest
+    stamps = _stamps(folder)
+    return bool(stamps) and all(max(changed, came) < latest for _, changed, came, _ in stamps)
 
 
-def _tables(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted((e for e in entries if table_name(Path(e.name)) is not None), key=lambda entry: entry.name)
-
-
-def _times(file: os.DirEntry[str]) -> tuple[int, int]:
-    """Return when the content changed and when the file came to lie there, in nanoseconds."""
-    stat = file.stat()
-    return stat.st_mtime_ns, stat.st_ctime_ns
+def _stamps(folder: Path) -> list[tuple[str, int, int, int]]:
+    """Return each table's name, when its content changed and when it came to lie there (nanoseconds), and its size."""
+    stamps = []
+    for file in sorted(folder.iterdir()):
+        if table_name(file) is not None:
+            stat = file.stat()
+            stamps.append((file.name, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size))
+    return stamps
 
 
 def _hashes(codes: pl.Series) -> npt.NDArray[np.uint64]:

@@ -188,7 +188,7 @@ class ItemLookup:
             self._answered_at = self._clock()
         except SourceUnavailable as away:
             reading.trouble, reading.detail = "the ERP does not answer", str(away)
-        except RoutingError as wrong:
+        except (RoutingError, OSError) as wrong:
             reading.trouble, reading.detail = "the ERP cannot be read (health says why)", str(wrong)
         except Exception as unexpected:  # a look-up that fails in a new way must not cost the answer
             log.exception("erp.lookup_defect")

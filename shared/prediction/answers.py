@@ -25,7 +25,7 @@ class _Request(BaseModel):
 
 
 class ItemQuery(_Request):
-    """One item to predict: a known code, or a code with attributes of an item not in the ERP yet."""
+    """One item to predict: a code that the model or the ERP knows, or a new one with attributes."""
 
     item_code: ItemCode
     attributes: Annotated[dict[AttributeName, AttributeValue], Field(max_length=MAX_ATTRIBUTES)] | None = Field(
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
     OK = "ok"
     ABSTAINED = "abstained"  # nothing is near enough; the message says why
-    UNKNOWN_ITEM = "unknown_item"  # no such code, and no attributes were given
+    UNKNOWN_ITEM = "unknown_item"  # neither the model nor the ERP has the code, and no attributes were given
 
 
 class Source(StrEnum):

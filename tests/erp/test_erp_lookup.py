@@ -278,6 +278,15 @@ def test_only_one_tries_when_a_rest_is_over() -> None:
     assert (first, breaker.admit()) == ("trial", "no")
 
 
+def test_a_folder_that_is_missing_is_said_and_nothing_of_it_told_to_askers(folder: Plant, tmp_path: Path) -> None:
+    lookup = lookup_of(folder, tmp_path)
+    folder.folder.rename(tmp_path / "elsewhere")
+    why = lookup.find(["NEW1"], since=datetime.now(UTC)).not_asked["NEW1"]
+    assert "cannot be read" in why
+    assert str(folder.folder) not in why
+    assert str(folder.folder) in lookup.status()["last_error"]
+
+
 def test_a_profile_that_cannot_be_read_costs_no_answer(folder: Plant, tmp_path: Path) -> None:
     folder.profile.write_text("name: [", encoding="utf-8")
     answer = lookup_of(folder, tmp_path).find(["NEW1"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+import cli.predict as predict_command
 from functions import http
 from shared.bootstrap import Services
 from shared.clock import utc_now
@@ -166,3 +167,16 @@ def test_a_database_server_that_never_answers_delays_one_answer_and_fails_none(
     assert "given attributes alone" in ours["message"]
     assert known["message"] is None
     assert "secret" not in response.get_body().decode()
+
+
+def test_the_command_line_answers_as_the_endpoint_does(
+    ask: Ask, plant: Plant, services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant.add_item("NEW1")
+    [over_http] = predictions(ask, "new1")
+    monkeypatch.setattr(predict_command, "current_services", lambda: services)
+    capsys.readouterr()
+    predict_command.predict(codes=["new1"], as_json=True)
+    printed = capsys.readouterr().out
+    [on_the_line] = json.loads(printed[printed.index("{") :])["predictions"]
+    assert on_the_line == over_http
