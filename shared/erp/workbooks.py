@@ -45,11 +45,8 @@ class Workbook:
     @cached_property
     def sheets(self) -> dict[str, "Sheet"]:
         """The sheets that are not empty, by name; none where the workbook cannot be read."""
-        sheets = {name: Sheet(self, name) for name in self.sheet_names}
-        try:
-            return {name: sheet for name, sheet in sheets.items() if not sheet.is_empty}
-        except SourceError:
-            return {}
+        sheets = {name: Sheet(self, name) for name in self.sheet_names if self._is_readable}
+        return {name: sheet for name, sheet in sheets.items() if not sheet.is_empty}
 
     @property
     def only_sheet(self) -> "Sheet | None":
@@ -59,15 +56,22 @@ class Workbook:
     def sheet(self, name: str, *, by_file_name: bool) -> "Sheet | None":
         """Return the filled sheet of a case-folded name, or the only one where the name is the file's.
 
-        Raises:
-            SourceError: the workbook cannot be read, and the name is its own or a sheet's.
+        In a workbook that cannot be read it is one that cannot be read either, so that it matters if it is asked for.
         """
         named = [known for known in self.sheet_names if known.casefold() == name]
         if not named and not by_file_name:
             return None
-        self.reader  # noqa: B018 # says why it cannot be read
+        if not self._is_readable:
+            return Sheet(self, name)
         found = next((self.sheets[known] for known in named if known in self.sheets), None)
         return found or (self.only_sheet if by_file_name else None)
+
+    @cached_property
+    def _is_readable(self) -> bool:
+        try:
+            return self.reader is not None
+        except SourceError:
+            return False
 
     @cached_property
     def reader(self) -> fastexcel.ExcelReader:
