@@ -18,6 +18,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from shared.erp import parsing
 from shared.erp.check import check_profile
 from shared.erp.findings import CheckReport, Severity
 from shared.erp.infer_columns import Column, has_decimal_comma, look_at, null_words
@@ -178,6 +179,7 @@ def _draft(name: str, location: Location, delimiter: str, comma: bool, roles: Ro
         tuple(dict.fromkeys((*forms, *DEFAULT_DATE_FORMATS))) if set(forms) - set(DEFAULT_DATE_FORMATS) else ()
     )
     draft.upper_codes = _case_differs(roles)
+    draft.has_future_reports = _has_future(draft)
     return draft
 
 
@@ -202,6 +204,18 @@ def _case_differs(roles: Roles) -> bool:
             others = set(table.columns[column].said.drop_nulls())
             if any(code not in exact and code.upper() in folded for code in others):
                 return True
+    return False
+
+
+def _has_future(draft: Draft) -> bool:
+    """Return whether work is reported of days to come."""
+    for steps in filter(None, (draft.work, draft.lent)):
+        choice = steps.chosen.get("reported_at")
+        if choice is not None:
+            column = steps.table.columns[choice.column]
+            forms = (column.day_form or "%Y-%m-%d", *DEFAULT_DATE_FORMATS)
+            days, _ = parsing.day(column.said, null_tokens=(), formats=forms)
+            return bool((days > datetime.now(UTC).date()).any())
     return False
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from shared.erp import parsing
 from shared.erp.day_forms import DAY_FORMS, fitting_day_form
-from shared.erp.profiles import DEFAULT_NULL_TOKENS
+from shared.erp.profiles import DEFAULT_DATE_FORMATS, DEFAULT_NULL_TOKENS
 from shared.erp.units import factor
 
 _MOSTLY = 0.9
@@ -120,7 +120,12 @@ def _day_form(known: pl.Series, name: str) -> str | None:
     """Return the form in which most values are days; eight digits alone are a day only in a column named so."""
     named = re.search(r"(?i)date|dat|day|_dt|_at|일", name)
     forms = [form for form in DAY_FORMS if named or form != "%Y%m%d"]
-    return fitting_day_form(known.unique().head(_DAYS_TRIED), least_share=_MOSTLY, forms=forms)
+    tried = known.gather_every(max(1, known.len() // _DAYS_TRIED))
+    form = fitting_day_form(tried, least_share=0.5, forms=forms)
+    if form is None:
+        return None
+    days, _ = parsing.day(tried, null_tokens=(), formats=(form, *DEFAULT_DATE_FORMATS))  # a few are written otherwise
+    return form if days.is_not_null().sum() >= _MOSTLY * tried.len() else None
 
 
 def null_words(columns: list[Column]) -> tuple[str, ...]:

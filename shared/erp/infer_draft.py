@@ -30,6 +30,7 @@ class Draft:
     null_words: tuple[str, ...] = ()
     day_forms: tuple[str, ...] = ()
     upper_codes: bool = False
+    has_future_reports: bool = False
     divide_by_lot: bool = False
     lot_why: str | None = None
     work_sql: str | None = None

@@ -145,5 +145,6 @@ def _work_results(draft: Draft) -> Iterator[str]:
     yield from _time_unit(work, with_column=draft.work_sql is None)
     if "setup_minutes" not in draft.work_columns:
         yield "  undivided_time: true # no column of setup was found, so the one time is taken to hold setup and run"
-    yield "  believable:"
-    yield "    not_in_the_future: false # set to true once the data is of today"
+    if draft.has_future_reports:
+        yield "  believable:"
+        yield "    not_in_the_future: false # some reports are of days to come; look twice"

@@ -1,6 +1,7 @@
 """`profiles infer` on data that it has never seen: what it proposes must load, read, and mean the right thing."""
 
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import polars as pl
 import pytest
 import yaml
 
+from shared.erp.check import check_profile
+from shared.erp.demo import generate_demo
 from shared.erp.extract import extract
 from shared.erp.infer import Proposal, propose_profile
 from shared.erp.infer_names import likeness, looks_like, time_unit_of
-from shared.erp.location import FolderLocation
+from shared.erp.location import FolderLocation, OdbcLocation
 from shared.erp.profiles import Profile, load_profile, parse_profile
 from shared.erp.snapshot import Snapshot
 from shared.erp.units import TimeUnit
@@ -24,8 +27,10 @@ from tests.erp.foreign_data import (
     write_parts_and_plan_only,
     write_pump_maker,
 )
+from tests.erp.odbc_support import sqlite_location
 from tests.erp.seal_shop import write_seal_shop
 
+LATER = NOW.replace(year=2035)  # after the last day of all the data
 # Read at import: the suite clears the product's own variables before each test.
 PUBLIC_DATA = Path(os.environ.get("ROUTING_TEST_DATA") or PROJECT_DIR.parent / "shared" / "data")
 
@@ -36,7 +41,7 @@ def _proposed(source: Path, folder: Path) -> tuple[Proposal, Profile, Snapshot]:
     file = folder / "stranger.yaml"
     file.write_text(proposal.text, encoding="utf-8")
     profile = load_profile(file)
-    return proposal, profile, extract(profile, FolderLocation(source), folder / "snapshots", now=NOW)
+    return proposal, profile, extract(profile, FolderLocation(source), folder / "snapshots", now=LATER)
 
 
 def _made(tmp_path: Path, write: Callable[[Path], None]) -> Path:
@@ -128,7 +133,7 @@ def test_the_seal_shop_is_found_under_other_names(tmp_path: Path) -> None:
         frame.rename({name: names[name] for name in frame.columns if name in names}).write_csv(source / f"{new}.csv")
         file.unlink()
     _, profile, snapshot = _proposed(source, tmp_path)
-    expected = extract(load_profile("fksm"), FolderLocation(_made_again(tmp_path)), tmp_path / "expected", now=NOW)
+    expected = extract(load_profile("fksm"), FolderLocation(_made_again(tmp_path)), tmp_path / "expected", now=LATER)
     columns = [
         "item_code",
         "routing_no",
@@ -169,12 +174,68 @@ def _made_again(tmp_path: Path) -> Path:
     return folder
 
 
+def test_the_demo_factory_is_understood_through_its_dirt(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    generate_demo(source, items=600, seed=11)
+    _, profile, snapshot = _proposed(source, tmp_path)
+    expected = extract(load_profile("demo"), FolderLocation(source), tmp_path / "expected", now=LATER)
+    assert snapshot.routings().equals(expected.routings())
+    assert expected.rows["work_results"] <= snapshot.rows["work_results"] <= expected.rows["work_results"] * 1.01
+    shared = snapshot.work_results().join(expected.work_results(), on=snapshot.work_results().columns, nulls_equal=True)
+    assert shared.unique().height == expected.work_results().unique().height
+    assert [attribute.name for attribute in profile.attributes if attribute.family] == ["PART_TYPE"]
+    assert [attribute.name for attribute in profile.attributes if attribute.drawing] == ["DRAW_NO"]
+    stated = pl.read_csv(source / "BI_ITEM_INFO_VIEW.csv", infer_schema=False).select(
+        pl.col("ITEM_CD").str.strip_chars().alias("item_code"), pl.col("OUTDIAMETER_UNIT").alias("unit")
+    )
+    for size in ("OUTDIAMETER", "INDIAMETER", "OUTTHICKNESS"):  # what has no unit stays unknown without a person's word
+        known = stated.drop_nulls().unique("item_code").select("item_code")
+        ours, theirs = (
+            s.items().join(known, on="item_code").filter(pl.col(size) < 9000)[size] for s in (snapshot, expected)
+        )
+        assert ours.equals(theirs)
+        assert ours.len() > 200
+
+
+def _in_sqlite(source: Path, file: Path) -> OdbcLocation:
+    """Return a folder's tab-separated files as the tables of a SQLite database, with whole numbers as numbers."""
+    location = sqlite_location(file)
+    with sqlite3.connect(file) as database:
+        for path in sorted(source.iterdir()):
+            frame = pl.read_csv(
+                path, separator="\t", infer_schema_length=None, schema_overrides={"work_order": pl.String}
+            )
+            columns = ", ".join(
+                f'"{name}" {"NUMERIC" if dtype.is_numeric() else "TEXT"}' for name, dtype in frame.schema.items()
+            )
+            database.execute(f'CREATE TABLE "{path.stem}" ({columns})')
+            marks = ", ".join("?" * frame.width)
+            database.executemany(f'INSERT INTO "{path.stem}" VALUES ({marks})', frame.iter_rows())
+    database.close()
+    return location
+
+
+def test_a_database_is_understood_like_its_files(tmp_path: Path) -> None:
+    source = _made(tmp_path, write_pump_maker)
+    location = _in_sqlite(source, tmp_path / "pumps.db")
+    _, _, of_files = _proposed(source, tmp_path)
+    proposal = propose_profile(location, name="stranger")
+    profile = parse_profile(yaml.safe_load(proposal.text), source="stranger")
+    of_database = extract(profile, location, tmp_path / "database", now=LATER)
+    assert of_database.routings().equals(of_files.routings())
+    assert of_database.work_results().equals(of_files.work_results())
+    assert of_database.items()["bore_diameter"].equals(of_files.items()["bore_diameter"])
+    report = check_profile(profile, location, now=LATER, rows=500)
+    assert not report.has_errors
+    assert report.tables["work_results"].rows_read == 500
+
+
 @pytest.mark.parametrize("name", ["adventureworks", "injection_moulding"])
 def test_public_data_gets_what_can_be_had_from_it(name: str, tmp_path: Path) -> None:
     if not (PUBLIC_DATA / name).is_dir():
         pytest.skip(f"needs the public data in {PUBLIC_DATA} (ROUTING_TEST_DATA names the folder)")
     proposal, _, snapshot = _proposed(PUBLIC_DATA / name, tmp_path)
-    by_hand = extract(load_profile(name), FolderLocation(PUBLIC_DATA / name), tmp_path / "by_hand", now=NOW)
+    by_hand = extract(load_profile(name), FolderLocation(PUBLIC_DATA / name), tmp_path / "by_hand", now=LATER)
     assert any("No table looks like planned steps" in note for note in proposal.notes)
     assert set(by_hand.items()["item_code"]) <= set(snapshot.items()["item_code"])
     if name == "injection_moulding":  # its records hold no time at all
