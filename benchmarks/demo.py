@@ -46,8 +46,9 @@ def child(task: str, folder: Path, items: int, seed: int) -> None:
     else:
         figures = write_only(folder, json.loads((folder / "truth" / "demo.json").read_text(encoding="utf-8"))["files"])
     figures.setdefault("seconds", time.perf_counter() - started)
-    per_unit = 1 if sys.platform == "darwin" else 1024
-    figures["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * per_unit / 2**20
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    figures["cpu_seconds"] = used.ru_utime + used.ru_stime  # says more than the clock on a busy machine
+    figures["peak_mib"] = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
     print(json.dumps(figures))
 
 
@@ -77,6 +78,7 @@ def main() -> None:
         print(f"{name:28} {file['rows']:>10,} rows {file['bytes']:>13,} bytes  sha256 {file['sha256']}")
     speed = rows / made["seconds"]
     print(f"generated {rows:,} rows, {size / 1e6:,.0f} MB in {made['seconds']:.1f} s: {speed:,.0f} rows/s")
+    print(f"processor time {made['cpu_seconds']:.1f} s")
     print(f"peak memory {made['peak_mib']:,.0f} MiB")
     print(f"writing alone, as many bytes: {bare['seconds']:.1f} s, peak {bare['peak_mib']:,.0f} MiB")
     print(f"ratio {made['seconds'] / bare['seconds']:.1f}")

@@ -8,6 +8,7 @@ import csv
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 import psycopg
@@ -162,9 +163,8 @@ def _blocks(folder: Path, view: str, headers: dict[str, list[str]], tell: Progre
 
 def _rows(folder: Path, view: str, headers: dict[str, list[str]], tell: Progress) -> Iterator[list[str | None]]:
     before, total = _share_before(folder, view, headers)
-    with (folder / f"{view}.csv").open("rb") as raw:
-        lines = (line.decode() for line in raw)
-        for number, row in enumerate(csv.reader(lines)):
+    with (folder / f"{view}.csv").open("rb") as raw, TextIOWrapper(raw, encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.reader(file)):
             if number:
                 yield [cell or None for cell in row]
             if number % 20_000 == 0:
