@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DRIVER = "PostgreSQL Unicode"
 PATIENCE_SECONDS = 30.0
+ROOM_BYTES = 4 * 2**30
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
 # Nothing here must survive a crash, and a test must not wait for a disk.
 _SETTINGS = {
@@ -113,7 +114,7 @@ def _program(name: str) -> str | None:
 @contextlib.contextmanager
 def running_postgresql() -> Iterator[PostgreSql]:
     """Start a server of its own; it ends with the block, or with this process, and its folder goes with it."""
-    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir=_place()))
     whom = _unprivileged()
     if whom:
         os.chown(folder, whom["user"], whom["group"])
@@ -131,6 +132,13 @@ def running_postgresql() -> Iterator[PostgreSql]:
         if keeper is not None:
             keeper.communicate()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _place() -> Path | None:
+    """Return a folder in memory where there is room for the databases of a test run, else None: the usual place."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM_BYTES
+    return memory if has_room else None
 
 
 def _unprivileged() -> dict[str, Any]:

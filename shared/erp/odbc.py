@@ -8,7 +8,7 @@ import polars as pl
 from shared.erp.location import OdbcLocation
 from shared.erp.odbc_session import Session
 from shared.erp.odbc_sql import Origin, Statement, Statements, Table, checked_query
-from shared.erp.odbc_types import Column, chosen, columns_of, to_frame
+from shared.erp.odbc_types import Column, chosen, columns_of, plain_name, to_frame
 from shared.erp.profile_errors import nearest
 from shared.erp.profiles import SourceRules, SourceTable
 from shared.erp.source import BATCH_ROWS, Condition
@@ -97,8 +97,7 @@ class OdbcSource:
 
     def _described(self, origin: Origin) -> list[Column]:
         if origin not in self._columns:
-            described = self._session.described(self._statements.no_rows(origin), f"Reading {_named(origin)} of")
-            columns = [self._session.dialect.declared(column) for column in columns_of(described)]
+            columns = self._named_columns(origin) or self._typed_columns(origin)
             names = [column.name for column in columns]
             repeated = sorted({name for name in names if names.count(name) > 1})
             if repeated:
@@ -108,6 +107,18 @@ class OdbcSource:
                 )
             self._columns[origin] = columns
         return self._columns[origin]
+
+    def _named_columns(self, origin: Origin) -> list[Column]:
+        """Return a table's columns where the system is asked for them by a query."""
+        asked = self._session.dialect.columns_query
+        if asked is None or not isinstance(origin, Table):
+            return []
+        answer = self._session.rows(Statement(asked, (origin.name,)), f"Reading {_named(origin)} of")
+        return [Column(name, str) for rows in answer for (name,) in rows]
+
+    def _typed_columns(self, origin: Origin) -> list[Column]:
+        described = self._session.described(self._statements.no_rows(origin), f"Reading {_named(origin)} of")
+        return [self._session.dialect.declared(column) for column in columns_of(described)]
 
     def _origin(self, origin: SourceTable) -> Origin:
         if origin.sql is not None:
@@ -177,7 +188,7 @@ def _tables(listed: Iterable[Any], kinds: Sequence[str]) -> Iterator[Table]:
         said = str(kind).upper()
         is_readable = any(word in said for word in kinds) and "SYSTEM" not in said
         if name and is_readable and str(schema or "").casefold() not in _NOT_THE_FACTORYS:
-            yield Table(str(name).rstrip("\0"), schema or None, catalog or None)
+            yield Table(plain_name(name), schema or None, catalog or None)
 
 
 def _forms(table: Table) -> list[str]:

@@ -27,6 +27,7 @@ class Dialect:
     upper = "UPPER"
     readable: tuple[str, ...] = ("TABLE", "VIEW", "SYNONYM")  # words of the kinds of tables that can be read
     default_schema_query: str | None = None
+    columns_query: str | None = None  # names a table's columns, where the driver's own description does so badly
     file_attribute: str | None = None  # of the connection string, where the database is a file
 
     def attributes(self, login_seconds: int) -> dict[str, str]:  # noqa: ARG002 - others need it
@@ -101,6 +102,7 @@ class Sqlite(Dialect):
     system = "SQLite"
     as_text = True
     begin = "BEGIN"
+    columns_query = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid"
     file_attribute = "database"
 
     def attributes(self, login_seconds: int) -> dict[str, str]:
@@ -108,8 +110,8 @@ class Sqlite(Dialect):
         return {"StepAPI": "1", "NoCreat": "1", "Timeout": str(login_seconds * 1000)}
 
     def opening(self, statement_seconds: int) -> Sequence[str]:  # noqa: ARG002 - the driver keeps no such limit
-        """Refuse every write."""
-        return ("PRAGMA query_only = ON",)
+        """Refuse every write, and a file that is no database, which the driver's catalogue takes for an empty one."""
+        return ("PRAGMA query_only = ON", "SELECT COUNT(*) FROM sqlite_master")
 
     def declared(self, column: Column) -> Column:
         """Any cell may hold anything, whatever its column was declared as."""

@@ -27,9 +27,9 @@ _CERTIFICATE = re.compile(r"(?i)certificate|ssl provider|ssl routines|self.signe
 _CANNOT_LOAD = re.compile(r"(?i)can't open lib|could not be loaded|specified driver|data source name not found")
 _WENT_AWAY = re.compile(
     r"(?i)server closed the connection|connection (was |has been )?(lost|reset|closed|refused|terminated|is broken)"
-    r"|could not (connect|receive|send)|no connection to the server|communication link|interrupted|timeout|timed out"
-    r"|database (table )?is locked|database is busy|terminating connection|deadlock|could not lock file"
-    r"|in exclusive mode|not a valid connection|connection is (bad|dead)|broken pipe|unexpectedly"
+    r"|could not (connect|receive|send)|no connection to the server|communication link|interrupted|time-? ?out"
+    r"|timed out|database (table )?is locked|database is busy|terminating connection|deadlock|could not lock file"
+    r"|in exclusive mode|already in use|not a valid connection|connection is (bad|dead)|broken pipe|unexpectedly"
 )
 _FORBIDDEN_WORDS = re.compile(r"(?i)permission (was )?denied|not authorized|readonly database|read-only")
 

@@ -21,7 +21,7 @@ from shared.errors import SetupError, SourceError, SourceUnavailable
 log = structlog.get_logger()
 
 _Result = TypeVar("_Result")
-_GRACE_SECONDS = 2.0  # after the driver's own time-out should have struck, and once more after a call was cancelled
+_GRACE_SECONDS = 2.0  # after the driver's own time-out, or the server's, should have struck
 _CLOSE_SECONDS = 5.0
 _READ_ONLY = 1  # SQL_MODE_READ_ONLY
 # What pyodbc raises, beside its own errors, at a value that Python cannot hold, such as a day in the year 20000.
@@ -29,23 +29,25 @@ _UNREADABLE_VALUES = (ValueError, ArithmeticError, UnicodeError, TypeError, Syst
 
 
 class Caller:
-    """A thread that makes blocking calls, so that one that never returns can be given up."""
+    """A thread that makes blocking calls, so that one that does not return in time can be left behind.
+
+    Such a call is not cancelled: SQLCancel from another thread frees what psqlODBC is still reading into.
+    """
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = queue.SimpleQueue()
         self.is_stuck = False
         threading.Thread(target=self._work, name="odbc-session", daemon=True).start()
 
-    def call(self, act: Callable[[], _Result], seconds: float, cancel: Callable[[], None] | None = None) -> _Result:
+    def call(self, act: Callable[[], _Result], seconds: float) -> _Result:
         """Return what `act` returns, or raise what it raises.
 
         Args:
             act: the blocking call.
             seconds: how long it may take.
-            cancel: asks the call to end when it takes longer; it may block too.
 
         Raises:
-            TimeoutError: it took longer, whatever it would have returned.
+            TimeoutError: it took longer; then, and for every later call.
         """
         if self.is_stuck:
             raise TimeoutError("an earlier call has not returned")
@@ -54,7 +56,7 @@ class Caller:
         try:
             result, error = answer.get(timeout=seconds)
         except queue.Empty:
-            self._give_up(answer, cancel)
+            self.is_stuck = True
             raise TimeoutError(f"no answer within {seconds:g} s") from None
         if error is not None:
             raise error
@@ -64,14 +66,6 @@ class Caller:
         """Let the thread end after what it is doing."""
         self._tasks.put(None)
 
-    def _give_up(self, answer: queue.SimpleQueue[Any], cancel: Callable[[], None] | None) -> None:
-        if cancel is not None:
-            threading.Thread(target=_quietly, args=(cancel,), name="odbc-cancel", daemon=True).start()
-            with contextlib.suppress(queue.Empty):
-                answer.get(timeout=_GRACE_SECONDS)
-                return
-        self.is_stuck = True
-
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             act, answer = task
@@ -80,11 +74,6 @@ class Caller:
             except BaseException as error:  # noqa: BLE001 - it is raised again where the call was made
                 answer.put((None, error))
             del task, act, answer  # else a cursor would live on until the next call
-
-
-def _quietly(act: Callable[[], None]) -> None:
-    with contextlib.suppress(Exception):
-        act()
 
 
 def driver_manager() -> Any:
@@ -197,7 +186,7 @@ class Session:
         try:
             more = True
             while more:
-                rows = self._called(lambda: cursor.fetchmany(FETCH_ROWS), doing=doing, cancel=cursor.cancel)
+                rows = self._called(lambda: cursor.fetchmany(FETCH_ROWS), doing=doing)
                 more = len(rows) == FETCH_ROWS  # MDBTools never returns from a fetch after the last row
                 if rows:
                     yield rows
@@ -232,7 +221,7 @@ class Session:
         self._begin()
         cursor = self._called(lambda: self._connection.cursor(), doing=doing)
         try:
-            self._called(lambda: cursor.execute(statement.text, *statement.values), doing=doing, cancel=cursor.cancel)
+            self._called(lambda: cursor.execute(statement.text, *statement.values), doing=doing)
         except BaseException:
             self._release(cursor)
             raise
@@ -277,11 +266,10 @@ class Session:
         *,
         doing: str = "Asking",
         seconds: int | None = None,
-        cancel: Callable[[], None] | None = None,
     ) -> _Result:
         limit = self._rules.statement_timeout_seconds if seconds is None else seconds
         try:
-            return self._caller.call(act, limit + _GRACE_SECONDS, cancel)
+            return self._caller.call(act, limit + _GRACE_SECONDS)
         except self._pyodbc.Error as error:
             raise explained(error, doing=doing, name=self.name, scrubber=self._scrubber) from None
         except TimeoutError:

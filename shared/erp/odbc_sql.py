@@ -155,7 +155,9 @@ def checked_query(sql: str, dialect: Dialect) -> Query:
         wrong = f"it has to begin with {' or '.join(dialect.query_starts)}, since it becomes a part of another query"
     elif ";" in bare:
         wrong = "it holds more than one statement"
-    elif re.search(r"['\"`]|/\*|\\(?=')", bare) or _is_unbalanced(bare):
+    elif any("\\'" in found[0] for found in _OPAQUE.finditer(sql) if found[0].startswith("'")):
+        wrong = "a backslash before a quote means different things in different databases"
+    elif re.search(r"['\"`]|/\*", bare) or _is_unbalanced(bare):
         wrong = "a quote, comment or parenthesis is not closed"
     if wrong:
         raise SourceError(f"The profile's sql cannot be run: {wrong}.", remedy="docs/ODBC.md says what it may hold.")

@@ -34,10 +34,15 @@ def columns_of(description: Iterable[Sequence[Any]]) -> list[Column]:
     """Return the columns of a cursor's description."""
     found = []
     for name, kind, _, _, digits, scale, _ in description:
-        plain = str(name).rstrip("\0")  # libsqliteodbc counts bytes where it should count letters
+        plain = plain_name(name)
         is_whole = kind is Decimal and not scale and 0 < (digits or 0) <= _MOST_DIGITS_OF_INT64
         found.append(Column(plain, int if is_whole else kind, digits or 0, scale or 0))
     return found
+
+
+def plain_name(name: object) -> str:
+    """Return a name as it is: libsqliteodbc counts bytes for letters and lets whatever follows a NUL come along."""
+    return str(name).partition("\0")[0]
 
 
 def to_frame(
