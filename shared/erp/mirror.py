@@ -90,6 +90,7 @@ class MirroredSource:
         """Stand before `source`; without a folder only note what is read, and `reason` says why."""
         self._source = source
         self._folder = folder
+        self._rules = profile.source
         self._now = now
         self._reads = reads
         self._full = full
@@ -148,7 +149,7 @@ class MirroredSource:
     ) -> Iterator[pl.DataFrame]:
         assert origin.changes is not None
         store = TableStore(folder)
-        mirror = TableMirror(self._source, origin, origin.changes, columns, store)
+        mirror = TableMirror(self._source, self._rules, origin, origin.changes, columns, store)
         generation, self._reads[table] = mirror.refresh(self._now, full=self._full)
         log.info("mirror.read", table=table, rows=generation.rows, read=self._reads[table])
         yield from store.frames(generation.parts, columns)

@@ -41,8 +41,9 @@ class Part(_Stored):
 class Generation(_Stored):
     """The rows of a table as they were at one reading."""
 
+    # Raised whenever a source hands out a value in another type or spelling than before, too.
     form: Literal["routing-ml/mirror@1"] = "routing-ml/mirror@1"
-    reading: str  # digest of what was read: table or query, columns, key
+    reading: str  # digest of what was read and how: table or query, columns, key
     read_at: AwareDatetime
     full_read_at: AwareDatetime  # when every row was last read
     parts: tuple[Part, ...]

@@ -12,7 +12,7 @@ import structlog
 
 from shared.erp.mirror_stamps import first_to_read, mistrust
 from shared.erp.mirror_store import SMALL_PART_ROWS, Generation, MirrorDamaged, Part, TableStore
-from shared.erp.profiles import Changes, SourceTable
+from shared.erp.profiles import Changes, SourceRules, SourceTable
 from shared.erp.source import Condition, Source, find_column
 from shared.errors import SourceError, SourceUnavailable
 
@@ -37,7 +37,13 @@ class TableMirror:
     """The copy of one table that a profile declares `changes` for; used once a session."""
 
     def __init__(
-        self, source: Source, origin: SourceTable, changes: Changes, columns: Sequence[str], store: TableStore
+        self,
+        source: Source,
+        rules: SourceRules,
+        origin: SourceTable,
+        changes: Changes,
+        columns: Sequence[str],
+        store: TableStore,
     ) -> None:
         """Find out which columns are read: those wanted, the key, and the stamp of the last change."""
         known = source.columns(origin)
@@ -51,10 +57,17 @@ class TableMirror:
         self._key_and_stamp = list(dict.fromkeys([*self._key, self._stamp]))
         wanted = {*columns, *self._key_and_stamp}
         self.columns = [name for name in known if name in wanted]
-        said = {"table": origin.table, "sql": origin.sql, "columns": self.columns, "key": self._key}
+        said = {
+            "rules": rules.model_dump(mode="json", exclude={"odbc"}),  # some decide how a source writes its values
+            "table": origin.table,
+            "sql": origin.sql,
+            "columns": self.columns,
+            "key": self._key,
+            "changed_at": self._stamp,
+        }
+        self._reading = hashlib.sha256(json.dumps(said).encode()).hexdigest()
         self._rows_read = 0
         self._keys_read = 0
-        self._reading = hashlib.sha256(json.dumps({**said, "stamp": self._stamp}).encode()).hexdigest()
 
     def refresh(self, now: datetime, *, full: bool) -> tuple[Generation, TableRead]:
         """Bring the copy up to date and publish it; what was there before stays until then.
@@ -88,7 +101,7 @@ class TableMirror:
         if last is None:
             return None, "first reading"
         if last.reading != self._reading:
-            return last, "the profile names another table, query, key or columns than at the last reading"
+            return last, "the profile reads the table otherwise than at the last reading"
         if last.mistrust is not None:
             return last, last.mistrust
         if not last.rows:
