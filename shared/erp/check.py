@@ -13,7 +13,7 @@ import polars as pl
 from shared.erp.check_columns import check_columns, unused_columns
 from shared.erp.check_keys import check_joins, check_keys, check_readable
 from shared.erp.check_sizes import check_sizes
-from shared.erp.check_tables import CheckedTable, lot_columns, mapped_columns, missing_columns
+from shared.erp.check_tables import CheckedTable, lot_columns, missing_columns, named_columns
 from shared.erp.check_times import check_time_names, check_times
 from shared.erp.findings import CheckReport, Finding, Severity, TableFacts
 from shared.erp.issues import IssueLog
@@ -145,7 +145,7 @@ def _read_tables(
             continue
         facts.rows_read, facts.rows_kept = source.rows_read, table.frame.height
         facts.reasons = dict(issues.counts.get(name, {}))
-        facts.columns_read = {field: table.column(names) for field, names in mapped_columns(mapping)}
+        facts.columns_read = {field: table.column(names) for field, names in named_columns(mapping)}
         facts.unused = unused_columns(table)
         checked[name] = table
     return checked

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from shared.erp.canonical import AttributeKind
-from shared.erp.check_tables import CheckedTable, mapped_columns
+from shared.erp.check_tables import CheckedTable, named_columns
 from shared.erp.findings import Finding, Severity
 from shared.erp.profiles import AttributeMapping, ItemsTable, Profile
 
@@ -71,7 +71,7 @@ def _spellings(values: pl.Series, field: str) -> Iterator[Finding]:
 def _several_names(table: CheckedTable) -> Iterator[Finding]:
     """Yield where the source has more than one of a column's names: only the first is read."""
     folded = {name.casefold(): name for name in table.known}
-    for field, names in mapped_columns(table.mapping):
+    for field, names in named_columns(table.mapping):
         present = list(dict.fromkeys(folded[name.casefold()] for name in names if name.casefold() in folded))
         if len(present) > 1:
             message = f"The source has {' and '.join(present)}; only {table.column(names)} is read."

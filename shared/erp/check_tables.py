@@ -10,7 +10,8 @@ from shared.erp.canonical import ROUTING_SCHEMA
 from shared.erp.findings import Finding, Severity, TableFacts
 from shared.erp.infer_names import looks_like
 from shared.erp.issues import IssueLog
-from shared.erp.profiles import ItemsTable, Profile, RoutingsTable, SourceTable
+from shared.erp.mapped import mapped_columns
+from shared.erp.profiles import Profile, RoutingsTable, SourceTable
 from shared.erp.source import find_column
 from shared.errors import SourceError
 
@@ -42,7 +43,7 @@ class CheckedTable:
     @property
     def free(self) -> list[str]:
         """The source columns that the profile does not name."""
-        taken = self.used or {self.column(names) for _, names in mapped_columns(self.mapping)}
+        taken = self.used or {self.column(names) for _, names in named_columns(self.mapping)}
         return [name for name in self.known if name not in taken]
 
     def text(self, column: str, profile: Profile) -> pl.Series:
@@ -55,25 +56,9 @@ class CheckedTable:
         return parsing.number(self.sample[column], null_tokens=rules.null_tokens, decimal_comma=rules.decimal_comma)
 
 
-def mapped_columns(mapping: SourceTable) -> Iterator[tuple[str, tuple[str, ...]]]:
+def named_columns(mapping: SourceTable) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield every field of a table's mapping that names a source column, with the column's names."""
-    columns = getattr(mapping, "columns")  # noqa: B009 # each kind of table has its own class of columns
-    for field in type(columns).model_fields:
-        names = getattr(columns, field)
-        if names is not None:
-            yield f"columns.{field}", names
-    if isinstance(mapping, ItemsTable):
-        for name, attribute in mapping.attributes.items():
-            yield f"attributes.{name}", attribute.column or (name,)
-            if attribute.unit_column is not None:
-                yield f"attributes.{name}.unit_column", attribute.unit_column
-    for field in ("time_unit_column", "lot_quantity"):
-        if getattr(mapping, field, None) is not None:
-            yield field, getattr(mapping, field)
-    if isinstance(mapping, RoutingsTable):
-        yield from ((f"carry.{name}", (name,)) for name in mapping.carry)
-    for place, condition in enumerate(mapping.filters):
-        yield from ((f"filters.{place}", names) for names in condition.columns)
+    yield from ((field, names) for field, names, _ in mapped_columns(mapping))
     if mapping.changes is not None:
         yield "changes.changed_at", mapping.changes.changed_at
         yield from (("changes.key", (name,)) for name in mapping.changes.key)
@@ -81,7 +66,7 @@ def mapped_columns(mapping: SourceTable) -> Iterator[tuple[str, tuple[str, ...]]
 
 def missing_columns(table: str, mapping: SourceTable, known: Sequence[str], origin: str) -> Iterator[Finding]:
     """Yield a finding for each mapped column that the source lacks."""
-    for field, names in mapped_columns(mapping):
+    for field, names in named_columns(mapping):
         try:
             find_column(names, known=known, table=origin, field=f"{table}.{field}")
         except SourceError as error:

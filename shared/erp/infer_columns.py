@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from shared.erp.units import factor
 
 _MOSTLY = 0.9
 _DAYS_TRIED = 2_000
+_LIKE_A_DAY = r"^\d{1,4}(\s*[-/.년]\s*)(\d{1,2}|\p{L}{3})(\s*[-/.월]\s*)\d{1,4}|^\d{8}$"
 _MAYBE_NUMBERS = 0.6  # a column with so many numbers is numeric; the rest is dirt, or ways to say "unknown"
 _WORDS_FOR_NOTHING = (
     "?", "??", "???", ".", "..", "tbd", "unknown", "unk", "unbekannt", "k.a.", "keine", "n.a.", "na", "nil", "#nv",
@@ -45,13 +47,18 @@ class Column:
         """Whether it holds numbers, and no codes that happen to be digits."""
         return self.numbers is not None and not self.is_day
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """Whether it holds whole numbers that are not negative."""
         if self.numbers is None:
             return False
         known = self.numbers.drop_nulls()
         return known.len() > 0 and bool(((known == known.round(0)) & (known >= 0)).all())
+
+    @cached_property
+    def longest(self) -> int:
+        """How many characters its longest value has."""
+        return int(self.said.str.len_chars().max() or 0)  # type: ignore[arg-type] # a count
 
     @property
     def is_unique(self) -> bool:
@@ -121,6 +128,8 @@ def _day_form(known: pl.Series, name: str) -> str | None:
     named = re.search(r"(?i)date|dat|day|_dt|_at|일", name)
     forms = [form for form in DAY_FORMS if named or form != "%Y%m%d"]
     tried = known.gather_every(max(1, known.len() // _DAYS_TRIED))
+    if tried.str.contains(_LIKE_A_DAY).sum() * 2 < tried.len():
+        return None
     form = fitting_day_form(tried, least_share=0.5, forms=forms)
     if form is None:
         return None

@@ -88,7 +88,7 @@ def links(tables: Sequence[Table]) -> Iterator[Link]:
                         looks_like("item_code", name) and looks_like("item_code", key)
                     )
                     # Small whole numbers are contained in every numbered key: there the names must agree.
-                    by_chance = column.is_whole and max(map(len, values)) <= 4
+                    by_chance = column.is_whole and column.longest <= 4
                     if share >= _CONTAINED and (named or not by_chance):
                         yield Link(table, name, target, key, share)
 
