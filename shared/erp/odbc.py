@@ -65,10 +65,12 @@ class OdbcSource:
         self, origin: Origin, wanted: Sequence[Column], where: tuple[Condition, Column] | None
     ) -> Iterator[pl.DataFrame]:
         dialect = self._session.dialect
-        for statement in self._statements.rows(origin, wanted, where):
+        unbound = None if where is None or dialect.binds else where
+        columns = list(wanted) if unbound is None or unbound[1] in wanted else [*wanted, unbound[1]]
+        for statement in self._statements.rows(origin, columns, where):
             for rows in self._session.rows(statement, f"Reading {_named(origin)} of"):
-                frame = to_frame(wanted, rows, as_text=dialect.as_text, decimal_comma=self._rules.decimal_comma)
-                yield frame if where is None or dialect.binds else chosen(frame, *where)
+                frame = to_frame(columns, rows, as_text=dialect.as_text, decimal_comma=self._rules.decimal_comma)
+                yield frame if unbound is None else chosen(frame, *unbound).select(frame.columns[: len(wanted)])
 
     def count(self, origin: SourceTable) -> int:
         """Return how many rows there are."""
