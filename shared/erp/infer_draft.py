@@ -103,7 +103,7 @@ class Draft:
             columns.append("'10' AS sequence")
             chosen["sequence"] = Choice("sequence", "no column says the order of the operations; look twice")
             chosen["routing_no"] = Choice(chosen["operation_code"].column, "so that no operation replaces another")
-        origin = self.dialect.quoted(self.work.table.name) if self.work_sql is None else f"({self.work_sql}) AS w"
+        origin = self.dialect.table(self.work.table.name) if self.work_sql is None else f"({self.work_sql}) AS w"
         self.routing_sql = self.dialect.distinct(columns, origin)
         self.routing = Steps(self.roles.items, chosen, time_unit_why="no times are planned")
 

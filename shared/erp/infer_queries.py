@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from shared.erp.infer_steps import Choice, Steps
 from shared.erp.infer_tables import Link
-from shared.erp.location import Location, OdbcLocation
+from shared.erp.location import Location, OdbcLocation, connection_attributes
 
 WORK_REQUIRED = ("item_code", "operation_code", "reported_at", "quantity", "run_minutes")
 
@@ -20,14 +20,25 @@ class Dialect:
     location: Location
 
     def quoted(self, name: str) -> str:
-        """Return a name fit for a query: plain where that is safe in a folder's queries, else in double quotes."""
-        plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and not isinstance(self.location, OdbcLocation)
-        return name if plain else '"' + name.replace('"', '""') + '"'
+        """Return a name fit for a query: plain where that is safe, else as the dialect quotes names."""
+        if isinstance(self.location, OdbcLocation):
+            return f"[{name}]" if self._is_access(self.location) else '"' + name.replace('"', '""') + '"'
+        return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else '"' + name.replace('"', '""') + '"'
+
+    def table(self, name: str) -> str:
+        """Return a table's name fit for a query; in a database a dot parts it from its schema."""
+        parts = name.split(".") if isinstance(self.location, OdbcLocation) else [name]
+        return ".".join(self.quoted(part) for part in parts)
+
+    @staticmethod
+    def _is_access(location: OdbcLocation) -> bool:
+        driver = connection_attributes(location.connection.get_secret_value()).get("driver", "")
+        return re.search(r"access|mdb", driver, re.IGNORECASE) is not None
 
     def no_rows(self, table: str, column: str, roles: tuple[str, ...]) -> str:
         """Return a query of a table's column under several names that has no rows."""
         names = ", ".join(f"{self.quoted(column)} AS {role}" for role in roles)
-        return f"SELECT {names} FROM {self.quoted(table)} WHERE 1 = 0"  # noqa: S608 - names are quoted
+        return f"SELECT {names} FROM {self.table(table)} WHERE 1 = 0"  # noqa: S608 - names are quoted
 
     def distinct(self, columns: list[str], origin: str) -> str:
         """Return a query of the distinct values of some columns, already quoted, of a table or query."""
@@ -70,14 +81,14 @@ class WorkQuery:
             chosen.append(f"o.{quoted(choice.column)}{alias}")
         joins = ""
         if self.lent and self.link is not None:
-            target = quoted(self.link.target.name)
+            target = self.dialect.table(self.link.target.name)
             joins += f" LEFT JOIN {target} AS o ON r.{quoted(self.link.column)} = o.{quoted(self.link.key)}"
         if self.routing is not None:
             chosen.append("s.operation_code")
             joins += self._plan_join(self.routing)
         if self.one_piece:
             chosen.append("1 AS quantity")
-        table = quoted(self.work.table.name)
+        table = self.dialect.table(self.work.table.name)
         return f"SELECT {', '.join(dict.fromkeys(chosen))} FROM {table} AS r{joins}"  # noqa: S608 - names are quoted
 
     def _plan_join(self, routing: Steps) -> str:
@@ -89,6 +100,6 @@ class WorkQuery:
         step = f"r.{quoted(self.work.chosen['sequence'].column)}"
         plan = (
             f"SELECT {item} AS item, {sequence} AS seq, MIN({operation}) AS operation_code "  # noqa: S608 - likewise
-            f"FROM {quoted(routing.table.name)} GROUP BY {item}, {sequence}"
+            f"FROM {self.dialect.table(routing.table.name)} GROUP BY {item}, {sequence}"
         )
         return f" LEFT JOIN ({plan}) AS s ON {code} = s.item AND {step} = s.seq"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import xlsxwriter
 import yaml
 
 from shared.erp.check import check_profile
@@ -228,6 +229,19 @@ def test_a_database_is_understood_like_its_files(tmp_path: Path) -> None:
     report = check_profile(profile, location, now=LATER, rows=500)
     assert not report.has_errors
     assert report.tables["work_results"].rows_read == 500
+
+
+def test_the_sheets_of_a_workbook_are_understood_like_files(tmp_path: Path) -> None:
+    source = _made(tmp_path, write_pump_maker)
+    _, _, of_files = _proposed(source, tmp_path)
+    book = tmp_path / "book"
+    book.mkdir()
+    with xlsxwriter.Workbook(book / "export.xlsx") as workbook:
+        for path in sorted(source.iterdir()):
+            pl.read_csv(path, separator="\t", infer_schema_length=None).write_excel(workbook, worksheet=path.stem)
+    _, _, of_book = _proposed(book, tmp_path / "book")
+    assert of_book.routings().equals(of_files.routings())
+    assert of_book.work_results().equals(of_files.work_results())
 
 
 @pytest.mark.parametrize("name", ["adventureworks", "injection_moulding"])

@@ -1,14 +1,19 @@
 import copy
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from shared.erp.canonical import AttributeKind
-from shared.erp.profiles import RoutingColumns, WorkResultColumns, known_profiles, load_profile, parse_profile
+from shared.erp.profiles import Profile, RoutingColumns, WorkResultColumns, known_profiles, load_profile, parse_profile
 from shared.errors import ProfileError
+from shared.settings import PROJECT_DIR
 from tests.erp.erp_support import DOCUMENT, TinyFactory
 from tests.erp.profile_mistakes import MISTAKES
 
@@ -191,3 +196,33 @@ def test_work_that_a_rule_does_not_believe_is_counted_under_it(
     snapshot = factory.extract()
     assert snapshot.issues["work_results"] == {reason: count}
     assert snapshot.rows["work_results"] == 3 - count
+
+
+def _field_names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield name
+        for inner in (field.annotation, *_inside(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _field_names(inner)
+
+
+def _inside(annotation: object) -> Iterator[object]:
+    for inner in get_args(annotation):
+        yield inner
+        yield from _inside(inner)
+
+
+def test_the_document_explains_every_field_and_its_examples_are_valid() -> None:
+    text = (PROJECT_DIR / "docs" / "PROFILES.md").read_text(encoding="utf-8")
+    missing = {name for name in _field_names(Profile) if not re.search(rf"\b{name}\b", text)}
+    assert missing == set()
+    whole, filters, *parts = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    parse_profile(whole, source="the first example")
+    parse_profile(whole | {"routings": whole["routings"] | filters}, source="the filters")
+    for part in parts:
+        document = copy.deepcopy(whole)
+        for table, fields in part.items():
+            document.setdefault(table, {}).update(fields)
+            if "sql" in fields:
+                del document[table]["table"]
+        parse_profile(document, source="an example")
