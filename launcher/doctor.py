@@ -3,11 +3,13 @@
 import argparse
 import ctypes.util
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from launcher import checks, hosts, installation
@@ -15,6 +17,8 @@ from launcher.options import take_data_dir, wanted_ports
 from launcher.places import DEFAULT_PORT, DEFAULT_STORAGE_PORT, PROJECT_DIR, VENV_DIR, Place
 from launcher.problems import SetupProblem
 from shared.azurite import AZURITE_SCRIPT
+from shared.erp import odbc_drivers
+from shared.erp.odbc_drivers import DriverKind
 from shared.platform import noted_process
 
 ENOUGH_DISK_GIB = 3.0
@@ -82,6 +86,10 @@ def examine(place: Place, *, port: int, storage_port: int) -> list[Finding]:
         lambda: _disk(place),
         lambda: _ports(place, port, storage_port),
     ]
+    looks[8:8] = [partial(_odbc_driver, kind) for kind in odbc_drivers.KINDS]
+    connection = os.environ.get("ROUTING_ERP_CONNECTION", "").strip()
+    if connection:
+        looks.append(lambda: _erp_connection(connection))
     return [look() for look in looks]
 
 
@@ -164,13 +172,51 @@ def _core_tools() -> Finding:
 
 
 def _unix_odbc() -> Finding:
-    if checks.IS_WINDOWS or ctypes.util.find_library("odbc") is not None:
+    if _has_driver_manager():
         return Finding(part="ODBC", state=State.OK, detail="the driver manager is here")
     return Finding(
         part="ODBC",
         state=State.OPTIONAL,
         detail="unixODBC is missing; only profiles that read a database by ODBC need it",
         remedy="Debian/Ubuntu: `apt install unixodbc`, and the driver of your database.",
+    )
+
+
+def _has_driver_manager() -> bool:
+    return checks.IS_WINDOWS or ctypes.util.find_library("odbc") is not None
+
+
+def _odbc_driver(kind: DriverKind) -> Finding:
+    part = f"ODBC driver for {kind.system}"
+    found = [name for name in odbc_drivers.installed_drivers() if odbc_drivers.kind_of(name) == kind]
+    if found:
+        return Finding(part=part, state=State.OK, detail=", ".join(found))
+    return Finding(
+        part=part, state=State.OPTIONAL, detail=f"none; only an ERP in {kind.system} needs one", remedy=kind.remedy
+    )
+
+
+def _erp_connection(connection: str) -> Finding:
+    """Look whether the driver that the ERP's connection string names is here; the string itself is never shown."""
+    part = "ERP connection"
+    driver = odbc_drivers.driver_in(connection)
+    if not _has_driver_manager():
+        return Finding(
+            part=part,
+            state=State.MISSING,
+            detail="ROUTING_ERP_CONNECTION needs unixODBC, which is missing",
+            remedy="Debian/Ubuntu: `apt install unixodbc`, and the driver of your database.",
+        )
+    if not driver:
+        return Finding(part=part, state=State.OK, detail="names no driver but a data source; it was not tried")
+    installed = odbc_drivers.installed_drivers()
+    if odbc_drivers.is_installed(driver, installed):
+        return Finding(part=part, state=State.OK, detail=f"its driver is installed: {driver}")
+    return Finding(
+        part=part,
+        state=State.MISSING,
+        detail=f"ROUTING_ERP_CONNECTION names the ODBC driver {driver!r}, which is not installed",
+        remedy=odbc_drivers.driver_remedy(driver, installed),
     )
 
 

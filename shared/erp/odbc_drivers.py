@@ -5,11 +5,13 @@ The launcher's doctor reads this before anything is installed.
 
 import configparser
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+OTHER_PLACES = ("/usr/local/etc", "/opt/homebrew/etc")  # of unixODBC that was not installed by the system
 _ODBCINST = "odbcinst.ini"
 _REGISTRY_KEY = r"SOFTWARE\ODBC\ODBCINST.INI\ODBC Drivers"
 
@@ -64,6 +66,19 @@ def kind_of(driver: str) -> DriverKind | None:
     return next((kind for kind in KINDS if any(mark in folded for mark in kind.marks)), None)
 
 
+def driver_in(connection: str) -> str:
+    """Return the driver's name or library that a connection string names, without braces; empty where it names none."""
+    found = re.search(r"(?i)(?:^|;)\s*driver\s*=\s*(?:\{([^}]*)\}|([^;]*))", connection)
+    return (found[1] or found[2] or "").strip() if found else ""
+
+
+def is_installed(driver: str, installed: Iterable[str]) -> bool:
+    """Tell whether a driver is one of those installed, by name in any case, or a library that lies where it says."""
+    if "/" in driver or "\\" in driver:
+        return Path(driver).is_file()
+    return driver.casefold() in {name.casefold() for name in installed}
+
+
 def driver_remedy(driver: str, installed: Iterable[str]) -> str:
     """Return what to do about a driver that is not installed.
 
@@ -103,8 +118,8 @@ def _driver_files() -> list[Path]:
     """Return unixODBC's lists of drivers: the system's and the user's, wherever its variables moved them."""
     folder = Path(os.environ.get("ODBCSYSINI") or "/etc")
     system = folder / (os.environ.get("ODBCINSTINI") or _ODBCINST)
-    return [system, *(Path(place) / _ODBCINST for place in ("/usr/local/etc", "/opt/homebrew/etc")),
-            Path.home() / f".{_ODBCINST}"]  # fmt: skip
+    others = [Path(place) / _ODBCINST for place in OTHER_PLACES]
+    return [system, *others, Path.home() / f".{_ODBCINST}"]
 
 
 def _sections(file: Path) -> set[str]:

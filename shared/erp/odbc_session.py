@@ -11,7 +11,7 @@ import structlog
 
 from shared.erp.location import OdbcLocation, connection_attributes
 from shared.erp.odbc_dialects import FETCH_ROWS, Dialect, completed, dialect_of
-from shared.erp.odbc_drivers import driver_remedy
+from shared.erp.odbc_drivers import driver_in, driver_remedy, is_installed
 from shared.erp.odbc_errors import Scrubber, explained
 from shared.erp.odbc_sql import Statement
 from shared.erp.profile_errors import nearest
@@ -127,19 +127,17 @@ class Session:
 
     def _driver_of(self, connection: str) -> str:
         """Return the driver's name; SourceError when the connection string names one that is not installed."""
-        said = connection_attributes(connection)
-        driver = said.get("driver", "").strip("{}")
+        driver = driver_in(connection)
         if driver:
             installed = self._pyodbc.drivers()
-            is_library = "/" in driver or "\\" in driver
-            if not is_library and driver.casefold() not in {name.casefold() for name in installed}:
+            if not is_installed(driver, installed):
                 raise SourceError(
                     f"The ODBC driver {driver!r} is not installed{nearest(driver, installed)}.",
                     remedy=driver_remedy(driver, installed),
                 )
             return driver
         sources = {name.casefold(): (name, driver) for name, driver in self._pyodbc.dataSources().items()}
-        dsn = said.get("dsn", "").strip("{}")
+        dsn = connection_attributes(connection).get("dsn", "").strip("{}")
         if dsn and dsn.casefold() not in sources:
             known = [name for name, _ in sources.values()]
             raise SourceError(

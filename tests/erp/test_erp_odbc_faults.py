@@ -73,11 +73,16 @@ def test_a_data_source_that_is_not_there_is_named() -> None:
         opened(location("DSN=factory;Uid=u;Pwd=secret"))
 
 
-def test_a_library_that_is_not_there_is_no_reason_to_try_again() -> None:
+def test_a_library_that_is_not_there_or_is_none_is_no_reason_to_try_again(tmp_path: Path) -> None:
     needs_driver(DRIVER)
-    with pytest.raises(SourceError, match="docs/ODBC") as caught:
-        opened(location("Driver=/nowhere/psqlodbcw.so;Server=127.0.0.1"))
-    assert not isinstance(caught.value, SourceUnavailable)
+    (tmp_path / "psqlodbcw.so").write_text("no library")
+    for library, blamed in (
+        ("/nowhere/psqlodbcw.so", "not installed"),
+        (tmp_path / "psqlodbcw.so", "Install the driver"),
+    ):
+        with pytest.raises(SourceError, match=blamed) as caught:
+            opened(location(f"Driver={library};Server=127.0.0.1"))
+        assert not isinstance(caught.value, SourceUnavailable)
 
 
 @pytest.mark.parametrize("driver", ["SQLite3", "MDBTools"])
