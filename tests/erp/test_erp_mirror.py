@@ -227,6 +227,15 @@ def test_text_that_does_not_sort_by_time_makes_every_reading_full(tmp_path: Path
         assert "does not sort by time" in factory.mirror.reads["items"].reason
 
 
+def test_text_that_is_no_day_makes_every_reading_full(tmp_path: Path) -> None:
+    """The thirtieth of February sorts, but nothing can be said to lie a day before it."""
+    source = CountingSource(pl.String())
+    source.put("parts", [part(1, "2025-02-01"), part(2, "2025-02-30")])
+    factory = Factory(tmp_path, source, changing_profile())
+    assert [factory.matches(), factory.matches()] == [True, True]
+    assert "no changed says when" in factory.mirror.reads["items"].reason
+
+
 def _change_columns(factory: Factory) -> None:
     factory.source.frames["parts"] = factory.source.frames["parts"].with_columns(colour=pl.lit("red"))
 
