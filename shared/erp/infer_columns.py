@@ -1,7 +1,7 @@
 """What the values of a source column say about it: a number, a day, a code, a text, a unit; empty, unique, whole."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import polars as pl
@@ -36,6 +36,16 @@ class Column:
     filled: float = 0.0
     distinct: int = 0
     strangers: tuple[str, ...] = field(default=())  # in a numeric column, texts that seem to mean nothing
+
+    def of(self, said: pl.Series) -> "Column":
+        """Return the column as it is among some of its values."""
+        known = said.drop_nulls()
+        numbers = None
+        if self.numbers is not None:
+            values = {text: value for text, value in zip(self.said, self.numbers, strict=True) if text is not None}
+            numbers = pl.Series([values.get(text) for text in said], dtype=pl.Float64)
+        filled = known.len() / said.len() if said.len() else 0.0
+        return replace(self, rows=said.len(), said=said, numbers=numbers, filled=filled, distinct=known.n_unique())
 
     @property
     def is_day(self) -> bool:

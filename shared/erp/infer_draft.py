@@ -45,6 +45,11 @@ class Draft:
     def settle(self) -> None:
         """Decide how each table is read, a table or a query, and say what is not there at all."""
         self.divide_by_lot = self.routing is not None and self.routing.lot_quantity is not None
+        if self.roles.items_are_within:
+            self.notes.append(
+                f"No table holds the items: they are what the rows of {self.roles.items.name} say of them. Name the "
+                "table of items when there is one."
+            )
         self._settle_work()
         if self.routing is None:
             self._settle_routing()

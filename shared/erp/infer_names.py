@@ -31,20 +31,23 @@ _PATTERNS: dict[str, tuple[str, str]] = {
         rf"^{_STEP}_?(cd|code|id|key|k(ue|ü)rzel|코드)$|^({_STEP})$|^operation$",
         rf"^{_STEP}(_|$)|공정|작업",
     ),
-    "operation_name": (rf"^{_STEP}.*{_NAME}$|^cd_nm$", rf"^{_STEP}.*{_NAME}"),
-    "resource_code": (rf"^{_PLACE}_?({_KEY}|코드|번호)?$", rf"^{_PLACE}|_{_PLACE}(_|$)"),
+    "operation_name": (rf"^ltxa1$|^{_STEP}.*{_NAME}$|^cd_nm$", rf"^{_STEP}.*{_NAME}"),
+    "resource_code": (rf"^arbpl$|^{_PLACE}_?({_KEY}|코드|번호)?$", rf"^{_PLACE}|_{_PLACE}(_|$)"),
     "resource_name": (rf"^{_PLACE}.*{_NAME}$", rf"^{_PLACE}.*{_NAME}"),
     "routing_no": (
-        rf"^(rout(ing|e)?|arbeitsplan|plan|라우팅)_?({_KEY}|ver(sion)?|rev|alt|variante)$",
+        rf"^plnnr$|^(rout(ing|e)?|arbeitsplan|plan|라우팅)_?({_KEY}|ver(sion)?|rev|alt|variante)$",
         r"^(rout(ing|e)?|arbeitsplan|라우팅|alternative?)(_|$)",
     ),
     "inside": (
         r"^(inside|in_?house|outsourc\w*|extern(al)?|subcontract\w*|fremd\w*|in_out)(_?(flag|flg|yn|kz))?$|사내|외주",
         r"inside|outsourc|fremd|subcontract",
     ),
-    "setup_minutes": (r"(^|_)(setup|set_up|r(ue|ü)st\w*|준비\w*|셋업\w*)(_|$)", r"setup|r(ue|ü)st|준비|셋업|^tr$"),
+    "setup_minutes": (
+        r"^(vgw|ism)01$|(^|_)(setup|set_up|r(ue|ü)st\w*|준비\w*|셋업\w*)(_|$)",
+        r"setup|r(ue|ü)st|준비|셋업|^tr$",
+    ),
     "run_minutes": (
-        (r"(^|_)(run|cycle|mach\w*_worked|worked|st(ue|ü)ckzeit|bearbeitung\w*|laufzeit|ist_?zeit|가공\w*|실동\w*)(_|$)"
+        (r"^(vgw|ism)02$|(^|_)(run|cycle|mach\w*_worked|worked|st(ue|ü)ckzeit|bearbeitung\w*|laufzeit|ist_?zeit|가공\w*|실동\w*)(_|$)"
         r"|^te$|resource_hrs|작업_?시간"),
         (r"(run|cycle|process|machin|work|labou?r|actual|act|elapsed|ist).*(time|hour|hrs|min|sec|std|zeit)|time|hours?"
         r"|hrs|minutes|seconds|zeit|dauer|duration|stunden|minuten|sekunden|(^|_)(run|cycle)|cycle$|시간|공수"),
@@ -55,37 +58,40 @@ _PATTERNS: dict[str, tuple[str, str]] = {
     "valid_from": (rf"{_VALID}.*(from|start|ab|von|시작)|^from_date$", r"(^|_)(from|ab|von)(_|$)"),
     "valid_to": (rf"{_VALID}.*(to|until|end|bis|thru|종료)|^to_date$", r"(^|_)(to|until|bis)(_|$)"),
     "created_at": (r"^(insrt|insert\w*|creat\w*|erstell\w*|angelegt|anlage\w*|entered|등록|생성)", r"creat|insrt|등록"),
-    "order_no": (rf"^{_ORDER}_?({_KEY}|note|번호)$|^(auftrag|work_?order)$", rf"^{_ORDER}(_|$)|지시|오더"),
+    "order_no": (rf"^aufnr$|^{_ORDER}_?({_KEY}|note|번호)$|^(auftrag|work_?order)$", rf"^{_ORDER}(_|$)|지시|오더"),
     "reported_at": (
-        (r"(report|finish|complet|clos|book|end|post|record|r(ue|ü)ckmeld|buchung|meld|ist_ende)\w*_?(dt|date|day|at|on|datum)$"
+        (r"^budat$|^date_(finish|end|clos|report)|(report|finish|complet|clos|book|end|post|record|r(ue|ü)ckmeld|buchung|meld|ist_ende)\w*_?(dt|date|day|at|on|datum)$"
         r"|^(date|day|datum|일자|실적일\w*|작업일\w*|완료일\w*|생산일\w*)$"),
         r"date|datum|day|(^|_)(dt|tag)(_|$)|일자?$",
     ),
     "quantity": (
-        (r"^(order|good|made|produced|prod|actual|finished|total|completed|gut|ist|reported)?_?(qty|quantity|menge|pieces|pcs"
+        (r"^[lg]mnga$|^(order|good|made|produced|prod|actual|finished|total|completed|gut|ist|reported)?_?(qty|quantity|menge|pieces|pcs"
         r"|st(ue|ü)ck(zahl)?|anzahl)$|수량$|(total|order)_quantity$"),
         r"qty|quantity|menge|pieces|pcs|st(ue|ü)ckzahl|anzahl|units|수량|count",
     ),
-    "bad_quantity": (r"bad|scrap|reject|ausschuss|불량|defect|(^|_)ng(_|$)", r"loss|waste|폐기"),
+    "bad_quantity": (r"^[xr]mnga$|bad|scrap|reject|ausschuss|불량|defect|(^|_)ng(_|$)", r"loss|waste|폐기"),
     "lot_quantity": (
-        (r"(lot|batch|base|basis|per|los|run_time|bezugs?|기준|로트).*(qty|quantity|size|menge|gr(oe|ö)(ss|ß)e|수량)|^(lot|los)$"
+        (r"^bmsch$|(lot|batch|base|basis|per|los|run_time|bezugs?|기준|로트).*(qty|quantity|size|menge|gr(oe|ö)(ss|ß)e|수량)|^(lot|los)$"
         r"|pieces_per|cavity"),
         r"lot|batch|basis|기준|qty|quantity|menge",
     ),
     "unit": (r"(^|_)(unit|uom|einheit|me|unit_code)$|(^|_)(unit|uom)(_|$)|단위", r"unit|uom|einheit|measure"),
-    "drawing": (r"(^|_)(draw|drawing|dwg|zeichnung\w*|zng)(_?(no|nr|num|number|id))?$|도면|도번", r"draw|zeichn|dwg"),
+    "drawing": (
+        r"^zeinr$|(^|_)(draw|drawing|dwg|zeichnung\w*|zng)(_?(no|nr|num|number|id))?$|도면|도번",
+        r"draw|zeichn|dwg",
+    ),
     "family": (
-        (rf"^({_ITEM}_?)?(type|family|category|class|group|kind|typ|familie|gruppe|warengruppe|klasse|subcategory)(_?(cd|code|id))?$"
+        (rf"^matkl$|^({_ITEM}_?)?(type|family|category|class|group|kind|typ|familie|gruppe|warengruppe|klasse|subcategory)(_?(cd|code|id))?$"
         r"|분류|유형|그룹"),
         r"type|famil|categor|group|class|kind|typ$|gruppe",
     ),
     "size": (
-        (r"dia|durchm|length|laenge|länge|width|breite|height|hoehe|höhe|thick|dicke|size|bore|radius|weight|gewicht"
+        (r"^laeng$|^breit$|^(nt|br)gew$|dia|durchm|length|laenge|länge|width|breite|height|hoehe|höhe|thick|dicke|size|bore|radius|weight|gewicht"
         r"|(^|_)(od|id|len|dim)(_|$)|외경|내경|두께|길이|폭|높이|직경|치수|중량"),
         r"area|volume|größe|groesse",
     ),
     "text": (
-        rf"(^|_){_NAME}($|_)|bezeichnung|benennung|spec|name$|규격|품명",
+        rf"^maktx$|(^|_){_NAME}($|_)|bezeichnung|benennung|spec|name$|규격|품명",
         r"name|desc|text|spec|remark|note|bemerk|비고",
     ),
 }  # fmt: skip

@@ -40,6 +40,11 @@ class Dialect:
         names = ", ".join(f"{self.quoted(column)} AS {role}" for role in roles)
         return f"SELECT {names} FROM {self.table(table)} WHERE 1 = 0"  # noqa: S608 - names are quoted
 
+    def grouped(self, table: str, key: str, others: list[str]) -> str:
+        """Return a query of one row a key, with one value of each other column."""
+        names = ", ".join([self.quoted(key), *(f"MIN({self.quoted(name)}) AS {self.quoted(name)}" for name in others)])
+        return f"SELECT {names} FROM {self.table(table)} GROUP BY {self.quoted(key)}"  # noqa: S608 - names are quoted
+
     def distinct(self, columns: list[str], origin: str) -> str:
         """Return a query of the distinct values of some columns, already quoted, of a table or query."""
         return f"SELECT DISTINCT {', '.join(dict.fromkeys(columns))} FROM {origin}"  # noqa: S608 - names are quoted
@@ -75,6 +80,8 @@ class WorkQuery:
         """Return the query."""
         quoted = self.dialect.quoted
         chosen = list(dict.fromkeys(f"r.{quoted(choice.column)}" for choice in self.work.chosen.values()))
+        if self.work.time_unit_column is not None:
+            chosen.append(f"r.{quoted(self.work.time_unit_column)}")
         named = self.columns()
         for role, choice in self.lent.items():
             alias = "" if named[role].column == choice.column else f" AS {quoted(named[role].column)}"

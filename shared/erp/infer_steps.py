@@ -144,9 +144,9 @@ def _actual_last(column: Column) -> int:
 def _tell_time_unit(steps: Steps) -> None:
     """Note the unit of the times: what a column says row by row, else what the names of the columns say."""
     for column in steps.free():
-        if likeness("unit", column.name) and 0 < column.distinct <= _FEW_VALUES and not column.is_number:
+        if 0 < column.distinct <= _FEW_VALUES and not column.is_number:
             factors = [minutes_factor(text) for text in column.said.drop_nulls().unique()]
-            if None not in factors and re.search(r"time|zeit|시간", spelled(column.name)):
+            if None not in factors and re.search(r"time|zeit|시간|^(vge|ile)0\d$", spelled(column.name)):
                 steps.time_unit_column = column.name
                 usual = minutes_factor(str(column.said.drop_nulls().mode()[0]))
                 steps.time_unit = next(unit for unit, minutes in MINUTES_PER.items() if minutes == usual)

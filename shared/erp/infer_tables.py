@@ -9,6 +9,7 @@ import polars as pl
 from shared.erp.infer_columns import Column
 from shared.erp.infer_names import likeness, looks_like, spelled, table_likeness
 
+_ALIKE = 0.98  # the share of items of which every row says the same
 _CONTAINED = 0.6  # the share of a column's values that a key must have
 _TRANSACTION = ("reported_at", "quantity", "order_no")
 
@@ -61,6 +62,7 @@ class Roles:
 
     items: Table
     item_key: str
+    items_are_within: bool = False  # the items have no table: they are what another table's rows say of them
     routings: Table | None = None
     routings_item: str | None = None
     results: Table | None = None
@@ -94,14 +96,20 @@ def links(tables: Sequence[Table]) -> Iterator[Link]:
 
 
 def find_roles(tables: Sequence[Table]) -> Roles | None:
-    """Return the tables' parts, or None where none looks like items."""
+    """Return the tables' parts, or None where none looks like items and none names items in its rows."""
     linked = list(links(tables))
     candidates = [(_item_score(table, key, linked), table, key) for table in tables for key in table.keys]
     candidates = [entry for entry in candidates if entry[0] > 0]
-    if not candidates:
-        return None
-    _, items, key = max(candidates, key=lambda entry: (entry[0], -len(entry[2])))
-    roles = Roles(items, key)
+    if candidates:
+        _, items, key = max(candidates, key=lambda entry: (entry[0], -len(entry[2])))
+        roles = Roles(items, key)
+    else:
+        found = _items_within(tables)
+        if found is None:
+            return None
+        items, key = found
+        linked = list(links([*tables, items]))
+        roles = Roles(items, key, items_are_within=True)
     to_items = {
         id(link.table): link
         for link in sorted(linked, key=_by_name_and_share)
@@ -148,7 +156,7 @@ def times(table: Table) -> list[Column]:
         column
         for column in _numeric(table)
         if any(likeness(role, column.name) for role in roles)
-        and not any(looks_like(role, column.name) for role in ("quantity", "bad_quantity", "lot_quantity", "unit"))
+        and not any(looks_like(role, column.name) for role in ("quantity", "bad_quantity", "lot_quantity"))
     ]
 
 
@@ -207,7 +215,16 @@ def _find_routings(roles: Roles, tables: Sequence[Table], to_items: dict[int, Li
             roles.routings, roles.routings_item = table, link.column
 
 
-def by_item(table: Table, item: str, others: Sequence[str]) -> pl.DataFrame:
-    """Return an item column and others as text, rows with an item only."""
-    frame = pl.DataFrame({"item": table.columns[item].said, **{name: table.columns[name].said for name in others}})
-    return frame.drop_nulls("item")
+def _items_within(tables: Sequence[Table]) -> tuple[Table, str] | None:
+    """Return the items that the rows of the largest table name, with the columns that an item always has alike."""
+    named = [(table, column) for table in tables if (column := table.best("item_code", strongly=True)) is not None]
+    named = [(table, column) for table, column in named if _is_activity(table) or times(table)]
+    if not named:
+        return None
+    table, key = max(named, key=lambda entry: entry[0].rows)
+    frame = pl.DataFrame({name: column.said for name, column in table.columns.items()}).drop_nulls(key.name)
+    alike = frame.group_by(key.name, maintain_order=True).agg(pl.all().drop_nulls().n_unique())
+    own = [name for name in alike.columns if name == key.name or alike[name].le(1).mean() >= _ALIKE]  # type: ignore[operator]
+    first = frame.group_by(key.name, maintain_order=True).agg(pl.all().drop_nulls().first()).select(own)
+    columns = {name: table.columns[name].of(first[name]) for name in own}
+    return Table(table.name, columns, first.height, {key.name: table.sets[key.name]}), key.name

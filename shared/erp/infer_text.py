@@ -64,7 +64,12 @@ def _source(draft: Draft) -> Iterator[str]:
 def _items(draft: Draft) -> Iterator[str]:
     roles = draft.roles
     yield "items:"
-    yield f"  table: {_value(roles.items.name)} # every {roles.item_key} stands there once; other tables refer to it"
+    if roles.items_are_within:
+        used = [column for guess in draft.attributes for column in (guess.column, guess.fields.get("unit_column"))]
+        others = [str(name) for name in dict.fromkeys(used) if name and name != roles.item_key]
+        yield from _origin(roles.items, draft.dialect.grouped(roles.items.name, roles.item_key, others))
+    else:
+        yield f"  table: {_value(roles.items.name)} # every {roles.item_key} once, and other tables refer to it"
     yield "  columns:"
     yield f"    item_code: {_value(roles.item_key)}"
     yield "  attributes:"
@@ -109,7 +114,7 @@ def _routings(draft: Draft) -> Iterator[str]:
         yield "  # To read only what is valid today; older steps tell what earlier work belongs to, so they are read:"
         yield f"  # filters: [{{{validity}}}]"
     yield from _columns(routing.chosen, list(RoutingColumns.model_fields))
-    yield from _time_unit(routing, with_column=True)
+    yield from _time_unit(routing)
     if routing.lot_quantity is not None:
         lot = routing.lot_quantity
         if draft.divide_by_lot:
@@ -122,9 +127,9 @@ def _routings(draft: Draft) -> Iterator[str]:
         yield f"  outside_values: {_value(list(routing.outside_values))}"
 
 
-def _time_unit(steps: Steps, *, with_column: bool) -> Iterator[str]:
+def _time_unit(steps: Steps) -> Iterator[str]:
     yield f"  time_unit: {steps.time_unit.value} # {steps.time_unit_why}"
-    if steps.time_unit_column is not None and with_column:
+    if steps.time_unit_column is not None:
         yield f"  time_unit_column: {_value(steps.time_unit_column)}"
 
 
@@ -142,7 +147,7 @@ def _work_results(draft: Draft) -> Iterator[str]:
         return
     yield from _origin(work.table, draft.work_sql)
     yield from _columns(draft.work_columns, list(WorkResultColumns.model_fields))
-    yield from _time_unit(work, with_column=draft.work_sql is None)
+    yield from _time_unit(work)
     if "setup_minutes" not in draft.work_columns:
         yield "  undivided_time: true # no column of setup was found, so the one time is taken to hold setup and run"
     if draft.has_future_reports:

@@ -221,3 +221,66 @@ def write_parts_and_plan_only(folder: Path) -> None:
             plan.append({"id": f"X{number:03d}", "step": place, "process": step, "std_time": 5 + place})
     _write(folder, "articles.csv", parts)
     _write(folder, "route_steps.csv", plan)
+
+
+def write_sap_tables(folder: Path) -> None:
+    """Write tables with an old German ERP's own names: base quantities, unit columns, two items of work a line."""
+    luck = random.Random(8)
+    items: Rows = []
+    plan: Rows = []
+    booked: Rows = []
+    for number in range(90):
+        code = f"{4000 + number:018d}"
+        base = 100 if number % 3 == 0 else 1
+        items.append(
+            {
+                "MANDT": "100",
+                "MATNR": code,
+                "MAKTX": f"Teil {number}",
+                "MATKL": f"K{number % 2}",
+                "LAENG": 50 + number,
+                "MEABM": "CM" if number % 5 == 0 else "MM",
+                "ZEINR": f"Z{number // 3}",
+            }
+        )
+        for place, (step, machine) in enumerate(
+            [("Drehen", "D1"), ("Fräsen", "F1"), ("Prüfen", "P1")][: 2 + number % 2], 1
+        ):
+            key = {"MATNR": code, "VORNR": f"{place * 10:04d}", "ARBPL": machine}
+            times = {"BMSCH": base, "VGW01": 20, "VGE01": "MIN", "VGW02": round(2.5 * place * base, 2), "VGE02": "MIN"}
+            plan.append({"PLNNR": f"{50000 + number}"} | key | {"LTXA1": step} | times)
+            for _ in range(2):
+                pieces = luck.randrange(5, 80)
+                work = {
+                    "ISM01": round(luck.uniform(15, 25), 1),
+                    "ISM02": round(2.5 * place * pieces * luck.uniform(0.8, 1.3), 2),
+                }
+                day = f"2024{1 + luck.randrange(12):02d}{1 + luck.randrange(28):02d}"
+                order = {"RUECK": len(booked) + 1, "AUFNR": f"{1000000 + len(booked) // 2}"}
+                booked.append(order | key | {"BUDAT": day, "LMNGA": pieces, "XMNGA": 0, "ILE01": "MIN"} | work)
+    for name, rows in {"MARA": items, "PLPO": plan, "AFRU": booked}.items():
+        _write(folder, f"{name}.csv", rows, delimiter="|")
+
+
+def write_one_table(folder: Path) -> None:
+    """Write a factory that has one table only: reports of work that repeat what is known of the product."""
+    luck = random.Random(9)
+    rows: Rows = []
+    for number in range(60):
+        product = {
+            "product_code": f"V{number:03d}",
+            "product_type": ["valve", "seat"][number % 2],
+            "diameter_mm": 10 + number,
+        }
+        for order in range(2):
+            for place, step in enumerate(["cut", "mill", "coat"][: 2 + number % 2], 1):
+                pieces = luck.randrange(1, 50)
+                day = date(2024, 1, 1) + timedelta(days=luck.randrange(360))
+                done = {"operation_no": place * 10, "operation": step, "machine": f"M{place}", "quantity": pieces}
+                rows.append(
+                    {"order_id": f"O{number}-{order}"}
+                    | product
+                    | done
+                    | {"run_hours": round(pieces * 0.05, 3), "date": day}
+                )
+    _write(folder, "manufacturing.csv", rows)

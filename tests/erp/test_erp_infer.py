@@ -25,8 +25,10 @@ from tests.erp.erp_support import NOW
 from tests.erp.foreign_data import (
     write_german_factory,
     write_korean_factory,
+    write_one_table,
     write_parts_and_plan_only,
     write_pump_maker,
+    write_sap_tables,
 )
 from tests.erp.odbc_support import sqlite_location
 from tests.erp.seal_shop import write_seal_shop
@@ -113,6 +115,28 @@ def test_a_source_without_reported_work_is_said_and_still_read(tmp_path: Path) -
     assert any("No table looks like reported work" in note for note in proposal.notes)
     assert snapshot.rows == {"items": 60, "routings": 150, "work_results": 0}
     assert profile.items.attributes["category"].family
+
+
+def test_the_names_of_an_old_german_erp_are_known(tmp_path: Path) -> None:
+    _, profile, snapshot = _proposed(_made(tmp_path, write_sap_tables), tmp_path)
+    assert profile.source.delimiter == "|"
+    assert profile.routings.lot_quantity == ("BMSCH",)
+    assert profile.routings.time_unit_column == ("VGE01",)
+    assert snapshot.rows == {"items": 90, "routings": 225, "work_results": 450}
+    assert snapshot.items().sort("item_code")["LAENG"].to_list()[:2] == [500.0, 51.0]
+    assert 0.9 < _booked_to_planned(snapshot) < 1.2
+
+
+def test_one_table_alone_gives_items_routings_and_work(tmp_path: Path) -> None:
+    proposal, profile, snapshot = _proposed(_made(tmp_path, write_one_table), tmp_path)
+    assert any("No table holds the items" in note for note in proposal.notes)
+    assert snapshot.rows == {"items": 60, "routings": 150, "work_results": 300}
+    assert snapshot.issues == {}
+    assert [(attribute.name, attribute.unit) for attribute in profile.attributes] == [
+        ("product_type", None),
+        ("diameter_mm", "mm"),
+    ]
+    assert snapshot.work_results()["run_minutes"].sum() == pytest.approx(snapshot.work_results()["quantity"].sum() * 3)
 
 
 def test_the_seal_shop_is_found_under_other_names(tmp_path: Path) -> None:
