@@ -62,7 +62,7 @@ def read_work_results(
     reading = TableReading(source, profile, "work_results", issues, now)
     known = known_items.sort()
     results = reading.mapped(lambda batch: map_work_results(batch, profile, known, now))
-    return in_order(results, results.columns)
+    return in_order(results, list(WORK_RESULT_SCHEMA))
 
 
 class TableReading:
@@ -98,7 +98,7 @@ class TableReading:
                 first_row += batch.height
             nothing = pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
             done.append(self._map(map_batch, nothing, 0) if under_way is None else under_way.result())
-        return pl.concat(done)
+        return pl.concat(done, rechunk=True)
 
     def _map(self, map_batch: MapBatch, batch: pl.DataFrame, first_row: int) -> pl.DataFrame:
         return map_batch(self._rows(batch, first_row))
