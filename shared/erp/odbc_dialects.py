@@ -25,6 +25,7 @@ class Dialect:
     autocommit = True  # off: the driver begins a transaction with the first statement
     begin: str | None = None  # begins a transaction where the driver does not, and one is of use
     upper = "UPPER"
+    catalogs = True  # whether a table's catalogue stands before its name
     readable: tuple[str, ...] = ("TABLE", "VIEW", "SYNONYM")  # words of the kinds of tables that can be read
     default_schema_query: str | None = None
     columns_query: str | None = None  # names a table's columns, where the driver's own description does so badly
@@ -55,8 +56,8 @@ class SqlServer(Dialect):
     default_schema_query = "SELECT SCHEMA_NAME()"
 
     def opening(self, statement_seconds: int) -> Sequence[str]:
-        """Wait for locks no longer than for anything else."""
-        return (f"SET LOCK_TIMEOUT {statement_seconds * 1000}",)
+        """Wait for locks no longer than for anything else; quotes are for names, whatever the server's default is."""
+        return ("SET QUOTED_IDENTIFIER ON", f"SET LOCK_TIMEOUT {statement_seconds * 1000}")
 
 
 class FreeTds(SqlServer):
@@ -133,6 +134,7 @@ class Access(Dialect):
     system = "Access"
     query_starts = ("SELECT",)
     upper = "UCASE"
+    catalogs = False  # the driver takes the file's path for one
     file_attribute = "dbq"
 
     def attributes(self, login_seconds: int) -> dict[str, str]:  # noqa: ARG002 - a file needs no login

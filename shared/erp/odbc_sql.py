@@ -98,7 +98,8 @@ class Statements:
     def _from(self, origin: Origin) -> str:
         if isinstance(origin, Query):
             return f"(\n{origin.sql}\n) AS q"
-        parts = (origin.catalog, origin.schema, origin.name)
+        catalog = origin.catalog if self._dialect.catalogs else None
+        parts = (catalog, origin.schema, origin.name)
         return ".".join(self.name(part) for part in parts if part)
 
     def _read(self, column: Column) -> str:

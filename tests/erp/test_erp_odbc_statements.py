@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from shared.erp.odbc_dialects import Access, Dialect, FreeTds, MdbTools, PostgreSql, Sqlite, SqlServer
+from shared.erp.odbc_dialects import (
+    Access,
+    Dialect,
+    FreeTds,
+    MdbTools,
+    PostgreSql,
+    Sqlite,
+    SqlServer,
+    completed,
+    dialect_of,
+)
 from shared.erp.odbc_sql import MOST_VALUES, Query, Statement, Statements, Table, checked_query
 from shared.erp.odbc_types import Column
 from shared.erp.source import Condition
@@ -54,7 +64,7 @@ def names_in(tree: exp.Expression) -> set[str]:
 
 
 @pytest.mark.parametrize(("dialect", "quote", "grammar"), GRAMMARS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(parts=st.lists(HOSTILE, min_size=1, max_size=3))
 def test_no_name_of_a_table_escapes_its_quotes(dialect: Dialect, quote: str, grammar: str, parts: list[str]) -> None:
     table = Table(*reversed(parts))
@@ -68,7 +78,7 @@ def test_no_name_of_a_table_escapes_its_quotes(dialect: Dialect, quote: str, gra
 
 
 @pytest.mark.parametrize(("dialect", "quote", "grammar"), GRAMMARS)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     names=st.lists(HOSTILE, min_size=1, max_size=5, unique=True),
     kind=KINDS,
@@ -154,6 +164,11 @@ def test_many_values_come_in_parts_and_equal_ones_stay_together() -> None:
         assert len({value.casefold() for value in statement.values}) * 2 == len(statement.values)
 
 
+def test_access_names_a_table_without_its_file() -> None:
+    table = Table("한글 표", None, r"C:\factory\erp.accdb")
+    assert Statements(Access(), "`").count(table).text == "SELECT COUNT(*) FROM `한글 표`"
+
+
 def test_names_that_cannot_be_quoted_are_refused() -> None:
     for name in ("", "a\0b"):
         with pytest.raises(SourceError, match="NUL"):
@@ -192,3 +207,23 @@ def test_a_value_is_bound_in_its_columns_kind(value: object, column: Column, bou
     condition = Condition("c", ">=" if bound else "=", (value,))  # type: ignore[arg-type]
     statements = list(Statements(SqlServer(), '"').rows(Table("t"), [column], (condition, column)))
     assert [statement.values for statement in statements] == ([] if expected is None else [(expected,)])
+
+
+@pytest.mark.parametrize(
+    ("driver", "said", "added"),
+    [
+        ("PostgreSQL Unicode", "Server=x", "UseDeclareFetch=1;Fetch=10000"),
+        ("/usr/lib/psqlodbcw.so", "Server=x;fetch=50;", "UseDeclareFetch=1"),
+        ("PostgreSQL ANSI", "usedeclarefetch=0;Fetch=7", ""),
+        ("FreeTDS", "Server=x;TDS_Version=7.3", "ClientCharset=UTF-8"),
+        ("SQLite3", "Database=x", "StepAPI=1;NoCreat=1;Timeout=10000"),
+        ("Microsoft Access Driver (*.mdb, *.accdb)", "DBQ=x", "ReadOnly=1"),
+        ("MDBTools", "DBQ=x", ""),
+        ("ODBC Driver 18 for SQL Server", "Server=x;Encrypt=no", ""),
+        ("MySQL ODBC 8.0 Unicode Driver", "Server=x", ""),
+    ],
+)
+def test_a_connection_string_is_completed_where_its_author_says_nothing(driver: str, said: str, added: str) -> None:
+    connection = f"Driver={{{driver}}};{said}"
+    whole = completed(connection, dialect_of(driver), login_seconds=10)
+    assert whole == ";".join(filter(None, [connection.rstrip(";"), added]))
