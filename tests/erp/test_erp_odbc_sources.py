@@ -311,7 +311,8 @@ def test_one_source_sees_one_state_of_all_tables(postgresql: PostgreSql) -> None
         assert read(erp, table("a"), ["x"], where("x", "in", ["new"])).is_empty()
         # A reading by key is over by itself: the next one is asked of the present.
         assert read(erp, table("a"), ["x"], where("x", "in", ["new"])).height == 1
-        assert other.execute("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'").fetchone() == (0,)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND datname = current_database()"
+        assert other.execute(waiting.encode()).fetchone() == (0,)
 
 
 def test_a_writer_is_not_seen_in_the_middle_of_reading_sqlite(tmp_path: Path) -> None:
