@@ -17,7 +17,7 @@ def row_blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
     while block := stream.read(size):
         end = _last_row_end(block, quoted=quoted)
         if end:
-            yield b"".join((*pending, block[:end]))
+            yield b"".join((*pending, memoryview(block)[:end]))
             pending, quoted = [], False
             block = block[end:]
         pending.append(block)

@@ -24,6 +24,12 @@ class IssueLog:
         kept = self.samples.setdefault(table, {}).setdefault(reason, [])
         kept.extend(list(samples)[: SAMPLES_KEPT - len(kept)])
 
+    def include(self, later: "IssueLog") -> None:
+        """Add what another log counted, behind what this one did."""
+        for table, reasons in later.counts.items():
+            for reason, count in reasons.items():
+                self.add(table, reason, count, later.samples[table][reason])
+
     def add_rows(
         self,
         table: str,
@@ -37,10 +43,11 @@ class IssueLog:
 
         A row without a key is shown by its number in the table, of which `first_row` rows came in earlier batches.
         """
-        count = int(bad.sum() or 0)
+        hits = bad.arg_true()
+        count = hits.len()
         if count == 0:
             return
-        rows = bad.arg_true().head(SAMPLES_KEPT)
+        rows = hits.head(SAMPLES_KEPT)
         keys = key.gather(rows).to_list()
         values = [None] * len(keys) if value is None else value.gather(rows).to_list()
         self.add(

@@ -129,14 +129,20 @@ class TableRows:
 
     def note(self, bad: pl.Series, reason: str, values: pl.Series | None = None) -> None:
         """Count the rows still alive where `bad` is true; they stay."""
-        self.issues.add_rows(
-            self.table, reason, bad.fill_null(value=False) & self._alive, self._key, values, self.first_row
-        )
+        self._count(bad, reason, values)
 
     def reject(self, bad: pl.Series, reason: str, values: pl.Series | None = None) -> None:
         """Count the rows still alive where `bad` is true, and leave them out."""
-        self.note(bad, reason, values)
-        self._alive = self._alive & ~bad.fill_null(value=False)
+        hit = self._count(bad, reason, values)
+        if hit is not None:
+            self._alive = self._alive & ~hit
+
+    def _count(self, bad: pl.Series, reason: str, values: pl.Series | None) -> pl.Series | None:
+        if not bad.any():
+            return None
+        hit = bad.fill_null(value=False) & self._alive
+        self.issues.add_rows(self.table, reason, hit, self._key, values, self.first_row)
+        return hit
 
     def filter(self, filters: Sequence[Filter], *, now: datetime) -> None:
         """Reject the rows that do not meet the profile's conditions; each condition is counted by its column."""

@@ -1,5 +1,6 @@
 """The three mappings: source rows of items, routings and work results to their canonical tables."""
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -18,6 +19,7 @@ from shared.erp.source import Condition, Source, find_column
 from shared.erp.units import factor
 
 _LARGEST_SEQUENCE = 2**31 - 1
+_MAPPERS = 2  # batches mapped at once, while another is read
 ONLY_ROUTING = "1"  # the routing number of a source that keeps one routing an item
 
 
@@ -86,22 +88,27 @@ class TableReading:
         """
         wanted = self._wanted()
         done: list[pl.DataFrame] = []
-        first_row = 0
-        with ThreadPoolExecutor(
-            1, thread_name_prefix="mapping"
-        ) as mapper:  # one batch is mapped while the next is read
-            under_way: Future[pl.DataFrame] | None = None
-            for batch in self._source.batches(self.mapping, wanted, where=where):
-                if under_way is not None:
-                    done.append(under_way.result())
-                under_way = mapper.submit(self._map, map_batch, batch, first_row)
-                first_row += batch.height
-            nothing = pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
-            done.append(self._map(map_batch, nothing, 0) if under_way is None else under_way.result())
-        return pl.concat(done, rechunk=True)
+        under_way: deque[tuple[Future[pl.DataFrame], IssueLog]] = deque()
 
-    def _map(self, map_batch: MapBatch, batch: pl.DataFrame, first_row: int) -> pl.DataFrame:
-        return map_batch(self._rows(batch, first_row))
+        def finish_first() -> None:
+            mapped, found = under_way.popleft()
+            done.append(mapped.result())
+            self._issues.include(found)
+
+        first_row = 0
+        with ThreadPoolExecutor(_MAPPERS, thread_name_prefix="mapping") as mappers:
+            for batch in self._source.batches(self.mapping, wanted, where=where):
+                found = IssueLog()  # batches end in any order, but are counted in theirs
+                under_way.append((mappers.submit(self._map, map_batch, batch, first_row, found), found))
+                first_row += batch.height
+                if len(under_way) > _MAPPERS:
+                    finish_first()
+            while under_way:
+                finish_first()
+        if not done:
+            nothing = pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+            done.append(self._map(map_batch, nothing, 0, self._issues))
+        return pl.concat(done, rechunk=True)
 
     @property
     def _origin(self) -> str:
@@ -115,18 +122,18 @@ class TableReading:
         }
         return [column for column in self.known if column in named]
 
-    def _rows(self, batch: pl.DataFrame, first_row: int) -> TableRows:
+    def _map(self, map_batch: MapBatch, batch: pl.DataFrame, first_row: int, issues: IssueLog) -> pl.DataFrame:
         opened = TableRows(
             batch,
             known=self.known,
             table=self._table,
             origin=self._origin,
             source=self._profile.source,
-            issues=self._issues,
+            issues=issues,
             first_row=first_row,
         )
         opened.filter(self.mapping.filters, now=self._now)
-        return opened
+        return map_batch(opened)
 
 
 def map_items(source: TableRows, profile: Profile) -> pl.DataFrame:
