@@ -17,8 +17,8 @@ from typing import Any
 
 import polars as pl
 
-from shared.erp.demo import generate_demo
-from shared.erp.demo_files import PART_ROWS
+from shared.erp.demo.files import PART_ROWS
+from shared.erp.demo.generate import generate_demo
 
 
 def generate(folder: Path, items: int, seed: int) -> dict[str, Any]:

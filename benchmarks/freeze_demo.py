@@ -11,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from shared.erp.demo import VERSION, generate_demo
-from shared.erp.demo_frozen import SAMPLE, hashes_of, measure_folder, parameters_hash
+from shared.erp.demo.frozen import SAMPLE, hashes_of, measure_folder, parameters_hash
+from shared.erp.demo.generate import VERSION, generate_demo
 
 
 def main() -> None:

@@ -23,13 +23,13 @@ from pathlib import Path
 import polars as pl
 import structlog
 
-from shared.erp.demo import ITEMS, RESULTS, ROUTINGS, generate_demo
+from shared.erp.demo.generate import ITEMS, RESULTS, ROUTINGS, generate_demo
 from shared.erp.extract import extract
 from shared.erp.issues import IssueLog
-from shared.erp.location import FolderLocation, Location, OdbcLocation, location_of
-from shared.erp.opening import open_source
-from shared.erp.profiles import load_profile
-from shared.erp.tables import TableReading, map_work_results, read_work_results
+from shared.erp.mapping.tables import TableReading, map_work_results, read_work_results
+from shared.erp.profiles.model import load_profile
+from shared.erp.sources.location import FolderLocation, Location, OdbcLocation, location_of
+from shared.erp.sources.opening import open_source
 
 RESULTS_OF_AN_ITEM = 6.2
 NOW = datetime(2027, 1, 1, tzinfo=UTC)  # after the demo factory's last day

@@ -23,12 +23,12 @@ from typing import Any
 import structlog
 from pydantic import SecretStr
 
-from shared.erp.demo import generate_demo
-from shared.erp.demo_load import BASE_TABLES, load_into_sqlite
+from shared.erp.demo.generate import generate_demo
+from shared.erp.demo.load import BASE_TABLES, load_into_sqlite
 from shared.erp.extract import extract
-from shared.erp.location import OdbcLocation
-from shared.erp.mirror import Mirror
-from shared.erp.profiles import Profile, load_profile, parse_profile
+from shared.erp.mirror.source import Mirror
+from shared.erp.profiles.model import Profile, load_profile, parse_profile
+from shared.erp.sources.location import OdbcLocation
 
 STAGES = ("first", "second, nothing changed", "second, a day's work", "second, rows deleted", "without a mirror")
 NOW = datetime(2027, 1, 1, tzinfo=UTC)  # after the demo factory's last day

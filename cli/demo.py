@@ -14,7 +14,7 @@ from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_ta
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from shared.erp.demo_frozen import Verdict
+    from shared.erp.demo.frozen import Verdict
 
 app = typer.Typer(help="The generated demo factory.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def generate(
 
     Example: manage.py demo generate --items 5000 --seed 42 --output /tmp/factory
     """
-    from shared.erp.demo import generate_demo
+    from shared.erp.demo.generate import generate_demo
 
     started = time.perf_counter()
     with _progress_bar(hidden=as_json) as progress:
@@ -66,7 +66,7 @@ def load(
 
     Example: manage.py demo load /tmp/factory --sqlite /tmp/factory.db
     """
-    from shared.erp import demo_load
+    from shared.erp.demo import load as demo_load
 
     if (sqlite is None) == (postgresql is None):
         raise InvalidInput("One of --sqlite and --postgresql is needed.", remedy="Name one target.")
@@ -96,8 +96,8 @@ def check(
 
     Example: manage.py demo check --items 5000 --seed 42
     """
-    from shared.erp.demo import generate_demo
-    from shared.erp.demo_frozen import check_folder, load_frozen
+    from shared.erp.demo.frozen import check_folder, load_frozen
+    from shared.erp.demo.generate import generate_demo
 
     with tempfile.TemporaryDirectory() as scratch:
         source = folder or Path(scratch, "factory")

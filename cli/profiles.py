@@ -12,7 +12,7 @@ from shared.settings import current_settings
 
 if TYPE_CHECKING:
     from shared.erp.findings import CheckReport
-    from shared.erp.location import Location
+    from shared.erp.sources.location import Location
 
 app = typer.Typer(help="Mapping profiles: how a factory's tables are read.", no_args_is_help=True)
 SourceOption = Annotated[
@@ -29,7 +29,7 @@ def list_profiles(as_json: JsonFlag = False) -> None:
 
     Example: manage.py profiles list
     """
-    from shared.erp.profiles import known_profiles, load_profile
+    from shared.erp.profiles.model import known_profiles, load_profile
 
     rows = [(name, load_profile(name).description) for name in known_profiles()]
     if as_json:
@@ -48,7 +48,7 @@ def show(
 
     Example: manage.py profiles show demo
     """
-    from shared.erp.profiles import load_profile, profile_path
+    from shared.erp.profiles.model import load_profile, profile_path
 
     profile = load_profile(name)
     if as_json:
@@ -73,8 +73,8 @@ def check(
 
     Example: manage.py profiles check demo --source /tmp/factory
     """
-    from shared.erp.check import check_profile
-    from shared.erp.profiles import load_profile
+    from shared.erp.check.checking import check_profile
+    from shared.erp.profiles.model import load_profile
 
     report = check_profile(load_profile(name), _location(source), now=datetime.now(UTC), rows=rows)
     if as_json:
@@ -99,7 +99,7 @@ def infer(
 
     Example: manage.py profiles infer --source /factory/export --name pumps --output pumps.yaml
     """
-    from shared.erp.infer import propose_profile
+    from shared.erp.infer.inferring import propose_profile
 
     if output is not None and output.exists():
         raise InvalidInput(f"{output} exists already.", remedy="Give another name, or move the file away.")
@@ -118,7 +118,7 @@ def infer(
 
 
 def _location(source: str | None) -> "Location":
-    from shared.erp.location import location_of, own_location
+    from shared.erp.sources.location import location_of, own_location
 
     return own_location(current_settings()) if source is None else location_of(source)
 

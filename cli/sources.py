@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from shared.errors import InvalidInput, SourceError
 
 if TYPE_CHECKING:
-    from shared.erp.location import Location
+    from shared.erp.sources.location import Location
 
 
 def named_factory(profile: str | None, source: str | None, *, option: str) -> "tuple[str, Location] | None":
@@ -25,8 +25,8 @@ def named_factory(profile: str | None, source: str | None, *, option: str) -> "t
         return None
     if profile is None or source is None:
         raise InvalidInput(f"--profile and {option} belong together.", remedy="Give both, or neither.")
-    from shared.erp.location import FolderLocation, location_of
-    from shared.erp.profiles import load_profile
+    from shared.erp.profiles.model import load_profile
+    from shared.erp.sources.location import FolderLocation, location_of
 
     location = location_of(source)
     if isinstance(location, FolderLocation):

@@ -17,8 +17,8 @@ from launcher.options import take_data_dir, wanted_ports
 from launcher.places import DEFAULT_PORT, DEFAULT_STORAGE_PORT, PROJECT_DIR, VENV_DIR, Place
 from launcher.problems import SetupProblem
 from shared.azurite import AZURITE_SCRIPT
-from shared.erp import odbc_drivers
-from shared.erp.odbc_drivers import DriverKind
+from shared.erp.odbc import drivers as odbc_drivers
+from shared.erp.odbc.drivers import DriverKind
 from shared.platform import noted_process
 
 ENOUGH_DISK_GIB = 3.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.database.predictions import Decisions, PredictionLog
     from shared.database.snapshots import SnapshotRows
     from shared.database.work import WorkRows
-    from shared.erp.lookup import ItemLookup
+    from shared.erp.lookup.item_lookup import ItemLookup
     from shared.operations.burial import Burial
     from shared.operations.health import Health
     from shared.operations.sweep import Sweep
@@ -174,7 +174,7 @@ class Services:
     @cached_property
     def item_lookup(self) -> "ItemLookup":
         """Items that the model's data lacks, read from the ERP by code."""
-        from shared.erp.lookup import ItemLookup
+        from shared.erp.lookup.item_lookup import ItemLookup
         from shared.operations.meters import observe_lookup
 
         return ItemLookup(self.settings, clock=self.clock, observe=observe_lookup)

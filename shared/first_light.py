@@ -42,7 +42,7 @@ def make_first_model(services: Services, progress: Progress) -> str:
 
 
 def _make_factory(services: Services) -> None:
-    from shared.erp.demo import generate_demo
+    from shared.erp.demo.generate import generate_demo
 
     folder = services.settings.source_folder
     if folder.exists():

@@ -26,7 +26,7 @@ class KeyFigures:
 
 
 class DataQualityRows:
-    """The table of data quality documents (`shared.erp.quality.summarise` makes them)."""
+    """The table of data quality documents (`shared.erp.quality.summary.summarise` makes them)."""
 
     def __init__(self, engine: Engine, clock: Clock = utc_now) -> None:
         """Keep rows in `engine`'s database."""

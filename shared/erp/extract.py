@@ -15,13 +15,13 @@ import tenacity
 from tenacity.wait import wait_base
 
 from shared.erp.issues import IssueLog
-from shared.erp.location import Location
-from shared.erp.mirror import Mirror
-from shared.erp.opening import open_source
-from shared.erp.profiles import Profile
+from shared.erp.mapping.tables import read_items, read_routings, read_work_results
+from shared.erp.mirror.source import Mirror
+from shared.erp.profiles.model import Profile
 from shared.erp.snapshot import DOCUMENT, SCHEMA_VERSION, Snapshot, file_digest, open_snapshot
-from shared.erp.source import Source
-from shared.erp.tables import read_items, read_routings, read_work_results
+from shared.erp.sources.location import Location
+from shared.erp.sources.opening import open_source
+from shared.erp.sources.source import Source
 from shared.errors import SourceError, SourceUnavailable
 from shared.platform import publish_folder
 

@@ -53,7 +53,7 @@ class DataQualityReports:
         return answer
 
     def _of_current(self) -> DataQuality:
-        from shared.erp.profiles import load_profile
+        from shared.erp.profiles.model import load_profile
 
         newest = self._snapshot_rows.current(load_profile(self._settings.profile).name)
         if newest is None:
@@ -76,13 +76,13 @@ class DataQualityReports:
 
     def _stored(self, snapshot_id: str) -> DataQuality | None:
         """Return the row of a snapshot whose document has this release's form."""
-        from shared.erp.quality import QUALITY_VERSION
+        from shared.erp.quality.summary import QUALITY_VERSION
 
         row = self._rows.find(snapshot_id)
         return row if row is not None and row.schema_version == QUALITY_VERSION else None
 
     def _measured(self, snapshot: "Snapshot") -> DataQuality:
-        from shared.erp.quality import summarise
+        from shared.erp.quality.summary import summarise
 
         with _MEASURING:
             row = self._stored(snapshot.id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-Figures = Mapping[str, Any]  # as `shared.erp.quality.summarise` makes them: `rows` and `shares` by name
+Figures = Mapping[str, Any]  # as `shared.erp.quality.summary.summarise` makes them: `rows` and `shares` by name
 
 _ROWS = "rows of "
 

@@ -99,7 +99,7 @@ class DataWatch:
         return self._watch_age() + self._watch_quality()
 
     def _profile(self) -> str:
-        from shared.erp.profiles import load_profile
+        from shared.erp.profiles.model import load_profile
 
         return load_profile(self._settings.profile).name
 

@@ -8,8 +8,8 @@ from shared.prediction.answers import ItemPrediction, PredictionRequest
 from shared.prediction.steps import NewItem, own_steps
 
 if TYPE_CHECKING:
-    from shared.erp.by_key import FreshItem
-    from shared.erp.lookup import ItemLookup, Lookup
+    from shared.erp.lookup.by_key import FreshItem
+    from shared.erp.lookup.item_lookup import ItemLookup, Lookup
     from shared.prediction.model import RoutingModel
 
 _MOST_NAMED = 8

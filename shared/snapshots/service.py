@@ -18,12 +18,12 @@ from shared.database.snapshots import SnapshotRows
 from shared.database.tables import Extract, SnapshotRow, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.erp.extract import extract
-from shared.erp.location import ODBC_PREFIX, FolderLocation, Location, own_location
-from shared.erp.mirror import Mirror
-from shared.erp.mirror_table import TableRead
-from shared.erp.profiles import load_profile
-from shared.erp.quality import summarise
+from shared.erp.mirror.source import Mirror
+from shared.erp.mirror.table import TableRead
+from shared.erp.profiles.model import load_profile
+from shared.erp.quality.summary import summarise
 from shared.erp.snapshot import Snapshot, open_snapshot
+from shared.erp.sources.location import ODBC_PREFIX, FolderLocation, Location, own_location
 from shared.errors import LeaseLost, NotFound, RoutingError, SourceError
 from shared.settings import Settings
 from shared.snapshots.tidying import Tidying

@@ -8,7 +8,7 @@ from shared.clock import Clock
 from shared.database.snapshots import SnapshotRows
 from shared.database.tables import QualityCycle, TrainingJob, WorkState
 from shared.database.work import WorkRows
-from shared.erp.mirror import Mirror
+from shared.erp.mirror.source import Mirror
 from shared.erp.snapshot import Snapshot
 from shared.platform import remove_tree
 from shared.settings import Settings

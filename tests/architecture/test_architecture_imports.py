@@ -25,6 +25,19 @@ FLOORS = [
     {"function_app"},
     {"launcher"},
 ]
+# The ERP room's own floors, the same way.
+ERP_FLOORS = [
+    {"canonical", "issues", "units", "parsing", "findings"},
+    {"profiles", "day_forms"},
+    {"sources", "odbc"},
+    {"mapping"},
+    {"snapshot"},
+    {"mirror"},
+    {"extract", "joins"},
+    {"lookup", "quality"},
+    {"infer", "check", "demo"},
+]
+ERP_PARTS = {part: floor for floor, parts in enumerate(ERP_FLOORS) for part in parts}
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 HEAVY = ("polars", "numpy", "scipy", "sklearn", "hnswlib", "joblib", "pyarrow", "pandas")
 
@@ -74,6 +87,20 @@ def test_every_room_imports_only_rooms_of_lower_floors() -> None:
         for imported in _imports(file):
             other = _room_of(imported)
             if other and other != room and ROOMS[other] >= ROOMS[room]:
+                wrong.append(f"{module} imports {imported}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_part_of_the_erp_room_imports_only_parts_of_its_own_or_lower_floors() -> None:
+    wrong = []
+    for module, file in _modules():
+        if not module.startswith("shared.erp.") or module == "shared.erp.__init__":
+            continue
+        part = module.split(".")[2]
+        assert part in ERP_PARTS, f"{module} stands on no floor: add it to ERP_FLOORS"
+        for imported in _imports(file):
+            others = imported.split(".")
+            if imported.startswith("shared.erp.") and ERP_PARTS.get(others[2], -1) > ERP_PARTS[part]:
                 wrong.append(f"{module} imports {imported}")
     assert not wrong, "\n".join(wrong)
 

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from cli.__main__ import app
-from shared.erp.profiles import PROFILES_DIR, known_profiles
+from shared.erp.profiles.model import PROFILES_DIR, known_profiles
 from shared.logs import configure_logging
 from tests.erp.foreign_data import write_pump_maker
 from tests.erp.seal_shop import write_seal_shop

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import parse_profile
+from shared.erp.profiles.model import parse_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation
 
 NOW = datetime(2025, 6, 1, 8, 30, tzinfo=UTC)
 DOCUMENT: dict[str, Any] = {

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import polars as pl
 
-from shared.erp.profiles import Profile, SourceTable, parse_profile
-from shared.erp.source import Condition
+from shared.erp.profiles.model import Profile, SourceTable, parse_profile
+from shared.erp.sources.source import Condition
 from shared.errors import SourceError, SourceUnavailable
 from tests.erp.erp_support import DOCUMENT
 

@@ -9,9 +9,9 @@ from unittest import mock
 import polars as pl
 from pydantic import SecretStr
 
-from shared.erp import mirror_store
-from shared.erp.location import OdbcLocation
-from shared.erp.mirror import Mirror
+from shared.erp.mirror import store as mirror_store
+from shared.erp.mirror.source import Mirror
+from shared.erp.sources.location import OdbcLocation
 from shared.platform import die_with_parent
 from tests.erp.erp_support import NOW
 from tests.erp.mirror_support import START, CountingSource, changing_profile, filled, part, step

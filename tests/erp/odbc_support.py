@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from shared.erp.location import OdbcLocation
-from shared.erp.odbc import OdbcSource
-from shared.erp.profiles import OdbcRules, SourceRules, SourceTable
-from shared.erp.source import Condition
+from shared.erp.odbc.source import OdbcSource
+from shared.erp.profiles.model import OdbcRules, SourceRules, SourceTable
+from shared.erp.sources.location import OdbcLocation
+from shared.erp.sources.source import Condition
 from tests.postgresql import DRIVER, PostgreSql
 
 SQLITE_DRIVER = "SQLite3"

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import load_profile
+from shared.erp.profiles.model import load_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation
 from shared.settings import PROJECT_DIR
 from tests.erp.erp_support import NOW
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from shared.erp import extract as extracting
 from shared.erp.extract import Fingerprint, extract, read_tables
 from shared.erp.issues import IssueLog
-from shared.erp.location import FolderLocation
-from shared.erp.ordering import in_order
-from shared.erp.profiles import Profile, SourceTable, parse_profile
-from shared.erp.rows import drop_duplicates
+from shared.erp.mapping.ordering import in_order
+from shared.erp.mapping.rows import drop_duplicates
+from shared.erp.profiles.model import Profile, SourceTable, parse_profile
 from shared.erp.snapshot import TABLES
-from shared.erp.source import BATCH_ROWS, Condition
+from shared.erp.sources.location import FolderLocation
+from shared.erp.sources.source import BATCH_ROWS, Condition
 from shared.errors import SourceError, SourceUnavailable
 from tests.erp.erp_support import DOCUMENT, NOW, TinyFactory
 
@@ -134,7 +134,7 @@ def test_sorting_in_parts_is_sorting(rows: list[tuple[int | None, ...]], at_once
         pl.col("a").cast(pl.String)
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.erp.ordering._ROWS_AT_ONCE", at_once)
+        patch.setattr("shared.erp.mapping.ordering._ROWS_AT_ONCE", at_once)
         assert in_order(frame, frame.columns).equals(frame.sort(frame.columns, nulls_last=True))
 
 

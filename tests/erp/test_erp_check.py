@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 import yaml
 
-from shared.erp.check import check_profile
+from shared.erp.check.checking import check_profile
 from shared.erp.findings import CheckReport, Finding, Severity
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import PROFILES_DIR, load_profile, parse_profile
+from shared.erp.profiles.model import PROFILES_DIR, load_profile, parse_profile
+from shared.erp.sources.location import FolderLocation
 from shared.errors import SourceError
 from shared.settings import PROJECT_DIR
 from tests.erp.erp_support import NOW

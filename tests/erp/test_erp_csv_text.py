@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.erp.csv_text import row_blocks
-from shared.erp.folder import Folder
 from shared.erp.issues import IssueLog
-from shared.erp.profiles import SourceRules, SourceTable
+from shared.erp.profiles.model import SourceRules, SourceTable
+from shared.erp.sources.csv_text import row_blocks
+from shared.erp.sources.folder import Folder
 
 ORIGIN = SourceTable(table=("rows",))
 FIELD = st.text(st.sampled_from('ab,"\n가 '), max_size=4)
@@ -28,8 +28,8 @@ def _read(folder: Path) -> tuple[list[tuple[str | None, ...]], dict[str, dict[st
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.erp.csv_files.BLOCK_BYTES", 16)
-    monkeypatch.setattr("shared.erp.csv_files._HEADER_BYTES", 8)
+    monkeypatch.setattr("shared.erp.sources.csv_files.BLOCK_BYTES", 16)
+    monkeypatch.setattr("shared.erp.sources.csv_files._HEADER_BYTES", 8)
 
 
 @given(rows=ROWS, size=st.integers(1, 20))
@@ -56,7 +56,7 @@ def test_rows_are_those_of_the_whole_file(
     raw = written.getvalue().encode(encoding)
     (folder / ("rows.csv.gz" if zipped else "rows.csv")).write_bytes(gzip.compress(raw) if zipped else raw)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.erp.csv_files.BLOCK_BYTES", size)
+        patch.setattr("shared.erp.sources.csv_files.BLOCK_BYTES", size)
         assert _read(folder) == (rows, {})
 
 

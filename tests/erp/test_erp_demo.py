@@ -7,14 +7,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from shared.erp.demo import generate_demo
-from shared.erp.demo_check import measure_difficulty
-from shared.erp.demo_dirt import DIRT
-from shared.erp.demo_truth import Truth, load_truth
+from shared.erp.demo.check import measure_difficulty
+from shared.erp.demo.dirt import DIRT
+from shared.erp.demo.generate import generate_demo
+from shared.erp.demo.truth import Truth, load_truth
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import load_profile
+from shared.erp.profiles.model import load_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation
 from shared.errors import InvalidInput
 from shared.prediction.memory import choose_current
 from shared.settings import PROJECT_DIR
@@ -81,7 +81,7 @@ def test_threads_hash_seeds_and_the_processor_s_width_change_no_byte(
 ) -> None:
     generate_demo(tmp_path / "here", items=400, seed=9)
     code = (
-        "import pathlib, sys; from shared.erp.demo import generate_demo;"
+        "import pathlib, sys; from shared.erp.demo.generate import generate_demo;"
         "generate_demo(pathlib.Path(sys.argv[1]), items=400, seed=9)"
     )
     there = tmp_path / "there"

@@ -6,12 +6,12 @@ import pyodbc
 import pytest
 from pydantic import SecretStr
 
-from shared.erp.demo import generate_demo
-from shared.erp.demo_load import load_into_postgresql, load_into_sqlite
+from shared.erp.demo.generate import generate_demo
+from shared.erp.demo.load import load_into_postgresql, load_into_sqlite
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation, Location, OdbcLocation
-from shared.erp.profiles import load_profile
+from shared.erp.profiles.model import load_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation, Location, OdbcLocation
 from tests.erp.erp_support import NOW
 from tests.postgresql import DRIVER, PostgreSql
 

@@ -9,10 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.demo import app
-from shared.erp import demo_frozen
-from shared.erp.demo import VERSION, generate_demo
-from shared.erp.demo_dirt import DIRT
-from shared.erp.demo_frozen import (
+from shared.erp.demo import frozen as demo_frozen
+from shared.erp.demo.dirt import DIRT
+from shared.erp.demo.frozen import (
     FrozenDifficulty,
     FrozenFactory,
     check_folder,
@@ -21,11 +20,12 @@ from shared.erp.demo_frozen import (
     measure_folder,
     parameters_hash,
 )
-from shared.erp.demo_shop import RATES
-from shared.erp.demo_truth import load_truth
+from shared.erp.demo.generate import VERSION, generate_demo
+from shared.erp.demo.shop import RATES
+from shared.erp.demo.truth import load_truth
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import load_profile
+from shared.erp.profiles.model import load_profile
+from shared.erp.sources.location import FolderLocation
 from shared.errors import Conflict, SourceError
 
 FROZEN_ITEMS, FROZEN_SEED = 2000, 42

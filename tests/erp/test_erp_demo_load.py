@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.demo import app
-from shared.erp.demo import ITEMS, RESULTS, ROUTINGS, generate_demo
-from shared.erp.demo_load import load_into_postgresql, load_into_sqlite
+from shared.erp.demo.generate import ITEMS, RESULTS, ROUTINGS, generate_demo
+from shared.erp.demo.load import load_into_postgresql, load_into_sqlite
 from shared.errors import Conflict, InvalidInput, SourceError, SourceUnavailable
 from tests.postgresql import PostgreSql
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from shared.erp.demo import generate_demo
+from shared.erp.demo.generate import generate_demo
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import Profile, load_profile
+from shared.erp.profiles.model import Profile, load_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation
 from tests.erp.erp_support import NOW
 
 LATER = NOW.replace(year=2035)  # after the demo factory's last day

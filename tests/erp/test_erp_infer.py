@@ -10,14 +10,14 @@ import pytest
 import xlsxwriter
 import yaml
 
-from shared.erp.check import check_profile
-from shared.erp.demo import generate_demo
+from shared.erp.check.checking import check_profile
+from shared.erp.demo.generate import generate_demo
 from shared.erp.extract import extract
-from shared.erp.infer import Proposal, propose_profile
-from shared.erp.infer_names import likeness, looks_like, time_unit_of
-from shared.erp.location import FolderLocation, OdbcLocation
-from shared.erp.profiles import Profile, load_profile, parse_profile
+from shared.erp.infer.inferring import Proposal, propose_profile
+from shared.erp.infer.names import likeness, looks_like, time_unit_of
+from shared.erp.profiles.model import Profile, load_profile, parse_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation, OdbcLocation
 from shared.erp.units import TimeUnit
 from shared.errors import SourceError
 from shared.settings import PROJECT_DIR

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.erp.joins import JOINED, Match, PlanJoin, join_plan
+from shared.erp.joins.plan import JOINED, Match, PlanJoin, join_plan
 from tests.erp.join_oracle import Outcome, Result, Step, oracle, results_of, routings_of
 
 SPRING, SUMMER, AUTUMN = date(2025, 4, 1), date(2025, 7, 1), date(2025, 10, 1)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from shared.erp import by_key
-from shared.erp.breaker import Breaker
-from shared.erp.folder_keys import is_untouched
-from shared.erp.lookup import MOST_CODES, ItemLookup
-from shared.erp.opening import open_source
+from shared.erp.lookup import by_key
+from shared.erp.lookup.breaker import Breaker
+from shared.erp.lookup.folder_keys import is_untouched
+from shared.erp.lookup.item_lookup import MOST_CODES, ItemLookup
+from shared.erp.sources.opening import open_source
 from shared.errors import SourceUnavailable
 from shared.settings import Settings
 from tests.prediction.fresh_plant import NEW_RING, Plant, require_sqlite_driver

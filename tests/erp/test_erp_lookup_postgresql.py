@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from shared.erp import by_key
-from shared.erp.lookup import ItemLookup
-from shared.erp.opening import open_source
+from shared.erp.lookup import by_key
+from shared.erp.lookup.item_lookup import ItemLookup
+from shared.erp.sources.opening import open_source
 from shared.settings import Settings
 from tests.postgresql import DRIVER, PostgreSql
 from tests.prediction.fresh_plant import FILES, NEW_RING, Plant

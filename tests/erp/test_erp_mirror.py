@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation, OdbcLocation
-from shared.erp.mirror import Mirror
-from shared.erp.mirror_table import TableRead
-from shared.erp.profiles import Profile, SourceTable
+from shared.erp.mirror.source import Mirror
+from shared.erp.mirror.table import TableRead
+from shared.erp.profiles.model import Profile, SourceTable
 from shared.erp.snapshot import TABLES, Snapshot
-from shared.erp.source import Source
+from shared.erp.sources.location import FolderLocation, OdbcLocation
+from shared.erp.sources.source import Source
 from shared.errors import SourceUnavailable
 from shared.platform import exclusive_lock
 from tests.erp.erp_support import NOW, TinyFactory
@@ -77,8 +77,8 @@ def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
 
 
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.erp.mirror_store.BATCH_ROWS", 8)
-    monkeypatch.setattr("shared.erp.mirror_table.SMALL_PART_ROWS", 4)
+    monkeypatch.setattr("shared.erp.mirror.store.BATCH_ROWS", 8)
+    monkeypatch.setattr("shared.erp.mirror.table.SMALL_PART_ROWS", 4)
 
 
 def test_second_reading_reads_the_rows_of_the_overlap(factory: Factory) -> None:
@@ -320,7 +320,7 @@ def test_second_reading_at_the_same_time_goes_past_the_mirror(
     factory: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads everything and leaves the mirror to the first."""
-    monkeypatch.setattr("shared.erp.mirror._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("shared.erp.mirror.source._PATIENCE_SECONDS", 0.0)
     (lock,) = (factory.folder / "mirror").glob("*.lock")
     before = {path: path.stat().st_mtime_ns for path in factory.folder.glob("mirror/*/*/*")}
     with exclusive_lock(lock, timeout_seconds=0):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from shared.erp.mirror import Mirror
-from shared.erp.mirror_store import TableStore
+from shared.erp.mirror.source import Mirror
+from shared.erp.mirror.store import TableStore
 from tests.erp.erp_support import NOW
 from tests.erp.mirror_support import changing_profile
 from tests.erp.mirror_victim import LAST, LOCATION, edited

@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from shared.erp.issues import IssueLog
-from shared.erp.location import Location, OdbcLocation
-from shared.erp.mirror import Mirror, MirroredSource
-from shared.erp.mirror_table import TableRead
-from shared.erp.opening import open_source
-from shared.erp.profiles import Profile
+from shared.erp.mirror.source import Mirror, MirroredSource
+from shared.erp.mirror.table import TableRead
+from shared.erp.profiles.model import Profile
+from shared.erp.sources.location import Location, OdbcLocation
+from shared.erp.sources.opening import open_source
 from tests.erp.erp_support import NOW
 from tests.erp.mirror_support import changing_profile
 from tests.postgresql import PostgreSql

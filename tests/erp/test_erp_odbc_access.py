@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from shared.erp.location import OdbcLocation
-from shared.erp.odbc import OdbcSource
+from shared.erp.odbc.source import OdbcSource
+from shared.erp.sources.location import OdbcLocation
 from shared.errors import SourceError
 from tests.erp.odbc_support import MDBTOOLS_DRIVER, needs_driver, opened, query, read, table, where
 

@@ -10,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation, Location, OdbcLocation
-from shared.erp.profiles import parse_profile
+from shared.erp.profiles.model import parse_profile
 from shared.erp.snapshot import TABLES, Snapshot
+from shared.erp.sources.location import FolderLocation, Location, OdbcLocation
 from tests.erp.erp_support import DOCUMENT, NOW
 from tests.erp.odbc_support import SQLITE_DRIVER, located, needs_driver, postgresql_database
 from tests.postgresql import PostgreSql

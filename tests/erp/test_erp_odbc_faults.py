@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-import shared.erp.odbc as odbc_module
+import shared.erp.odbc.source as odbc_module
 from shared.erp.extract import extract
-from shared.erp.location import OdbcLocation
-from shared.erp.odbc_errors import Scrubber, explained
-from shared.erp.odbc_session import Caller
-from shared.erp.odbc_sql import Statement
-from shared.erp.profiles import parse_profile
+from shared.erp.odbc.errors import Scrubber, explained
+from shared.erp.odbc.session import Caller
+from shared.erp.odbc.sql import Statement
+from shared.erp.profiles.model import parse_profile
 from shared.erp.snapshot import open_snapshot
+from shared.erp.sources.location import OdbcLocation
 from shared.errors import SourceError, SourceUnavailable
 from tests.erp.erp_support import DOCUMENT, NOW
 from tests.erp.odbc_support import (

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import shared.erp.odbc as odbc_module
-from shared.erp.location import OdbcLocation
-from shared.erp.odbc import OdbcSource
+import shared.erp.odbc.source as odbc_module
+from shared.erp.odbc.source import OdbcSource
+from shared.erp.sources.location import OdbcLocation
 from shared.errors import SourceError
 from tests.erp.odbc_support import (
     located,

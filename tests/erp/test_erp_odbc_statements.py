@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from shared.erp.odbc_dialects import (
+from shared.erp.odbc.dialects import (
     Access,
     Dialect,
     FreeTds,
@@ -20,9 +20,9 @@ from shared.erp.odbc_dialects import (
     completed,
     dialect_of,
 )
-from shared.erp.odbc_sql import MOST_VALUES, Query, Statement, Statements, Table, checked_query
-from shared.erp.odbc_types import Column
-from shared.erp.source import Condition
+from shared.erp.odbc.sql import MOST_VALUES, Query, Statement, Statements, Table, checked_query
+from shared.erp.odbc.types import Column
+from shared.erp.sources.source import Condition
 from shared.errors import SourceError
 
 # A dialect, the quote that its drivers name, and the grammar that its statements must fit.

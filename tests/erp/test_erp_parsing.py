@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.erp import parsing
-from shared.erp.profiles import DEFAULT_DATE_FORMATS, DEFAULT_NULL_TOKENS
+from shared.erp.profiles.model import DEFAULT_DATE_FORMATS, DEFAULT_NULL_TOKENS
 from shared.errors import SourceError
 
 DAY = date(2025, 5, 1)

@@ -7,10 +7,10 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from shared.erp.folder import Folder
 from shared.erp.issues import IssueLog
-from shared.erp.profiles import SourceRules, SourceTable, parse_profile
-from shared.erp.source import Condition, Value
+from shared.erp.profiles.model import SourceRules, SourceTable, parse_profile
+from shared.erp.sources.folder import Folder
+from shared.erp.sources.source import Condition, Value
 from shared.errors import SourceError
 from tests.erp.erp_support import FILES, NOW, TinyFactory
 
@@ -136,7 +136,7 @@ def test_a_condition_finds_the_same_rows_in_text_and_in_typed_columns(
 
 
 def test_a_key_is_found_in_any_block_of_a_large_file(factory: TinyFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.erp.csv_files._SEARCHED_BYTES", 100)
+    monkeypatch.setattr("shared.erp.sources.csv_files._SEARCHED_BYTES", 100)
     lines = [f"{row:05},ring,{row},mm" for row in range(500)]
     factory.write("parts.csv", "code,kind,diameter,diameter_unit\n" + "\n".join(lines) + "\n")
     origin = parse_profile(factory.document, source="tiny.yaml").items

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from shared.erp.canonical import AttributeKind
-from shared.erp.profiles import Profile, RoutingColumns, WorkResultColumns, known_profiles, load_profile, parse_profile
+from shared.erp.profiles.model import (
+    Profile,
+    RoutingColumns,
+    WorkResultColumns,
+    known_profiles,
+    load_profile,
+    parse_profile,
+)
 from shared.errors import ProfileError
 from shared.settings import PROJECT_DIR
 from tests.erp.erp_support import DOCUMENT, TinyFactory

@@ -1,8 +1,8 @@
 import json
 from typing import Any
 
-from shared.erp.quality import summarise
-from shared.erp.quality_months import MONTHS
+from shared.erp.quality.months import MONTHS
+from shared.erp.quality.summary import summarise
 from tests.erp.erp_support import FILES, TinyFactory
 
 

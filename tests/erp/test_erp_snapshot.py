@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from shared.erp.extract import Fingerprint
-from shared.erp.profiles import parse_profile
+from shared.erp.profiles.model import parse_profile
 from shared.erp.snapshot import DOCUMENT, open_snapshot
 from shared.errors import SourceError
 from tests.erp.erp_support import FILES, NOW, TinyFactory

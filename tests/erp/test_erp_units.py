@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.erp.rows import factors, in_canonical_unit
+from shared.erp.mapping.rows import factors, in_canonical_unit
 from shared.erp.units import MINUTES_PER, factor, known_units, minutes_factor
 from tests.erp.erp_support import TinyFactory
 

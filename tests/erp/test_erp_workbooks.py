@@ -6,11 +6,11 @@ import pytest
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
-from shared.erp.files import table_name
-from shared.erp.folder import Folder
 from shared.erp.issues import IssueLog
-from shared.erp.profiles import SourceRules, SourceTable
-from shared.erp.source import Condition
+from shared.erp.profiles.model import SourceRules, SourceTable
+from shared.erp.sources.files import table_name
+from shared.erp.sources.folder import Folder
+from shared.erp.sources.source import Condition
 from shared.errors import SourceError
 from tests.erp.erp_support import FILES, TinyFactory
 

@@ -17,8 +17,8 @@ from shared.clock import utc_now
 from shared.configuration import default_configuration
 from shared.database.engine import migrate
 from shared.erp.extract import extract
-from shared.erp.location import own_location
-from shared.erp.profiles import load_profile
+from shared.erp.profiles.model import load_profile
+from shared.erp.sources.location import own_location
 from shared.prediction.fit import fit_model
 from shared.registry.build import build_package
 from shared.registry.installation import Installer

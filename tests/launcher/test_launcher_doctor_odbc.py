@@ -8,7 +8,7 @@ import pytest
 
 from launcher.doctor import Finding, State, examine
 from launcher.places import PROJECT_DIR, Place
-from shared.erp import odbc_drivers
+from shared.erp.odbc import drivers as odbc_drivers
 from shared.platform import free_ports
 
 DRIVERS = """

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from shared.configuration import default_configuration
-from shared.erp.demo import generate_demo
+from shared.erp.demo.generate import generate_demo
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import load_profile
+from shared.erp.profiles.model import load_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation
 from shared.prediction.answers import ItemQuery, Source, Status
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel

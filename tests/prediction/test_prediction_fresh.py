@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from shared.configuration import default_configuration
-from shared.erp.lookup import ItemLookup
+from shared.erp.lookup.item_lookup import ItemLookup
 from shared.errors import InvalidInput
 from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, PredictionRequest, Source, Status
 from shared.prediction.fit import fit_model

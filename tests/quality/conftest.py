@@ -16,11 +16,11 @@ from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
 from shared.database.engine import make_engine, migrate
 from shared.database.work import WorkRows
-from shared.erp.demo import generate_demo
+from shared.erp.demo.generate import generate_demo
 from shared.erp.extract import extract
-from shared.erp.location import FolderLocation
-from shared.erp.profiles import load_profile
+from shared.erp.profiles.model import load_profile
 from shared.erp.snapshot import Snapshot
+from shared.erp.sources.location import FolderLocation
 from shared.errors import Conflict, NoActiveModel, NotFound
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel

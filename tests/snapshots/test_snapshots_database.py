@@ -17,9 +17,9 @@ from shared.database.data_quality import DataQualityRows
 from shared.database.tables import AlertState, Extract, WorkState
 from shared.database.work import WorkRows
 from shared.erp.extract import extract
-from shared.erp.location import OdbcLocation
-from shared.erp.mirror_store import TableStore
-from shared.erp.profiles import load_profile
+from shared.erp.mirror.store import TableStore
+from shared.erp.profiles.model import load_profile
+from shared.erp.sources.location import OdbcLocation
 from shared.errors import SourceError, SourceUnavailable
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots

@@ -13,7 +13,7 @@ from shared.database.engine import make_engine, migrate
 from shared.database.models import ModelVersions
 from shared.database.tables import TrainingJob, VersionState
 from shared.database.work import WorkRows
-from shared.erp.demo import generate_demo
+from shared.erp.demo.generate import generate_demo
 from shared.registry.installation import Installer
 from shared.registry.signing import Keys
 from shared.settings import Settings
