@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from shared.erp.issues import IssueLog
 from shared.erp.profiles.model import SourceRules, SourceTable
-from shared.erp.sources.csv_text import row_blocks
+from shared.erp.sources.csv_files import CsvFile
+from shared.erp.sources.csv_text import encoding_of, row_blocks
 from shared.erp.sources.folder import Folder
 
 ORIGIN = SourceTable(table=("rows",))
@@ -95,3 +96,28 @@ def test_a_header_longer_than_a_block_is_read_whole(tmp_path: Path) -> None:
     with Folder(tmp_path, SourceRules(), IssueLog()) as source:
         assert source.columns(ORIGIN) == names
         assert source.count(ORIGIN) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("CODE;NOME\n1;perché no\n2;Türbänder\n", "cp1252"),
+        ("코드;이름\n1;절단\n2;연삭\n", "cp949"),
+        ("CODE;NOME\n1;Türbänder\n2;절단\n", "utf-8"),
+    ],
+)
+def test_the_encoding_of_a_file_is_found_out(text: str, encoding: str) -> None:
+    assert encoding_of(text.encode(encoding)) == (encoding, [])
+
+
+def test_a_stated_encoding_is_taken_at_its_word(tmp_path: Path) -> None:
+    file = tmp_path / "parts.csv"
+    file.write_bytes("CODE,NAZWA\n1,łożysko\n2,wałek\n".encode("cp1250"))
+    rules = SourceRules(encoding="windows-1250")
+    (frame,) = CsvFile(file, rules=rules, issues=IssueLog()).batches(["CODE", "NAZWA"])
+    assert frame["NAZWA"].to_list() == ["łożysko", "wałek"]
+
+
+def test_an_encoding_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown encoding 'klingon'; such as utf-8"):
+        SourceRules(encoding="klingon")

@@ -13,7 +13,7 @@ from shared.erp.canonical import ROUTING_SCHEMA, Attribute, AttributeKind
 from shared.erp.profiles.errors import explain, nearest
 from shared.erp.profiles.files import read_document
 from shared.erp.profiles.filters import Filter
-from shared.erp.profiles.parts import Column, Part, Positive, Texts, TimeUnit, Unit
+from shared.erp.profiles.parts import Column, Encoding, Part, Positive, Texts, TimeUnit, Unit
 from shared.errors import ProfileError
 from shared.settings import PROJECT_DIR
 
@@ -35,6 +35,7 @@ class SourceRules(Part):
     """How the source's cells are understood; where it lies is said by settings or the command line."""
 
     delimiter: str = Field(",", min_length=1, max_length=1)  # of CSV files
+    encoding: Encoding | None = None  # of CSV files; found out when left out
     odbc: OdbcRules = OdbcRules()
     null_tokens: tuple[str, ...] = DEFAULT_NULL_TOKENS  # compared trimmed and without case
     date_formats: tuple[str, ...] = DEFAULT_DATE_FORMATS  # of the day; a time of day behind it is cut off

@@ -1,5 +1,6 @@
 """What the tables of a profile are made of: columns, texts, bounds and units, each with a message that helps."""
 
+import codecs
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
@@ -47,6 +48,19 @@ def _named(what: str) -> Callable[[object], object]:
 Column = Annotated[tuple[str, ...], BeforeValidator(_named("column")), Field(min_length=1)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_named("value")), Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _encoding(value: str) -> str:
+    try:
+        known = codecs.lookup(value)
+        "".encode(known.name)
+    except LookupError as error:
+        raise ValueError(f"unknown encoding {value!r}; such as utf-8, cp1252, cp1250, cp949") from error
+    return known.name
+
+
+# How the bytes of a text file stand for letters, by any name that Python knows.
+Encoding = Annotated[str, AfterValidator(_encoding)]
 
 
 def _bound(value: object) -> object:

@@ -12,7 +12,16 @@ import polars as pl
 import structlog
 
 from shared.erp.issues import SAMPLES_KEPT, IssueLog
-from shared.erp.sources.csv_text import encoding_of, first_row, is_utf8, is_utf16, row_blocks, without_ragged_lines
+from shared.erp.profiles.model import SourceRules
+from shared.erp.sources.csv_text import (
+    damaged_lines,
+    encoding_of,
+    first_row,
+    is_utf8,
+    is_utf16,
+    row_blocks,
+    without_ragged_lines,
+)
 from shared.erp.sources.files import even_slices, header_names, unreadable
 from shared.errors import SourceError
 
@@ -28,9 +37,10 @@ _BROKEN = (OSError, EOFError, zlib.error, pl.exceptions.PolarsError)
 class CsvFile:
     """A CSV file, gzipped or not; every column is text. It is open only while its columns or rows are read."""
 
-    def __init__(self, path: Path, *, delimiter: str, issues: IssueLog) -> None:
+    def __init__(self, path: Path, *, rules: SourceRules, issues: IssueLog) -> None:
         self.path = path
-        self._delimiter = delimiter
+        self.encoding = rules.encoding
+        self._delimiter = rules.delimiter
         self._issues: IssueLog | None = issues
 
     @property
@@ -81,10 +91,15 @@ class CsvFile:
         """Return the file from its byte `start` on as UTF-8; damaged lines of the whole file are counted."""
         with self._open() as stream:
             raw = stream.read()
-        encoding, damaged = encoding_of(raw)
+        encoding, damaged = self._encoding(raw)
         self._count(f"bytes that are not {encoding}", damaged)
         log.info("source.decoded", file=self.path.name, encoding=encoding, damaged_lines=len(damaged))
         return raw[start:].decode(encoding, errors="replace").encode()
+
+    def _encoding(self, raw: bytes) -> tuple[str, list[str]]:
+        if self.encoding is None or is_utf16(raw):
+            return encoding_of(raw)
+        return self.encoding, damaged_lines(raw, self.encoding)
 
     def _open(self) -> BinaryIO:
         if self.path.suffix.lower() == ".gz":
@@ -113,7 +128,7 @@ class _Text:
         self._blocks = row_blocks(stream, block_bytes)
         self._next_byte = 0  # of the file, behind the blocks taken so far
         block = self._taken() or b""
-        if is_utf16(block) or not is_utf8(first_row(block)):
+        if is_utf16(block) or file.encoding is not None or not is_utf8(first_row(block)):
             self._go_on_decoded(0)
             block = self._taken() or b""
         block = block.removeprefix(_BOM)

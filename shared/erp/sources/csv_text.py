@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _REPLACEMENT = "\ufffd"
+_TRIED = ("utf-8", "cp949", "cp1252")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -66,16 +67,24 @@ def is_utf8(text: bytes) -> bool:
 def encoding_of(raw: bytes) -> tuple[str, list[str]]:
     """Return the encoding of what is not UTF-8 throughout, and the lines with bytes that it does not know.
 
-    UTF-16 is told by its mark; else it is the encoding in which fewer lines are damaged.
+    UTF-16 is told by its mark; else it is the first encoding under which most lines with other letters than ASCII are
+    whole. Windows-1252 comes last, since it knows nearly every byte; any other one-byte encoding is the profile's to
+    say.
     """
     if is_utf16(raw):
         return "utf-16", []
-    lines = {encoding: raw.decode(encoding, errors="replace").splitlines() for encoding in ("utf-8", "cp949")}
-    damaged = {encoding: [line for line in text if _REPLACEMENT in line] for encoding, text in lines.items()}
-    encoding = min(("cp949", "utf-8"), key=lambda name: len(damaged[name]))
-    if encoding == "cp949" and len(damaged["utf-8"]) * 2 < sum(not line.isascii() for line in lines["utf-8"]):
-        encoding = "utf-8"  # most of its letters are good UTF-8: a few lines are damaged, the file is not cp949
-    return encoding, [line.strip() for line in damaged[encoding]]
+    other_letters = sum(not line.isascii() for line in raw.splitlines())
+    for encoding in _TRIED:
+        damaged = damaged_lines(raw, encoding)
+        if len(damaged) * 2 < other_letters:
+            return encoding, damaged
+    return "utf-8", damaged_lines(raw, "utf-8")
+
+
+def damaged_lines(raw: bytes, encoding: str) -> list[str]:
+    """Return the lines that hold bytes which an encoding does not know."""
+    lines = raw.decode(encoding, errors="replace").splitlines()
+    return [line.strip() for line in lines if _REPLACEMENT in line]
 
 
 def without_ragged_lines(text: bytes, delimiter: str) -> tuple[bytes, list[str]]:

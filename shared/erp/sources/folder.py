@@ -49,7 +49,7 @@ class Folder:
             elif path.suffix.lower() == ".parquet":
                 self._files.append((name, ParquetFile(path)))
             else:
-                self._files.append((name, CsvFile(path, delimiter=source.delimiter, issues=issues)))
+                self._files.append((name, CsvFile(path, rules=source, issues=issues)))
 
     @property
     def tables(self) -> tuple[str, ...]:
