@@ -18,6 +18,7 @@ from shared.erp.sources.conditions import meets, searched_texts
 from shared.erp.sources.csv_files import CsvFile
 from shared.erp.sources.files import WORKBOOK_ENDINGS, ParquetFile, TableFile, table_name
 from shared.erp.sources.parts import PartFiles
+from shared.erp.sources.queries import named_tables
 from shared.erp.sources.source import BATCH_ROWS, Condition
 from shared.erp.sources.workbooks import Workbook
 from shared.errors import SourceError
@@ -109,13 +110,13 @@ class Folder:
         return self._answers[sql]
 
     def _run(self, sql: str) -> pl.DataFrame:
-        words = {word.casefold() for word in re.findall(r"\w+", sql)}
         context = pl.SQLContext(register_globals=False)
-        for name in self._claimed_names():
-            if name.casefold() in words and self._claims(name):
+        query, named = named_tables(sql, self._claimed_names())
+        for name in named:
+            if self._claims(name):
                 context.register(name, _whole(self._one(name)))
         try:
-            return context.execute(sql, eager=True)
+            return context.execute(query, eager=True)
         except (pl.exceptions.PolarsError, ValueError) as error:
             raise SourceError(
                 f"The profile's query over {self._folder} fails: {error}",
