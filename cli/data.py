@@ -7,8 +7,8 @@ import typer
 
 from cli.data_report import print_report, write_columns
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.services import current_services
 from cli.sources import named_factory
-from shared.bootstrap import current_services
 
 app = typer.Typer(help="Snapshots of the ERP.", no_args_is_help=True)
 

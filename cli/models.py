@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
-from shared.bootstrap import current_services
+from cli.services import current_services
 from shared.database.tables import ModelVersion
 
 app = typer.Typer(help="Model versions.", no_args_is_help=True)

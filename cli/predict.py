@@ -7,7 +7,8 @@ import orjson
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
-from shared.bootstrap import Services, current_services
+from cli.services import current_services
+from shared.bootstrap import Services
 from shared.errors import InvalidInput, SourceError
 from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, PredictionRequest
 

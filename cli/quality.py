@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
-from shared.bootstrap import current_services
+from cli.services import current_services
 from shared.database.tables import QualityCycle, WorkState
 
 app = typer.Typer(help="Quality cycles.", no_args_is_help=True)

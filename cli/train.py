@@ -9,8 +9,9 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table, shown
+from cli.services import current_services
 from cli.sources import named_factory
-from shared.bootstrap import Services, current_services
+from shared.bootstrap import Services
 from shared.database.tables import TrainingJob
 from shared.errors import Conflict, SourceError
 

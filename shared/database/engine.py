@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -24,6 +24,7 @@ from shared.errors import DatabaseUnavailable, SetupError
 BUSY_TIMEOUT_SECONDS = 10.0
 MIGRATIONS_DIR = Path(__file__).resolve().parent / "migrations"
 _WRITES = "routing_writes"
+_REVISIONS = "alembic_version"  # the table that a set-up database has, whichever release made it
 
 
 def make_engine(url: str) -> Engine:
@@ -112,17 +113,42 @@ def migrate(url: str) -> None:
     Raises:
         SetupError: the database cannot be opened, or was made by a newer release.
     """
+    engine = make_engine(url)
+    try:
+        _upgrade(engine, only_new=False)
+    finally:
+        engine.dispose()
+
+
+def set_up_when_new(engine: Engine) -> None:
+    """Make the tables of a database that has none; one that any release has set up is left as it is.
+
+    Safe to call from several processes at once, also beside a running instance.
+
+    Raises:
+        SetupError: the database cannot be opened or written.
+    """
+    try:
+        is_new = not inspect(engine).has_table(_REVISIONS)
+    except SQLAlchemyError as error:
+        raise _not_up_to_date(error) from error
+    if is_new:
+        _upgrade(engine, only_new=True)
+
+
+def _upgrade(engine: Engine, *, only_new: bool) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
 
-    engine = make_engine(url)
     config = Config()
     config.set_main_option("script_location", MIGRATIONS_DIR.as_posix().replace("%", "%%"))
     try:
         # One transaction around everything: the second process waits for SQLite's write lock, then finds nothing to do.
         with engine.execution_options(**{_WRITES: True}).begin() as connection:
             _take_migration_lock(connection)
+            if only_new and inspect(connection).has_table(_REVISIONS):  # another process was faster
+                return
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except CommandError as error:
@@ -131,12 +157,14 @@ def migrate(url: str) -> None:
             remedy="Run the release that made it, or a newer one, or start with another ROUTING_DATA_DIR.",
         ) from error
     except SQLAlchemyError as error:
-        raise SetupError(
-            f"The database could not be brought up to date: {_first_line(error)}.",
-            remedy="Check that the file and its folder can be written and that no other program holds it.",
-        ) from error
-    finally:
-        engine.dispose()
+        raise _not_up_to_date(error) from error
+
+
+def _not_up_to_date(error: SQLAlchemyError) -> SetupError:
+    return SetupError(
+        f"The database could not be brought up to date: {_first_line(error)}.",
+        remedy="Check that the file and its folder can be written and that no other program holds it.",
+    )
 
 
 def _take_migration_lock(connection: Connection) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.tables import Extract
 from shared.database.work import WorkRows
 from shared.settings import Settings
@@ -32,7 +32,6 @@ def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_named_factory_is_read_and_its_row_says_how(tmp_path: Path) -> None:
     """Profile and source are given together, or neither."""
     settings = Settings(data_dir=tmp_path)
-    migrate(settings.database)
     (tmp_path / "tiny.yaml").write_text(PROFILE)
     (tmp_path / "items.csv").write_text("CODE,MATERIAL\nA,steel\n")
     (tmp_path / "routings.csv").write_text("CODE,SEQ,OP\nA,10,CUT\n")

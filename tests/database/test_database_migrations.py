@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Dialect, text
+from sqlalchemy import Dialect, inspect, text
 from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import SQLModel
 
 from shared.clock import utc_now
 from shared.database import tables
-from shared.database.engine import make_engine, migrate, ping, reading, writing
+from shared.database.engine import make_engine, migrate, ping, reading, set_up_when_new, writing
 from shared.errors import SetupError
 
 
@@ -99,6 +99,21 @@ def test_processes_that_migrate_at_once_all_succeed(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "inner" / "routing.db") as connection:
         assert connection.execute("SELECT COUNT(*) FROM alembic_version").fetchone() == (1,)
     connection.close()
+
+
+def test_only_a_new_database_is_set_up_unasked(tmp_path: Path) -> None:
+    """Commands make what is missing altogether, and leave another release's database to `up`."""
+    engine = make_engine(url_of(tmp_path))
+    set_up_when_new(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+    with writing(engine) as session:
+        session.connection().execute(text("UPDATE alembic_version SET version_num = 'r9999'"))
+        session.connection().execute(text("DROP TABLE predictions"))
+    set_up_when_new(engine)
+    with engine.connect() as connection:
+        assert not inspect(connection).has_table("predictions")
+    engine.dispose()
 
 
 def test_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
