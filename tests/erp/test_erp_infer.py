@@ -342,6 +342,30 @@ def test_usual_names_are_known_in_three_languages(role: str, names: list[str]) -
 
 
 @pytest.mark.parametrize(
+    ("role", "names"),
+    {
+        "item_code": ["Cod.Art", "Cod. articolo", "Código artículo", "Réf. article", "Indeks", "Artikelcode"],
+        "sequence": ["Fase", "N° phase", "Nr operacji", "Bewerking nr", "Operación", "Nr. fase", "Volgnummer"],
+        "operation_name": ["Descr. fase", "Libellé opération", "Opis operacji", "Omschrijving bewerking"],
+        "resource_code": ["CdL", "Centro di lavoro", "Poste de charge", "Puesto de trabajo", "Stanowisko", "Werkplek"],
+        "setup_minutes": ["T.attr. (min)", "Ore attrezzaggio", "Temps réglage", "Tpz", "Insteltijd", "Preparación (h)"],
+        "run_minutes": ["T.ciclo (sec/pz)", "Ore lav.", "Temps usinage", "Tj", "Cyclustijd", "Tiempo mecanizado"],
+        "quantity": ["Pz buoni", "Q.tà buona", "Quantité", "Cantidad", "Ilość", "Aantal goed", "Qtd boas"],
+        "bad_quantity": ["Pz scarto", "Rebuts", "Cant. rechazada", "Braki", "Afkeur", "Refugo"],
+        "order_no": ["Nr. ordine", "Ordine prod.", "Ordre de fabrication", "Orden", "Nr zlecenia", "Productieorder"],
+        "reported_at": ["Data", "Data vers.", "Date pointage", "Fecha fin", "Data zakończenia", "Datum gereed"],
+        "valid_from": ["Valido dal", "Valable du", "Válido desde", "Ważny od", "Geldig vanaf"],
+        "valid_to": ["Valido al", "Valable au", "Válido hasta", "Ważny do", "Geldig tot"],
+        "drawing": ["Nr.Disegno", "Plano", "Rysunek", "Tekeningnr", "Desenho"],
+        "family": ["Gr.Merc.", "Famille", "Familia", "Artikelgroep", "Rodzina"],
+    }.items(),
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_usual_names_are_known_in_six_more_languages(role: str, names: list[str]) -> None:
+    assert [name for name in names if not looks_like(role, name)] == []
+
+
+@pytest.mark.parametrize(
     ("name", "unit"),
     [
         ("SETUP_HOURS", TimeUnit.HOURS),
@@ -349,6 +373,9 @@ def test_usual_names_are_known_in_three_languages(role: str, names: list[str]) -
         ("RuestMin", TimeUnit.MINUTES),
         ("작업시간(분)", TimeUnit.MINUTES),
         ("RUN_TIME", None),
+        ("T.ciclo (sec/pz)", TimeUnit.SECONDS),
+        ("Ore lav.", TimeUnit.HOURS),
+        ("Czas (godz.)", TimeUnit.HOURS),
         ("Size", None),
     ],
 )

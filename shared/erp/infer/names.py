@@ -1,8 +1,12 @@
-"""What column and table names usually mean, in English, German and Korean. A name is a hint, never a proof."""
+"""What column and table names usually mean, in nine languages. A name is a hint, never a proof.
+
+English, German and Korean stand here, with the names of old ERPs; the other languages' words in `words`.
+"""
 
 import re
 from functools import lru_cache
 
+from shared.erp.infer.words import TABLE_WORDS, TIME_WORDS, WORDS
 from shared.erp.units import TimeUnit
 
 _ITEM = r"(item|part|product|prod|article|artikel|material|mat|teile?|sach|stock|model|sku|goods)"
@@ -97,11 +101,16 @@ _PATTERNS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 _ALIASES = {"run_minutes_per_unit": "run_minutes", "time_unit_column": "unit", "unit_column": "unit"}
 _STRONG, _WEAK = 2, 1
+_PLAIN = str.maketrans(
+    "àáâãåèéêëìíîïòóôõùúûýçñłąęśżźćńő", "aaaaaeeeeiiiioooouuuycnlaeszzcno"
+)  # no umlauts: the patterns have them
 
 _TABLES: dict[str, str] = {
     "items": r"item|part|product|article|artikel|material|teile|stamm|master|품목|품번|자재|제품|sku|catalog",
     "routings": r"rout|arbeitsplan|plan|step|operation|process|bop|라우팅|공정",
-    "work_results": r"ist|실적|작업|result|report|record|actual|confirm|work_?order|booking|r(ue|ü)ckmeld|buchung",
+    "work_results": (
+        r"(^|_)ist(_|$)|실적|작업|result|report|record|actual|confirm|work_?order|booking|r(ue|ü)ckmeld|buchung"
+    ),
 }
 
 _TIME_WORDS: dict[TimeUnit, str] = {
@@ -114,9 +123,12 @@ _TIME_WORDS: dict[TimeUnit, str] = {
 
 @lru_cache(maxsize=4096)
 def spelled(name: str) -> str:
-    """Return a name in lower case with its words parted by `_`: `OrderQty`, `order qty` and `ORDER-QTY` are one."""
+    """Return a name in lower case with its words parted by `_`: `OrderQty`, `order qty` and `ORDER-QTY` are one.
+
+    Accents are left out, umlauts are kept.
+    """
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
-    return re.sub(r"[\W_]+", "_", parted).strip("_").casefold()
+    return re.sub(r"[\W_]+", "_", parted).strip("_").casefold().translate(_PLAIN)
 
 
 def likeness(field: str, name: str) -> int:
@@ -125,8 +137,10 @@ def likeness(field: str, name: str) -> int:
     if patterns is None:
         return 0
     words = spelled(name)
-    strong, weak = patterns
-    return _STRONG if re.search(strong, words) else _WEAK if re.search(weak, words) else 0
+    both = (patterns, WORDS.get(_ALIASES.get(field, field), patterns))
+    if any(re.search(strong, words) for strong, _ in both):
+        return _STRONG
+    return _WEAK if any(re.search(weak, words) for _, weak in both) else 0
 
 
 def looks_like(field: str, name: str) -> bool:
@@ -136,11 +150,11 @@ def looks_like(field: str, name: str) -> bool:
 
 def table_likeness(table: str, name: str) -> bool:
     """Return whether a table's name speaks for one of the canonical tables."""
-    return re.search(_TABLES[table], spelled(name)) is not None
+    return re.search(f"{_TABLES[table]}|{TABLE_WORDS[table]}", spelled(name)) is not None
 
 
 def time_unit_of(name: str) -> TimeUnit | None:
     """Return the time unit that a column's name states, or None where it states none or several."""
     words = spelled(name)
-    stated = [unit for unit, pattern in _TIME_WORDS.items() if re.search(pattern, words)]
+    stated = [unit for unit, said in _TIME_WORDS.items() if re.search(f"{said}|{TIME_WORDS[unit.value]}", words)]
     return stated[0] if len(stated) == 1 else None
