@@ -43,6 +43,7 @@ class CheckReport:
     source: str
     rows_limit: int | None
     tables: dict[str, TableFacts] = field(default_factory=dict)
+    unread_tables: list[str] = field(default_factory=list)  # of the source, which the profile does not name
     joins: dict[str, Any] = field(default_factory=dict)
     coverage: dict[str, Any] = field(default_factory=dict)
     times: dict[str, Any] = field(default_factory=dict)

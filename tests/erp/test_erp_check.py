@@ -230,6 +230,33 @@ def test_only_the_first_rows_are_read_where_asked(document: Document, source: Pa
     assert not report.has_errors
 
 
+def test_an_unread_table_that_looks_like_a_used_one_is_a_warning(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path)
+    (tmp_path / "BI_WORK_ORDER_RESULTS_2019-20.csv").write_text("ARTIKEL,DATUM\n1,2\n", encoding="utf-8")
+    routings = (tmp_path / "BI_ROUTING_VIEW.csv").read_text(encoding="utf-8").splitlines()[:2]
+    (tmp_path / "older steps.csv").write_text("\n".join(routings), encoding="utf-8")
+    (tmp_path / "customers.csv").write_text("NAME,ITEM_CD\nA,1\n", encoding="utf-8")
+    report = _check(document, tmp_path)
+    assert report.unread_tables == ["BI_WORK_ORDER_RESULTS_2019-20", "customers", "older steps"]
+    warnings = {f.message: f.field for f in report.findings if f.severity is Severity.WARNING}
+    assert warnings == {
+        "BI_WORK_ORDER_RESULTS_2019-20 looks like BI_WORK_ORDER_RESULTS and is not read.": "work_results",
+        "older steps looks like BI_ROUTING_VIEW and is not read.": "routings",
+    }
+
+
+def test_lines_that_do_not_fit_are_counted_once_and_name_their_setting(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path)
+    for name, spoiled in (("BI_WORK_ORDER_RESULTS", b"\xff\xfe"), ("BI_ROUTING_VIEW", b"," * 99)):
+        file = tmp_path / f"{name}.csv"
+        lines = file.read_bytes().splitlines()
+        file.write_bytes(b"\n".join([*lines[:3], lines[3] + spoiled, lines[4]]))
+    document["source"] = {"encoding": "utf-8"}
+    found = {f.field: f.message for f in _check(document, tmp_path).findings if f.field.startswith("source.")}
+    assert "1 line(s) with bytes that are not utf-8" in found["source.encoding"]
+    assert "1 line(s) with more fields" in found["source.delimiter"]
+
+
 def test_a_folder_that_is_not_there_is_an_error_of_its_own(document: Document, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         _check(document, tmp_path / "nowhere")

@@ -3,73 +3,30 @@
 Errors are told only where the data itself contradicts the profile; what merely looks unusual is a warning or a hint.
 """
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Self
 
 import polars as pl
 
 from shared.erp.check.columns import check_columns, unused_columns
 from shared.erp.check.keys import check_joins, check_keys, check_readable
+from shared.erp.check.reading import FileFaults, FirstRows
 from shared.erp.check.sizes import check_sizes
 from shared.erp.check.tables import CheckedTable, lot_columns, missing_columns, named_columns
 from shared.erp.check.times import check_time_names, check_times
+from shared.erp.check.unread import check_unread, unread_tables
 from shared.erp.findings import CheckReport, Finding, Severity, TableFacts
 from shared.erp.issues import IssueLog
 from shared.erp.mapping.tables import read_items, read_routings, read_work_results
 from shared.erp.profiles.model import Profile, SourceTable
 from shared.erp.sources.location import Location
 from shared.erp.sources.opening import open_source
-from shared.erp.sources.source import Condition, Source
+from shared.erp.sources.source import Source
 from shared.errors import SourceError, SourceUnavailable
 
 _SAMPLE_ROWS = 100_000  # raw rows of each table that are looked at column by column
 TABLES = ("items", "routings", "work_results")
 _ORDER = list(Severity)
-
-
-class _FirstRows:
-    """A source of which only the first rows of each table are read, and counted."""
-
-    def __init__(self, source: Source, limit: int | None) -> None:
-        self._source = source
-        self._limit = limit
-        self.rows_read = 0
-
-    @property
-    def name(self) -> str:
-        return self._source.name
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        return self._source.tables
-
-    def columns(self, origin: SourceTable) -> list[str]:
-        return self._source.columns(origin)
-
-    def batches(
-        self, origin: SourceTable, columns: Sequence[str], *, where: Condition | None = None
-    ) -> Iterator[pl.DataFrame]:
-        self.rows_read = 0
-        for batch in self._source.batches(origin, columns, where=where):
-            wanted = batch if self._limit is None else batch.head(self._limit - self.rows_read)
-            self.rows_read += wanted.height
-            yield wanted
-            if self._limit is not None and self.rows_read >= self._limit:
-                return
-
-    def count(self, origin: SourceTable) -> int:
-        return self._source.count(origin)
-
-    def close(self) -> None:
-        self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def check_profile(profile: Profile, location: Location, *, now: datetime, rows: int | None = None) -> CheckReport:
@@ -87,16 +44,17 @@ def check_profile(profile: Profile, location: Location, *, now: datetime, rows: 
         SourceUnavailable: the database does not answer.
     """
     report = CheckReport(profile=profile.name, source=location.shown, rows_limit=rows)
-    issues = IssueLog()
-    with open_source(location, profile.source, issues) as source:
-        checked = _read_tables(source, profile, issues, now.astimezone(UTC), report)
+    faults = FileFaults()
+    with open_source(location, profile.source, faults.of_this_reading) as source:
+        checked = _read_tables(source, profile, faults, now.astimezone(UTC), report)
+        report.unread_tables = unread_tables(profile, source.tables)
+        report.findings += check_unread(source, profile, report.unread_tables)
     for table in checked.values():
         report.findings += check_readable(table, profile)
         report.findings += check_keys(table)
         report.findings += check_columns(table, profile)
-    for file, reasons in issues.counts.items():
-        if file not in TABLES:
-            report.findings += [_damaged(file, reason, count) for reason, count in reasons.items()]
+    for file, reasons in faults.counts.items():
+        report.findings += [_damaged(file, reason, count) for reason, count in reasons.items()]
     report.findings += check_time_names(profile, checked)
     if "items" in checked:
         report.findings += check_sizes(checked["items"], checked.get("routings"), profile)
@@ -108,23 +66,30 @@ def check_profile(profile: Profile, location: Location, *, now: datetime, rows: 
 
 
 def _damaged(file: str, reason: str, count: int) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        field="source",
-        message=f"{file}: {count:,} line(s) with {reason}.",
-        remedy="Export the file again; or set source.delimiter where the lines are cut at the wrong character.",
-    )
+    field, remedy = "source", "Export the file again."
+    if reason.startswith("bytes that are not"):
+        field, remedy = "source.encoding", "Name the encoding that the file was written in as source.encoding."
+    elif reason.startswith("more fields"):
+        field, remedy = (
+            "source.delimiter",
+            "Export it again; or set source.delimiter if lines are cut at the wrong sign.",
+        )
+    message = f"{file}: {count:,} line(s) with {reason}."
+    if "left out" in reason:
+        message = f"{file} {reason}."
+    return Finding(severity=Severity.WARNING, field=field, message=message, remedy=remedy)
 
 
 def _read_tables(
-    whole: Source, profile: Profile, issues: IssueLog, now: datetime, report: CheckReport
+    whole: Source, profile: Profile, faults: FileFaults, now: datetime, report: CheckReport
 ) -> dict[str, CheckedTable]:
     """Return the tables that could be read; for the others the report says why not."""
+    issues = IssueLog()
     checked: dict[str, CheckedTable] = {}
     for name in TABLES:
         mapping: SourceTable = getattr(profile, name)
         # The items are always read whole: their codes are what the other tables' rows are compared with.
-        source = _FirstRows(whole, None if name == "items" else report.rows_limit)
+        source = FirstRows(whole, None if name == "items" else report.rows_limit, faults)
         origin = " or ".join(mapping.table or ()) or "a query"
         facts = report.tables[name] = TableFacts(origin=origin)
         try:
@@ -151,14 +116,14 @@ def _read_tables(
     return checked
 
 
-def _sample(source: _FirstRows, mapping: SourceTable, known: list[str]) -> pl.DataFrame:
+def _sample(source: FirstRows, mapping: SourceTable, known: list[str]) -> pl.DataFrame:
     empty = pl.DataFrame(schema=dict.fromkeys(known, pl.String))
     batches = list(islice(source.batches(mapping, known), max(1, _SAMPLE_ROWS // 100_000)))
     return pl.concat(batches).head(_SAMPLE_ROWS) if batches else empty
 
 
 def _canonical(
-    source: _FirstRows,
+    source: FirstRows,
     table: CheckedTable,
     profile: Profile,
     issues: IssueLog,
