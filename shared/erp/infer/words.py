@@ -9,7 +9,10 @@ _ART = (
     r"(art(icol[oi]|iculo|icle|igo|ikel|ykul[uy]?)?|pezzo|pieza|peca|piece|prodotto|produit|producto|produto|produktu?"
     r"|wyrobu?|detalu?|materiale|materiau|onderdeel|referen(ce|cia|tie)|indeksu?)"
 )
-_STEP = r"(fase|phase|operazione|operation|operacion|operacao|operacj[ai]|operatie|bewerking|zabieg|czynnosc|etape|etapa|tarea|tache)"
+_STEP = (
+    r"(fase|phase|operazione|operation|operacion|operacao|operacj[ai]|operatie|bewerking|zabieg|czynnosc"
+    r"|etape|etapa|tarea|tache)"
+)
 _PLACE = (
     r"(cd_?l|centro_di_lavoro|centro_lavoro|centro_(de_)?(trabajo|trabalho)|(poste|centre)_(de_)?(charge|travail)"
     r"|puesto_(de_)?trabajo|posto_(de_)?trabalho|stanowisk\w*|gniazdo|werkplek|werkpost|macch(ina)?|maquina|maszyn\w*"
