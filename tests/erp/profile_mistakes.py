@@ -101,8 +101,8 @@ MISTAKES = [
     ("name: tiny", "name: tiny\nsource: {date_formats: '%Y'}", "source.date_formats", "is no list"),
     ("name: tiny", "name: tiny\nsource: {odbc: {attempts: 0}}", "source.odbc.attempts", "at least 1"),
     # what does not fit together
-    ("  table: steps", "  sql: SELECT 1\n  table: steps", "routings", "not both"),
-    ("  table: steps\n", "", "routings", "either table"),
+    ("  table: steps", "  sql: SELECT 1\n  table: steps", "routings", "give one of table"),
+    ("  table: steps\n", "", "routings", "give one of table"),
     ("  time_unit: minutes", "  time_unit: minutes\n  run_time: per_lot", "routings", "belong together"),
     ("  time_unit: hours", "  time_unit: hours\n  undivided_time: true", "work_results", "leave setup_minutes out"),
     (

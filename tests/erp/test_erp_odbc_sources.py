@@ -12,6 +12,7 @@ import pytest
 
 import shared.erp.odbc.source as odbc_module
 from shared.erp.odbc.source import OdbcSource
+from shared.erp.profiles.model import WorkResultsTable
 from shared.erp.sources.location import OdbcLocation
 from shared.errors import SourceError
 from tests.erp.odbc_support import (
@@ -75,6 +76,38 @@ def test_tables_and_views_are_listed_and_found_in_any_case(source: Maker) -> Non
     assert erp.count(table("품목 뷰")) == 3
     with pytest.raises(SourceError, match=r"no table or view Item \(did you mean 'Items'\?\)"):
         erp.columns(table("Item"))
+
+
+REPORTS_BY_YEAR = """
+CREATE TABLE reports_2024 (part varchar(9), op varchar(9), day date, pcs integer, hours numeric(9,3));
+INSERT INTO reports_2024 VALUES ('A', 'TURN', '2024-05-01', 4, 1.125);
+CREATE TABLE reports_2025 (hours float, code varchar(9), op varchar(9), day varchar(10), pcs integer, seq integer);
+INSERT INTO reports_2025 VALUES (2.5, 'A', 'TURN', '2025-05-01', 3, 10), (1.125, 'B', 'SAW', '2025-05-02', 5, 20);
+"""
+REPORTS = WorkResultsTable.model_validate({
+    "tables": ["REPORTS_2024", "reports_2025"],
+    "columns": {"item_code": ["part", "code"], "operation_code": "op", "reported_at": "day", "quantity": "pcs",
+                "run_minutes": "hours", "sequence": "seq"},
+    "time_unit": "hours",
+})  # fmt: skip
+
+
+def test_listed_tables_are_one(source: Maker) -> None:
+    erp = source(REPORTS_BY_YEAR)
+    assert erp.columns(REPORTS) == ["part", "op", "day", "pcs", "hours", "code", "seq"]
+    assert erp.count(REPORTS) == 3
+    rows = read(erp, REPORTS, ["part", "day", "hours"])
+    assert rows.rows() == [("A", "2024-05-01", "1.125"), ("A", "2025-05-01", "2.5"), ("B", "2025-05-02", "1.125")]
+    numbers = read(erp, REPORTS, ["pcs", "seq"]).cast(pl.Int64)
+    assert numbers.rows() == [(4, None), (3, 10), (5, 20)]
+    assert read(erp, REPORTS, ["pcs"], where("part", "=", ["A"])).cast(pl.Int64).rows() == [(4,), (3,)]
+    assert read(erp, REPORTS, ["pcs"], where("seq", "in", [20])).cast(pl.Int64).rows() == [(5,)]
+
+
+def test_a_listed_table_without_a_required_column_is_named(source: Maker) -> None:
+    erp = source(REPORTS_BY_YEAR.replace("code varchar", "someone varchar"))
+    with pytest.raises(SourceError, match="reports_2025 has no column part or code"):
+        read(erp, REPORTS, ["pcs"])
 
 
 def test_a_column_that_is_not_there_is_an_error_that_names_the_nearest(source: Maker) -> None:

@@ -96,6 +96,42 @@ def test_one_part_in_two_files_is_ambiguous(factory: TinyFactory) -> None:
         factory.extract()
 
 
+def _listed(factory: TinyFactory) -> None:
+    """Put the second report into a file whose name and columns are others."""
+    (factory.source / "reports.csv").unlink()
+    factory.write("reports 2024.csv", f"{HEADER}\n{LINES[0]}\n")
+    factory.write("reports_2025-26.csv", f"{HEADER.replace('job', 'task').replace('code', 'PART')}\n{LINES[1]}\n")
+    factory.document["work_results"] |= {"table": None, "tables": ["reports 2024", "Reports_2025-26"]}
+    factory.document["work_results"]["columns"] |= {"operation_code": ["job", "task"], "item_code": ["code", "part"]}
+
+
+def test_listed_files_are_one_table_whatever_their_columns_are_called(factory: TinyFactory) -> None:
+    plain = factory.extract()
+    _listed(factory)
+    assert factory.extract().fingerprint == plain.fingerprint
+    origin = parse_profile(factory.document, source="tiny.yaml").work_results
+    with Folder(factory.source, SourceRules(), IssueLog()) as source:
+        assert source.count(origin) == 2
+        where = Condition("code", "=", ("8",))
+        assert [frame.rows() for frame in source.batches(origin, ["pieces"], where=where)] == [[("2",)]]
+
+
+def test_a_listed_file_that_is_not_there_is_an_error(factory: TinyFactory) -> None:
+    _listed(factory)
+    factory.document["work_results"]["tables"].append("reports_2027")
+    with pytest.raises(SourceError, match=r"no file reports_2027\.csv"):
+        factory.extract()
+
+
+def test_numbers_of_a_typed_part_keep_their_value_beside_text_with_a_decimal_comma(factory: TinyFactory) -> None:
+    factory.document["source"] = {"decimal_comma": True}
+    factory.document["work_results"] |= {"table": None, "tables": ["reports", "typed"]}
+    rows = pl.DataFrame({"code": ["8"], "seq": [10], "job": ["T"], "day": ["2025-05-01"], "pieces": [1]})
+    rows.with_columns(run_hours=pl.lit(1.125)).write_parquet(factory.source / "typed.parquet")
+    factory.write("reports.csv", f'{HEADER}\n8,10,T,2025-05-01,1,0,"1,25"\n')
+    assert factory.extract().work_results()["run_minutes"].sort().to_list() == [67.5, 75.0]
+
+
 TYPED = pl.DataFrame(
     {
         "code": [7, 8, None],

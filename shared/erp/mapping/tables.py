@@ -112,7 +112,7 @@ class TableReading:
 
     @property
     def _origin(self) -> str:
-        return " or ".join(self.mapping.table or ()) or f"the query of {self._table}"
+        return self.mapping.shown if self.mapping.sql is None else f"the query of {self._table}"
 
     def _wanted(self) -> list[str]:
         """Return the source columns that the mapping names; all of them must be there, rows or not."""

@@ -47,7 +47,7 @@ class TableMirror:
     ) -> None:
         """Find out which columns are read: those wanted, the key, and the stamp of the last change."""
         known = source.columns(origin)
-        label = " or ".join(origin.table or ("the query",))
+        label = origin.shown
         self._source = source
         self._origin = origin
         self._changes = changes
@@ -60,6 +60,7 @@ class TableMirror:
         said = {
             "rules": rules.model_dump(mode="json", exclude={"odbc"}),  # some decide how a source writes its values
             "table": origin.table,
+            "tables": origin.tables,
             "sql": origin.sql,
             "columns": self.columns,
             "key": self._key,

@@ -1,17 +1,20 @@
 """A database behind ODBC as a source of tables."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import polars as pl
 
 from shared.erp.odbc.session import Session
 from shared.erp.odbc.sql import Origin, Statement, Statements, Table, checked_query
-from shared.erp.odbc.types import Column, chosen, columns_of, plain_name, to_frame
+from shared.erp.odbc.types import Column, chosen, columns_of, dtype_of, plain_name, to_frame
 from shared.erp.profiles.errors import nearest
+from shared.erp.profiles.mapped import mapped_columns
 from shared.erp.profiles.model import SourceRules, SourceTable
 from shared.erp.sources.location import OdbcLocation
-from shared.erp.sources.source import BATCH_ROWS, Condition
+from shared.erp.sources.parts import in_schema, joined_schema, read_for, spelled
+from shared.erp.sources.source import BATCH_ROWS, Condition, find_column
 from shared.errors import SourceError
 
 _NOT_THE_FACTORYS = ("sys", "information_schema", "pg_catalog", "pg_toast")
@@ -47,19 +50,46 @@ class OdbcSource:
 
     def columns(self, origin: SourceTable) -> list[str]:
         """Return the column names of a table or query."""
-        return [column.name for column in self._described(self._origin(origin))]
+        schemas = [self._schema(part) for part in self._parts(origin)]
+        return list(joined_schema(schemas, list(mapped_columns(origin))) if origin.tables else schemas[0])
 
     def batches(
         self, origin: SourceTable, columns: Sequence[str], *, where: Condition | None = None
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of a table or query; after a reading by key the next one sees what was written meanwhile."""
-        found = self._origin(origin)
-        known = {column.name: column for column in self._described(found)}
-        wanted = [self._column(known, name, found) for name in columns]
-        condition = None if where is None else (where, self._column(known, where.column, found))
-        yield from _in_batches(self._frames(found, wanted, condition))
+        if origin.tables:
+            frames = self._joined(origin, columns, where)
+        else:
+            frames = self._read(self._parts(origin)[0], columns, where)
+        yield from _in_batches(frames)
         if where is not None and where.operator != ">=":
             self._session.end_transaction()
+
+    def _joined(self, origin: SourceTable, columns: Sequence[str], where: Condition | None) -> Iterator[pl.DataFrame]:
+        """Yield the rows of one table after the other, all with the same columns.
+
+        A table that lacks a required column is an error; another column that it lacks is empty.
+        """
+        mapped, parts = list(mapped_columns(origin)), self._parts(origin)
+        joined = joined_schema([self._schema(part) for part in parts], mapped)
+        schema = {name: joined[self._known(joined, name, origin.shown)] for name in columns}
+        for part in parts:
+            known = self._schema(part)
+            for field, names, required in mapped:
+                if required:
+                    find_column(names, known=list(known), table=_named(part), field=field)
+            there = {name: spelled(known, name, mapped) for name in columns}
+            asked = None if where is None else spelled(known, where.column, mapped)
+            if where is None or asked is not None:
+                condition = None if where is None or asked is None else replace(where, column=asked)
+                for frame in self._read(part, read_for(there, known), condition):
+                    yield in_schema(frame, there, schema, decimal_comma=self._rules.decimal_comma)
+
+    def _read(self, origin: Origin, columns: Sequence[str], where: Condition | None) -> Iterator[pl.DataFrame]:
+        known = {column.name: column for column in self._described(origin)}
+        wanted = [known[self._known(known, name, _named(origin))] for name in columns]
+        condition = None if where is None else (where, known[self._known(known, where.column, _named(origin))])
+        yield from self._frames(origin, wanted, condition)
 
     def _frames(
         self, origin: Origin, wanted: Sequence[Column], where: tuple[Condition, Column] | None
@@ -74,8 +104,10 @@ class OdbcSource:
 
     def count(self, origin: SourceTable) -> int:
         """Return how many rows there are."""
-        found = self._origin(origin)
-        rows = self._session.rows(self._statements.count(found), f"Counting {_named(found)} of")
+        return sum(map(self._counted, self._parts(origin)))
+
+    def _counted(self, origin: Origin) -> int:
+        rows = self._session.rows(self._statements.count(origin), f"Counting {_named(origin)} of")
         return int(next(rows)[0][0])
 
     def close(self) -> None:
@@ -88,14 +120,19 @@ class OdbcSource:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _column(self, known: dict[str, Column], name: str, origin: Origin) -> Column:
+    @staticmethod
+    def _known(known: Collection[str], name: str, table: str) -> str:
         if name not in known:
             raise SourceError(
-                f"{_named(origin)} has no column {name}{nearest(name, known)}.",
+                f"{table} has no column {name}{nearest(name, known)}.",
                 remedy=f"Its columns are: {', '.join(known)}.",
                 column=name,
             )
-        return known[name]
+        return name
+
+    def _schema(self, origin: Origin) -> dict[str, pl.DataType]:
+        as_text = self._session.dialect.as_text
+        return {column.name: dtype_of(column, as_text=as_text) for column in self._described(origin)}
 
     def _described(self, origin: Origin) -> list[Column]:
         if origin not in self._columns:
@@ -122,10 +159,13 @@ class OdbcSource:
         described = self._session.described(self._statements.no_rows(origin), f"Reading {_named(origin)} of")
         return [self._session.dialect.declared(column) for column in columns_of(described)]
 
-    def _origin(self, origin: SourceTable) -> Origin:
+    def _parts(self, origin: SourceTable) -> list[Origin]:
+        """Return the query, the table by the first of its names that there is, or all the tables listed."""
         if origin.sql is not None:
-            return checked_query(origin.sql, self._session.dialect)
-        return self._table(origin.table or ())
+            return [checked_query(origin.sql, self._session.dialect)]
+        if origin.tables is not None:
+            return [self._table((name,)) for name in origin.tables]
+        return [self._table(origin.table or ())]
 
     def _table(self, names: Sequence[str]) -> Table:
         """Return the table that the first of the names means, exactly or else in another case."""

@@ -100,6 +100,11 @@ _DTYPES: dict[type, pl.DataType] = {
 }
 
 
+def dtype_of(column: Column, *, as_text: bool) -> pl.DataType:
+    """Return the type of a column's cells in the frames of `to_frame`."""
+    return pl.String() if as_text and column.kind is bool else _DTYPES.get(column.kind, pl.String())
+
+
 def _said(value: Any) -> str | None:
     if value is None:
         return None

@@ -53,18 +53,26 @@ class Changes(Part):
 
 
 class SourceTable(Part):
-    """Where a table's rows come from, a table or view by any of its names or a query, and which rows count."""
+    """Where a table's rows come from: a table by any of its names, several as one, or a query; and which rows count."""
 
     table: Column | None = None  # names of which the first that the source has is read
+    tables: Texts | None = None  # all of these together, such as one a year
     sql: str | None = None  # runs where the data lies: the database's own dialect, or polars' over files
     filters: tuple[Filter, ...] = ()
     changes: Changes | None = None  # without it every extraction reads the whole table
 
     @model_validator(mode="after")
     def _one_origin(self) -> "SourceTable":
-        if (self.table is None) == (self.sql is None):
-            raise ValueError("give either table (a table, view or file) or sql (a query over them), not both")
+        if [self.table, self.tables, self.sql].count(None) != 2:
+            raise ValueError(
+                "give one of table (a table, view or file), tables (several as one) and sql (a query over them)"
+            )
         return self
+
+    @property
+    def shown(self) -> str:
+        """What messages call the table or query."""
+        return " and ".join(self.tables) if self.tables else " or ".join(self.table or ("a query",))
 
 
 class AttributeMapping(Part):

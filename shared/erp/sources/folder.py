@@ -124,23 +124,42 @@ class Folder:
             ) from error
 
     def _table(self, origin: SourceTable) -> TableFile:
-        """Return the table of the first of the origin's names that the folder has."""
+        """Return the table of the first of the origin's names that the folder has, or of all of them together."""
+        if origin.tables is not None:
+            return self._together(origin, [file for name in origin.tables for file in self._named(name)])
         names = origin.table or ()
         for name in names:
-            if _ANY in name:
-                files = self._matching(name)
-                if files:
-                    key = repr((name, origin))
-                    if key not in self._parts:
-                        self._parts[key] = PartFiles(files, list(mapped_columns(origin)), self._issues)
-                    return self._parts[key]
-            elif self._claims(name):
-                return self._one(name)
-        raise SourceError(
-            f"The source folder {self._folder} has no file {names[0]}.csv, {names[0]}.csv.gz, {names[0]}.parquet or "
-            f"{names[0]}.xlsx, and no sheet {names[0]}{nearest(names[0], self.tables)}.",
+            files = self._files_of(name)
+            if files:
+                return self._together(origin, files) if _ANY in name else files[0]
+        raise self._missing(names[0])
+
+    def _together(self, origin: SourceTable, files: Sequence[TableFile]) -> TableFile:
+        key = repr(origin)
+        if key not in self._parts:
+            distinct = list(dict.fromkeys(files))
+            comma = self._rules.decimal_comma
+            self._parts[key] = PartFiles(distinct, list(mapped_columns(origin)), self._issues, decimal_comma=comma)
+        return self._parts[key]
+
+    def _named(self, name: str) -> list[TableFile]:
+        files = self._files_of(name)
+        if not files:
+            raise self._missing(name)
+        return files
+
+    def _files_of(self, name: str) -> list[TableFile]:
+        """Return the files that a name or pattern means, none where there are none."""
+        if _ANY in name:
+            return self._matching(name)
+        return [self._one(name)] if self._claims(name) else []
+
+    def _missing(self, name: str) -> SourceError:
+        return SourceError(
+            f"The source folder {self._folder} has no file {name}.csv, {name}.csv.gz, {name}.parquet or "
+            f"{name}.xlsx, and no sheet {name}{nearest(name, self.tables)}.",
             remedy=f"It holds: {', '.join(self.tables) or 'no readable file'}.",
-            file=names[0],
+            file=name,
         )
 
     def _matching(self, pattern: str) -> list[TableFile]:

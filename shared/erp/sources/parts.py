@@ -1,7 +1,7 @@
 """Files that together are one table, such as one a year: read one after the other, a broken one left out."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -23,14 +23,17 @@ class PartFiles:
     required column, or that cannot be read, is left out and counted; it is an error where that leaves none.
     """
 
-    def __init__(self, files: Sequence[TableFile], mapped: Sequence[MappedColumn], issues: IssueLog) -> None:
+    def __init__(
+        self, files: Sequence[TableFile], mapped: Sequence[MappedColumn], issues: IssueLog, *, decimal_comma: bool
+    ) -> None:
         self._mapped = mapped
+        self._decimal_comma = decimal_comma
         self._issues = issues
-        self._schemas: dict[Path, dict[str, pl.DataType]] = {}
+        self._schemas: dict[TableFile, dict[str, pl.DataType]] = {}  # sheets may share a path
         self._files = list(files)
         for file in files:
             with self._left_out_if_broken(file):
-                self._schemas[file.path] = self._checked(file)
+                self._schemas[file] = self._checked(file)
 
     @property
     def path(self) -> Path:
@@ -40,9 +43,7 @@ class PartFiles:
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """The columns, each spelled as in the first file that has it; text where the files hold different types."""
-        spelled = {name.casefold(): name for file in reversed(self._files) for name in self._schemas[file.path]}
-        in_order = (name.casefold() for file in self._files for name in self._schemas[file.path])
-        return {spelled[folded]: self._dtype(spelled[folded]) for folded in dict.fromkeys(in_order)}
+        return joined_schema([self._schemas[file] for file in self._files], self._mapped)
 
     def batches(self, wanted: Sequence[str], holding: Collection[str] = ()) -> Iterator[pl.DataFrame]:
         """Yield the rows of one file after the other with the wanted columns.
@@ -51,11 +52,11 @@ class PartFiles:
         """
         schema = {name: dtype for name, dtype in self.schema.items() if name in wanted}
         for file in tuple(self._files):
-            there = {name: self._spelled(file, name) for name in schema}
+            there = {name: spelled(self._schemas[file], name, self._mapped) for name in schema}
             frames: list[pl.DataFrame] = []
             with self._left_out_if_broken(file):
-                frames = list(file.batches([name for name in there.values() if name is not None], holding))
-            yield from (_in_schema(frame, there, schema) for frame in frames)
+                frames = list(file.batches(read_for(there, self._schemas[file]), holding))
+            yield from (in_schema(frame, there, schema, decimal_comma=self._decimal_comma) for frame in frames)
 
     @contextlib.contextmanager
     def _left_out_if_broken(self, file: TableFile) -> Iterator[None]:
@@ -76,25 +77,50 @@ class PartFiles:
                 raise SourceError(f"{file.path.name} has no column {' or '.join(names)}, which is needed for {field}.")
         return schema
 
-    def _spelled(self, file: TableFile, wanted: str) -> str | None:
-        """Return what a file calls a column of the whole table, or None where it has nothing of the kind."""
-        aliases = [names for _, names, _ in self._mapped if wanted.casefold() in map(str.casefold, names)]
-        folded = {name.casefold(): name for name in self._schemas[file.path]}
-        for name in (wanted, *(name for names in aliases for name in names)):
-            if name.casefold() in folded:
-                return folded[name.casefold()]
-        return None
 
-    def _dtype(self, name: str) -> pl.DataType:
-        spelled = {file.path: self._spelled(file, name) for file in self._files}
-        found = {self._schemas[path][there] for path, there in spelled.items() if there is not None}
-        return found.pop() if len(found) == 1 else pl.String()
+def joined_schema(
+    schemas: Sequence[Mapping[str, pl.DataType]], mapped: Sequence[MappedColumn]
+) -> dict[str, pl.DataType]:
+    """Return the columns of several tables: each spelled as in the first that has it, text where types differ."""
+    first: dict[str, str] = {}
+    for schema in schemas:
+        for name in schema:
+            first.setdefault(name.casefold(), name)
+    return {name: _dtype(name, schemas, mapped) for name in first.values()}
 
 
-def _in_schema(frame: pl.DataFrame, there: dict[str, str | None], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+def _dtype(name: str, schemas: Sequence[Mapping[str, pl.DataType]], mapped: Sequence[MappedColumn]) -> pl.DataType:
+    found = {schema[there] for schema in schemas if (there := spelled(schema, name, mapped)) is not None}
+    return found.pop() if len(found) == 1 else pl.String()
+
+
+def spelled(schema: Collection[str], wanted: str, mapped: Sequence[MappedColumn]) -> str | None:
+    """Return what one of the tables calls a column of them all, or None where it has nothing of the kind."""
+    aliases = [names for _, names, _ in mapped if wanted.casefold() in map(str.casefold, names)]
+    folded = {name.casefold(): name for name in schema}
+    for name in (wanted, *(name for names in aliases for name in names)):
+        if name.casefold() in folded:
+            return folded[name.casefold()]
+    return None
+
+
+def read_for(there: Mapping[str, str | None], schema: Collection[str]) -> list[str]:
+    """Return which columns of a table are read for those wanted: one at least, since rows without any are none."""
+    return list(dict.fromkeys(name for name in there.values() if name is not None)) or list(schema)[:1]
+
+
+def in_schema(
+    frame: pl.DataFrame, there: Mapping[str, str | None], schema: Mapping[str, pl.DataType], *, decimal_comma: bool
+) -> pl.DataFrame:
+    """Return a table's rows with the columns of them all, empty where it has nothing of the kind."""
     columns = []
     for name, dtype in schema.items():
-        spelled = there[name]
-        cells = pl.repeat(None, frame.height, dtype=dtype, eager=True) if spelled is None else frame[spelled]
-        columns.append((cells if cells.dtype == dtype else plain_text(cells)).alias(name))
+        here = there[name]
+        cells = pl.repeat(None, frame.height, dtype=dtype, eager=True) if here is None else frame[here]
+        if cells.dtype != dtype:
+            is_float = cells.dtype.is_float()
+            cells = plain_text(cells)
+            if is_float and decimal_comma:  # as all the text is read
+                cells = cells.str.replace(".", ",", literal=True)
+        columns.append(cells.alias(name))
     return pl.DataFrame(columns)
