@@ -123,3 +123,15 @@ def test_a_zero_that_means_unknown_is_unknown_in_any_unit_and_no_fault(
     snapshot = factory.extract()
     assert snapshot.items()["diameter"].to_list() == [None]
     assert snapshot.issues.get("items", {}) == {}
+
+
+def test_setup_may_have_a_unit_of_its_own(factory: TinyFactory) -> None:
+    factory.document["routings"] |= {"time_unit": "seconds", "setup_time_unit": "hours"}
+    factory.document["work_results"] |= {"setup_time_unit": "minutes", "time_unit_column": "unit"}
+    factory.write("steps.csv", "code,seq,job,where,setup,run\n007,10,TURN,,2,30\n")
+    factory.write(
+        "reports.csv", "code,seq,job,day,pieces,setup_hours,run_hours,unit\n007,10,TURN,2025-05-01,4,7,90,sec\n"
+    )
+    snapshot = factory.extract()
+    assert snapshot.routings().select("setup_minutes", "run_minutes_per_unit").rows() == [(120.0, 0.5)]
+    assert snapshot.work_results().select("setup_minutes", "run_minutes").rows() == [(7.0, 1.5)]

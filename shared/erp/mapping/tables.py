@@ -215,7 +215,7 @@ def map_routings(source: TableRows, profile: Profile, known_items: pl.Series) ->
         "resource_code": source.text("resource_code", at.resource_code),
         "resource_name": source.text("resource_name", at.resource_name),
         "inside": source.flag("inside", at.inside, yes=mapping.inside_values, no=mapping.outside_values),
-        "setup_minutes": source.time("setup_minutes", at.setup_minutes, factors),
+        "setup_minutes": source.time("setup_minutes", at.setup_minutes, _setup_factors(source, mapping, factors)),
         "run_minutes_per_unit": _run_per_unit(source, mapping, factors),
         "wait_minutes": source.time("wait_minutes", at.wait_minutes, factors),
         "move_minutes": source.time("move_minutes", at.move_minutes, factors),
@@ -233,6 +233,11 @@ def _sequence(source: TableRows, names: tuple[str, ...] | None, *, required: boo
     odd = ((values != values.round(0)) | (values < 0) | (values > _LARGEST_SEQUENCE)).fill_null(value=False)
     (source.reject if required else source.note)(odd, "sequence is not a whole number", values)
     return values.set(odd, None).cast(pl.Int32)
+
+
+def _setup_factors(source: TableRows, mapping: RoutingsTable | WorkResultsTable, factors: pl.Series) -> pl.Series:
+    """Return each row's factor from setup times to minutes: that of all times, unless setup has a unit of its own."""
+    return factors if mapping.setup_time_unit is None else source.minutes_factor(mapping.setup_time_unit, None)
 
 
 def _run_per_unit(source: TableRows, mapping: RoutingsTable, factors: pl.Series) -> pl.Series:
@@ -282,7 +287,8 @@ def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Serie
     """Return setup and total run minutes; a row whose run time is missing or negative is rejected."""
     at = mapping.columns
     factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
-    setup = rows.in_canonical_unit(source.number("setup_minutes", at.setup_minutes), factors)
+    setup_factors = _setup_factors(source, mapping, factors)
+    setup = rows.in_canonical_unit(source.number("setup_minutes", at.setup_minutes), setup_factors)
     run = rows.in_canonical_unit(source.number("run_minutes", at.run_minutes, required=True), factors)
     if mapping.run_time == "per_unit":
         run = run * quantity

@@ -155,6 +155,7 @@ class RoutingsTable(SourceTable):
     columns: RoutingColumns
     time_unit: TimeUnit
     time_unit_column: Column | None = None  # a column that states the unit row by row; an empty cell is `time_unit`
+    setup_time_unit: TimeUnit | None = None  # of setup_minutes alone, where it is not that of the other times
     run_time: Literal["per_unit", "per_lot"] = "per_unit"
     lot_quantity: Column | None = None  # how many pieces one run time covers
     inside_values: tuple[str, ...] = ("사내", "Y", "1", "TRUE")
@@ -207,6 +208,7 @@ class WorkResultsTable(SourceTable):
     columns: WorkResultColumns
     time_unit: TimeUnit
     time_unit_column: Column | None = None
+    setup_time_unit: TimeUnit | None = None  # as in the routings
     run_time: Literal["per_order", "per_unit"] = "per_order"
     undivided_time: bool = False  # one time holds setup and run; it is kept as run, and setup stays unknown
     believable: Believable = Believable()
