@@ -1,6 +1,7 @@
 """`profiles check`: a sound profile raises nothing, and each planted mistake is found and named by its field."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,51 @@ def test_an_unread_table_that_looks_like_a_used_one_is_a_warning(document: Docum
         "BI_WORK_ORDER_RESULTS_2019-20 looks like BI_WORK_ORDER_RESULTS and is not read.": "work_results",
         "older steps looks like BI_ROUTING_VIEW and is not read.": "routings",
     }
+
+
+def test_tables_that_are_listed_are_read(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path)
+    shutil.copy(tmp_path / "BI_WORK_ORDER_RESULTS.csv", tmp_path / "BI_WORK_ORDER_RESULTS_2.csv")
+    results = document["work_results"]
+    del results["table"]
+    results["tables"] = ["BI_WORK_ORDER_RESULTS", "bi_work_order_results_2"]
+    report = _check(document, tmp_path)
+    assert report.unread_tables == []
+    assert report.tables["work_results"].origin == "BI_WORK_ORDER_RESULTS and bi_work_order_results_2"
+
+
+def _bend(folder: Path, table: str, **columns: pl.Expr) -> None:
+    """Change columns of one of the shop's tables."""
+    file = folder / f"{table}.csv"
+    pl.read_csv(file, infer_schema=False).with_columns(**columns).write_csv(file)
+
+
+def test_other_versions_and_an_old_export_are_told_with_counts(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path)
+    older = pl.col("ROUT_NO") == "01"
+    _bend(
+        tmp_path,
+        "BI_ROUTING_VIEW",
+        VALID_TO_DT=pl.when(older).then(pl.lit("2025-05-31")).otherwise(pl.lit("2999-12-31")),
+        VALID_FROM_DT=pl.when(older).then(pl.lit("2020-01-01")).otherwise(pl.lit("2025-06-01")),
+    )
+    _bend(tmp_path, "BI_WORK_ORDER_RESULTS", REPORT_DT=pl.lit("2024-12-31"))
+    found = {(f.severity, f.field): f.message for f in _check(document, tmp_path).findings}
+    assert "360 of 720 steps are not valid on 2025-06-01; 120 items" in found[Severity.HINT, "routings.filters"]
+    assert "120 of 120 items have other valid steps" in found[Severity.WARNING, "source.as_of"]
+    assert "152 days before 2025-06-01." in found[Severity.HINT, "source.as_of"]
+
+    document["routings"]["filters"] = [{"valid_from": "VALID_FROM_DT", "valid_to": "VALID_TO_DT"}]
+    found = {(f.severity, f.field): f.message for f in _check(document, tmp_path).findings}
+    assert "and routings.filters count from 2025-06-01" in found[Severity.WARNING, "source.as_of"]
+    assert (Severity.HINT, "routings.filters") not in found
+
+
+def test_several_valid_routings_that_nothing_tells_apart_are_a_warning(document: Document, source: Path) -> None:
+    del document["routings"]["columns"]["created_at"]
+    found = {f.field: f for f in _check(document, source).findings if f.severity is Severity.WARNING}
+    assert "120 of 120 items have several routings" in found["routings.filters"].message
+    assert "created_at" in found["routings.filters"].remedy
 
 
 def test_lines_that_do_not_fit_are_counted_once_and_name_their_setting(document: Document, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 Errors are told only where the data itself contradicts the profile; what merely looks unusual is a warning or a hint.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 
 import polars as pl
@@ -15,6 +15,7 @@ from shared.erp.check.sizes import check_sizes
 from shared.erp.check.tables import CheckedTable, lot_columns, missing_columns, named_columns
 from shared.erp.check.times import check_time_names, check_times
 from shared.erp.check.unread import check_unread, unread_tables
+from shared.erp.check.versions import check_age, check_versions
 from shared.erp.findings import CheckReport, Finding, Severity, TableFacts
 from shared.erp.issues import IssueLog
 from shared.erp.mapping.tables import read_items, read_routings, read_work_results
@@ -56,6 +57,7 @@ def check_profile(profile: Profile, location: Location, *, now: datetime, rows: 
     for file, reasons in faults.counts.items():
         report.findings += [_damaged(file, reason, count) for reason, count in reasons.items()]
     report.findings += check_time_names(profile, checked)
+    report.findings += _check_days(checked, profile, now.astimezone(UTC).date())
     if "items" in checked:
         report.findings += check_sizes(checked["items"], checked.get("routings"), profile)
     if len(checked) == len(TABLES):
@@ -63,6 +65,14 @@ def check_profile(profile: Profile, location: Location, *, now: datetime, rows: 
         report.findings += check_times(checked, profile, report)
     report.findings.sort(key=lambda finding: _ORDER.index(finding.severity))
     return report
+
+
+def _check_days(checked: dict[str, CheckedTable], profile: Profile, today: date) -> list[Finding]:
+    results = checked.get("work_results")
+    reported = None if results is None else results.frame["reported_at"].max()
+    last = reported if isinstance(reported, date) else None
+    versions = check_versions(checked["routings"], last, profile, today) if "routings" in checked else []
+    return [*versions, *check_age(last, profile, today)]
 
 
 def _damaged(file: str, reason: str, count: int) -> Finding:
@@ -90,7 +100,7 @@ def _read_tables(
         mapping: SourceTable = getattr(profile, name)
         # The items are always read whole: their codes are what the other tables' rows are compared with.
         source = FirstRows(whole, None if name == "items" else report.rows_limit, faults)
-        origin = " or ".join(mapping.table or ()) or "a query"
+        origin = mapping.shown
         facts = report.tables[name] = TableFacts(origin=origin)
         try:
             known = source.columns(mapping)

@@ -40,7 +40,7 @@ def check_unread(source: Source, profile: Profile, unread: Sequence[str]) -> Ite
             severity=Severity.WARNING,
             field=field,
             message=f"{name} looks like {used} and is not read.",
-            remedy=f"If its rows count too, read both as one table in {field}; else leave it.",
+            remedy=f"If its rows count too, list both in {field}.tables; else leave it.",
         )
     shown = ", ".join(unread[:_SHOWN]) + (", …" if len(unread) > _SHOWN else "")
     message = f"{len(unread)} table(s) of the source are not read: {shown}."
@@ -53,19 +53,20 @@ def _mappings(profile: Profile) -> dict[str, SourceTable]:
 
 
 def _read(mapping: SourceTable, tables: Sequence[str]) -> list[str]:
-    """Return the source's tables that a mapping reads: those its query names, or the first of its names that is there.
+    """Return the source's tables that a mapping reads: those listed or named in its query, or the first that is there.
 
     A table's name may go without its schema.
     """
     if mapping.sql is not None:
         return [name for name in tables if re.search(rf"(?<!\w){re.escape(_bare(name))}(?!\w)", mapping.sql, re.I)]
-    for wanted in mapping.table or ():
-        pattern = re.escape(wanted).replace(re.escape(_ANY), ".*")
-        fits = re.compile(pattern, re.IGNORECASE).fullmatch
-        found = [name for name in tables if fits(name)] or [name for name in tables if fits(_bare(name))]
-        if found:
-            return found
-    return []
+    if mapping.tables is not None:
+        return [name for wanted in mapping.tables for name in _named(wanted, tables)]
+    return next(filter(None, (_named(wanted, tables) for wanted in mapping.table or ())), [])
+
+
+def _named(wanted: str, tables: Sequence[str]) -> list[str]:
+    fits = re.compile(re.escape(wanted).replace(re.escape(_ANY), ".*"), re.IGNORECASE).fullmatch
+    return [name for name in tables if fits(name)] or [name for name in tables if fits(_bare(name))]
 
 
 def _bare(name: str) -> str:
