@@ -105,6 +105,7 @@ MISTAKES = [
     ("  table: steps\n", "", "routings", "give one of table"),
     ("  time_unit: minutes", "  time_unit: minutes\n  run_time: per_lot", "routings", "belong together"),
     ("  time_unit: hours", "  time_unit: hours\n  undivided_time: true", "work_results", "leave setup_minutes out"),
+    ("  time_unit: hours", "  time_unit: hours\n  quantity_counts: good", "work_results", "map bad_quantity too"),
     (
         "      kind: categorical",
         "      kind: categorical\n      unit: mm",

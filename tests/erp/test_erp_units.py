@@ -135,3 +135,16 @@ def test_setup_may_have_a_unit_of_its_own(factory: TinyFactory) -> None:
     snapshot = factory.extract()
     assert snapshot.routings().select("setup_minutes", "run_minutes_per_unit").rows() == [(120.0, 0.5)]
     assert snapshot.work_results().select("setup_minutes", "run_minutes").rows() == [(7.0, 1.5)]
+
+
+@pytest.mark.parametrize(("counts", "quantities"), [("good_and_bad", [4.0, 6.0, 7.0]), ("good", [3.0, 4.0, 6.0, 9.0])])
+def test_run_time_a_piece_is_that_of_all_pieces_whatever_the_quantity_counts(
+    factory: TinyFactory, counts: str, quantities: list[float]
+) -> None:
+    header = "code,seq,job,day,pieces,bad,setup_hours,run_hours"
+    reports = [(4, ""), (6, 0), (7, 2), (0, 3), (-2, 9)]
+    lines = [f"8,10,TURN,2025-05-01,{good},{bad},0,1" for good, bad in reports]
+    factory.write("reports.csv", "\n".join([header, *lines]) + "\n")
+    factory.document["work_results"] |= {"quantity_counts": counts}
+    factory.document["work_results"]["columns"]["bad_quantity"] = "bad"
+    assert factory.extract().work_results()["quantity"].sort().to_list() == quantities

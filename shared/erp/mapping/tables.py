@@ -259,10 +259,7 @@ def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series
     operation = source.text("operation_code", at.operation_code)
     source.reject(operation.is_null(), "operation_code is empty")
     reported = source.day("reported_at", at.reported_at, required=True)
-    quantity = source.number("quantity", at.quantity, required=True)
-    source.reject(quantity <= 0, "quantity is not positive", quantity)
-    bad_quantity = source.number("bad_quantity", at.bad_quantity)
-    source.note(bad_quantity < 0, "bad_quantity is negative", bad_quantity)
+    quantity, bad_quantity = _quantities(source, mapping)
     setup, run = _work_times(source, mapping, quantity)
     reports = Reports(operation=operation, reported=reported, quantity=quantity, setup=setup, run=run)
     for broken, reason, values in broken_rules(mapping.believable, reports, now.date()):
@@ -276,11 +273,24 @@ def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series
         "order_no": source.text("order_no", at.order_no),
         "reported_at": reported,
         "quantity": quantity,
-        "bad_quantity": bad_quantity.set((bad_quantity < 0).fill_null(value=False), None),
+        "bad_quantity": bad_quantity,
         "setup_minutes": setup,
         "run_minutes": run,
     }
     return source.keep(columns, WORK_RESULT_SCHEMA)
+
+
+def _quantities(source: TableRows, mapping: WorkResultsTable) -> tuple[pl.Series, pl.Series]:
+    """Return how many pieces the run time is for, and the bad ones among them; a row without any piece is rejected."""
+    at = mapping.columns
+    quantity = source.number("quantity", at.quantity, required=True)
+    bad = source.number("bad_quantity", at.bad_quantity)
+    source.note(bad < 0, "bad_quantity is negative", bad)
+    bad = bad.set((bad < 0).fill_null(value=False), None)
+    if mapping.quantity_counts == "good":
+        quantity = (quantity + bad.fill_null(0.0)).zip_with((quantity >= 0).fill_null(value=False), quantity)
+    source.reject(quantity <= 0, "quantity is not positive", quantity)
+    return quantity, bad
 
 
 def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Series) -> tuple[pl.Series, pl.Series]:

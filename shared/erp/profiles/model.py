@@ -210,6 +210,7 @@ class WorkResultsTable(SourceTable):
     time_unit_column: Column | None = None
     setup_time_unit: TimeUnit | None = None  # as in the routings
     run_time: Literal["per_order", "per_unit"] = "per_order"
+    quantity_counts: Literal["good_and_bad", "good"] = "good_and_bad"  # whether the quantity holds bad_quantity
     undivided_time: bool = False  # one time holds setup and run; it is kept as run, and setup stays unknown
     believable: Believable = Believable()
 
@@ -217,6 +218,12 @@ class WorkResultsTable(SourceTable):
     def _undivided_has_no_setup(self) -> "WorkResultsTable":
         if self.undivided_time and self.columns.setup_minutes is not None:
             raise ValueError("undivided_time: true says that setup is not reported apart; leave setup_minutes out")
+        return self
+
+    @model_validator(mode="after")
+    def _bad_pieces_are_known(self) -> "WorkResultsTable":
+        if self.quantity_counts == "good" and self.columns.bad_quantity is None:
+            raise ValueError("quantity_counts: good adds bad_quantity to the quantity; map bad_quantity too")
         return self
 
 
