@@ -182,6 +182,7 @@ BELIEVABLE: list[tuple[dict[str, object], str, int]] = [
     ({"maximum_quantity": 10}, "not believable: over 10 pieces", 1),
     ({"maximum_setup_minutes": 40}, "not believable: setup over 40 minutes", 1),
     ({"maximum_minutes": 100}, "not believable: over 100 minutes", 2),
+    ({"minimum_run_minutes": 12}, "not believable: at most 12 minutes of run time", 1),
     ({"maximum_run_minutes_per_unit": 10}, "not believable: run over 10 minutes a piece", 1),
     ({"excluded_operations": ["WAIT", "COAT"]}, "left out: an excluded operation", 1),
     ({"maximum_age_days": 60}, "left out: older than 60 days", 1),

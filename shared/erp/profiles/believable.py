@@ -27,6 +27,9 @@ def broken_rules(rule: Believable, reports: Reports, today: date) -> Iterator[Br
     """Yield, for each rule of the profile, the reports that break it."""
     total = reports.run + reports.setup.fill_null(0.0)
     yield total <= rule.minimum_minutes, f"not believable: at most {rule.minimum_minutes:g} minutes", total
+    if rule.minimum_run_minutes is not None:
+        little = reports.run <= rule.minimum_run_minutes
+        yield little, f"not believable: at most {rule.minimum_run_minutes:g} minutes of run time", reports.run
     ceilings = (
         (total, rule.maximum_minutes, "over {:g} minutes"),
         (reports.setup, rule.maximum_setup_minutes, "setup over {:g} minutes"),

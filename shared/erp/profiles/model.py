@@ -192,6 +192,7 @@ class Believable(Part):
     """Which reported work is evidence; the rest is counted and left out. Minutes and days."""
 
     minimum_minutes: float = Field(0.0, ge=0)  # setup and run together must exceed this
+    minimum_run_minutes: Annotated[float, Field(ge=0)] | None = None  # run time of the report must exceed this
     maximum_minutes: Positive | None = None  # setup and run together
     maximum_setup_minutes: Positive | None = None
     maximum_run_minutes_per_unit: Positive | None = None
