@@ -177,6 +177,26 @@ def test_a_filter_keeps_the_rows_that_meet_it_and_counts_the_others(
     assert sum(counted) == 4 - len(kept)
 
 
+def test_today_is_the_day_of_an_old_export_where_the_profile_names_it(factory: TinyFactory) -> None:
+    header = "code,seq,job,where,setup,run,from,to"
+    steps = ["007,10,OLD,Y,1,1,,2024-06-30", "007,20,THEN,Y,1,1,2024-05-01,", "007,30,NEW,Y,1,1,2024-07-01,"]
+    factory.write("steps.csv", "\n".join([header, *steps]) + "\n")
+    factory.write(
+        "reports.csv",
+        "code,seq,job,day,pieces,setup_hours,run_hours\n"
+        "007,10,OLD,2024-01-01,1,0,1\n007,10,OLD,2024-06-01,1,0,1\n007,20,NEW,2024-07-02,1,0,1\n",
+    )
+    factory.document["routings"]["filters"] = [{"valid_from": "from", "valid_to": "to"}]
+    factory.document["work_results"]["believable"] = {"maximum_age_days": 100}
+    factory.document["source"] = {"as_of": "2024-07-01"}
+    snapshot = factory.extract()
+    assert snapshot.routings()["operation_code"].to_list() == ["THEN", "NEW"]
+    assert snapshot.issues["work_results"] == {
+        "left out: older than 100 days": 1,
+        "not believable: reported in the future": 1,
+    }
+
+
 BELIEVABLE: list[tuple[dict[str, object], str, int]] = [
     ({"minimum_quantity": 5}, "not believable: under 5 pieces", 2),
     ({"maximum_quantity": 10}, "not believable: over 10 pieces", 1),

@@ -150,7 +150,7 @@ class TableRows:
             names = condition.column or ()
             cells = self.cells("filters", names)
             said = parsing.text(cells, null_tokens=self.source.null_tokens)
-            kept = self._meets(condition, cells, said, now.date())
+            kept = self._meets(condition, cells, said, self.source.today(now))
             kept = kept.fill_null(value=False) | (said.is_null() & condition.keep_empty)
             self.reject(~kept, f"left out by the filter on {names[0]}", said)
 

@@ -262,7 +262,7 @@ def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series
     quantity, bad_quantity = _quantities(source, mapping)
     setup, run = _work_times(source, mapping, quantity)
     reports = Reports(operation=operation, reported=reported, quantity=quantity, setup=setup, run=run)
-    for broken, reason, values in broken_rules(mapping.believable, reports, now.date()):
+    for broken, reason, values in broken_rules(mapping.believable, reports, profile.source.today(now)):
         source.reject(broken, reason, values)
     columns = {
         "item_code": codes,

@@ -73,7 +73,7 @@ def meets(condition: Filter, said: pl.Series, numbers: Numbers, days: Numbers, t
         said: the column as trimmed text, null where empty.
         numbers: reads the column as numbers.
         days: reads the column as days.
-        today: the day of reading.
+        today: the day of reading, or that of an old export.
     """
     if condition.newer_than_days is not None:
         return days() >= today - timedelta(days=condition.newer_than_days)

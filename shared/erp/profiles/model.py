@@ -3,6 +3,7 @@
 Switching factories is switching a profile, never code. `docs/PROFILES.md` explains every field with examples.
 """
 
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,6 +42,11 @@ class SourceRules(Part):
     date_formats: tuple[str, ...] = DEFAULT_DATE_FORMATS  # of the day; a time of day behind it is cut off
     decimal_comma: bool = False
     item_code_case: Literal["keep", "upper", "lower"] = "keep"
+    as_of: date | None = None  # the day of an old export
+
+    def today(self, now: datetime) -> date:
+        """Return the day that filters and rules call today: `as_of`, or else the day of reading."""
+        return self.as_of or now.date()
 
 
 class Changes(Part):
