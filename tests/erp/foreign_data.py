@@ -209,6 +209,51 @@ def write_korean_factory(folder: Path) -> None:
         _write(folder, f"{name}.csv", rows, encoding="cp949")
 
 
+def write_french_factory(folder: Path) -> None:
+    """Write a French export: codes that repeat or are blank, reports of two years in two layouts, set up in minutes."""
+    luck = random.Random(9)
+    steps = ("Sciage", "Perçage")
+    parts: Rows = []
+    plan: Rows = []
+    booked: dict[int, Rows] = {2023: [], 2024: []}
+    for number in range(80):
+        code = f"{number * 13:05d}"
+        size = {"Longueur": 400 + number, "Unité": "cm" if number % 4 == 0 else "mm"}
+        part = {"Réf. article": code, "Désignation": f"Pièce {number}", "Famille": f"F{number % 3}"} | size
+        parts += [part, part] if number % 16 == 0 else [part]
+        for place, step in enumerate(steps, 1):
+            seconds = 60 * place + number
+            times = {"Temps réglage (min)": 15, "Temps cycle (s/pce)": seconds}
+            plan.append(
+                {"Article": code, "N° phase": place * 10, "Libellé phase": step, "Poste de charge": step[:3]} | times
+            )
+            for time in range(3):
+                pieces = luck.randrange(5, 50)
+                run = _german(seconds * pieces * luck.uniform(0.9, 1.3) / 3600)
+                old = (number + time) % 2 == 0
+                day = f"{1 + luck.randrange(28):02d}/{1 + luck.randrange(12):02d}/{2023 if old else 2024}"
+                padded = code + "  " if number % 5 == 0 else code
+                booked[2023 if old else 2024].append(
+                    {"Date": day, "Ordre": f"OF{number}", "Article": padded, "Phase": place * 10, "H réglage": "0,25"}
+                    | {"H usinage": run, "Qté bonne": pieces, "Rebuts": 0}
+                    if old
+                    else {
+                        "Code article": padded,
+                        "Phase": place * 10,
+                        "OF": f"OF{number}",
+                        "Quantité": pieces,
+                        "Rebuts": 1,
+                    }
+                    | {"Heures usinage": run, "Heures réglage": "0,25", "Date pointage": day}
+                )
+    blank = dict.fromkeys(parts[0], "")
+    _write(folder, "Nomenclature.csv", [*parts, blank | {"Désignation": "à créer"}], delimiter=";", encoding="cp1252")
+    _write(folder, "Gammes.csv", plan, delimiter=";", encoding="cp1252")
+    for year, rows in booked.items():
+        _write(folder, f"Pointages-{year}.csv", rows, delimiter=";", encoding="cp1252")
+    _write(folder, "Clients.csv", [{"Client": f"C{n}", "Ville": "Lyon"} for n in range(4)], delimiter=";")
+
+
 def write_parts_and_plan_only(folder: Path) -> None:
     """Write a factory that has no reported work at all, and no unit in the names of its times."""
     kinds = {"bracket": ("cut", "bend"), "plate": ("cut", "drill", "paint")}

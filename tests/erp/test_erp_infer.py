@@ -23,6 +23,7 @@ from shared.errors import SourceError
 from shared.settings import PROJECT_DIR
 from tests.erp.erp_support import NOW
 from tests.erp.foreign_data import (
+    write_french_factory,
     write_german_factory,
     write_korean_factory,
     write_one_table,
@@ -115,6 +116,20 @@ def test_a_source_without_reported_work_is_said_and_still_read(tmp_path: Path) -
     assert any("No table looks like reported work" in note for note in proposal.notes)
     assert snapshot.rows == {"items": 60, "routings": 150, "work_results": 0}
     assert profile.items.attributes["category"].family
+
+
+def test_parts_of_one_table_units_of_two_kinds_and_codes_that_repeat_are_understood(tmp_path: Path) -> None:
+    proposal, profile, snapshot = _proposed(_made(tmp_path, write_french_factory), tmp_path)
+    assert profile.items.table == ("Nomenclature",)
+    assert profile.routings.time_unit is TimeUnit.SECONDS
+    assert profile.routings.setup_time_unit is TimeUnit.MINUTES
+    assert profile.work_results.time_unit is TimeUnit.HOURS
+    assert snapshot.rows == {"items": 80, "routings": 160, "work_results": 480}  # both tables of reports
+    assert {day.year for day in snapshot.work_results()["reported_at"]} == {2023, 2024}
+    assert snapshot.routings()["setup_minutes"].unique().to_list() == [15.0]
+    assert 0.9 < _booked_to_planned(snapshot) < 1.2
+    assert any("looked up in the plan" in note for note in proposal.notes)
+    assert any(note.startswith("Not read: Clients") for note in proposal.notes)
 
 
 def test_the_names_of_an_old_german_erp_are_known(tmp_path: Path) -> None:

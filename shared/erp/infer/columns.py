@@ -12,6 +12,7 @@ from shared.erp.profiles.model import DEFAULT_DATE_FORMATS, DEFAULT_NULL_TOKENS
 from shared.erp.units import factor
 
 _MOSTLY = 0.9
+_KEPT_BY_HAND = 0.85
 _DAYS_TRIED = 2_000
 _LIKE_A_DAY = r"^\d{1,4}(\s*[-/.년]\s*)(\d{1,2}|\p{L}{3})(\s*[-/.월]\s*)\d{1,4}|^\d{8}$"
 _MAYBE_NUMBERS = 0.6  # a column with so many numbers is numeric; the rest is dirt, or ways to say "unknown"
@@ -36,6 +37,7 @@ class Column:
     filled: float = 0.0
     distinct: int = 0
     strangers: tuple[str, ...] = field(default=())  # in a numeric column, texts that seem to mean nothing
+    is_padded: bool = False  # blanks stand before or after some values
 
     def of(self, said: pl.Series) -> "Column":
         """Return the column as it is among some of its values."""
@@ -75,6 +77,12 @@ class Column:
         """Whether it could be a key: filled, and hardly ever the same."""
         known = round(self.filled * self.rows)
         return self.filled >= 0.98 and self.distinct >= 0.97 * known
+
+    @property
+    def is_mostly_unique(self) -> bool:
+        """Whether it could be a key that a person keeps: some rows repeat, or have none."""
+        known = round(self.filled * self.rows)
+        return self.filled >= _KEPT_BY_HAND and self.distinct >= _KEPT_BY_HAND * known
 
     @property
     def is_unit(self) -> bool:
@@ -119,6 +127,7 @@ def look_at(name: str, cells: pl.Series, *, decimal_comma: bool) -> Column:
     column = Column(name, said.len(), said)
     column.filled = known.len() / said.len() if said.len() else 0.0
     column.distinct = known.n_unique()
+    column.is_padded = cells.dtype == pl.String and bool((cells.str.strip_chars() != cells).any())
     if known.is_empty():
         return column
     column.day_form = "" if cells.dtype.is_temporal() else _day_form(known, name)

@@ -71,7 +71,12 @@ class Draft:
             )
             return
         self.work_columns = query.columns()
-        if query.lent or query.routing or query.one_piece:
+        if query.routing:
+            self.notes.append(
+                "work_results: a report names no operation, so its item and sequence are looked up in the plan: that "
+                "all reports join the plan then says nothing, and a report of an older plan gets today's operation."
+            )
+        if query.lent or query.routing or query.one_piece or self.work.table.query:
             self.work_sql = query.sql()
 
     def _lent(self) -> dict[str, Choice]:

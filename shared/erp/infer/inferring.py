@@ -11,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from shared.erp.findings import CheckReport, Severity
 from shared.erp.infer.columns import Column, has_decimal_comma, look_at, null_words
 from shared.erp.infer.draft import Draft
 from shared.erp.infer.items import item_attributes
-from shared.erp.infer.steps import routing_steps, work_steps
+from shared.erp.infer.queries import Dialect
+from shared.erp.infer.siblings import merged_work, siblings
+from shared.erp.infer.steps import Steps, routing_steps, work_steps
 from shared.erp.infer.tables import Roles, Table, find_roles
 from shared.erp.infer.text import profile_text
 from shared.erp.issues import IssueLog
@@ -79,7 +81,7 @@ def propose_profile(location: Location, *, name: str) -> Proposal:
             remedy=f"It holds {', '.join(table.name for table in tables) or 'no table'}. Write the profile by hand: "
             "docs/PROFILES.md shows one.",
         )
-    draft = _draft(name, location, rules.delimiter, comma, roles, notes)
+    draft = _draft(name, location, rules.delimiter, comma, roles, tables, notes)
     draft = _corrected_by_times(draft, location)
     return Proposal(profile_text(draft), draft.notes)
 
@@ -136,7 +138,7 @@ def _first_rows(source: Source, origin: SourceTable, known: Sequence[str]) -> pl
 def _note_keys(source: Source, origin: SourceTable, table: Table) -> None:
     """Note the columns that could be the table's key, with all their values, also beyond the rows looked at."""
     for name, column in table.columns.items():
-        if column.is_unique and not column.is_day and table.rows > 1 and not _is_measured(column):
+        if column.is_mostly_unique and not column.is_day and table.rows > 1 and not _is_measured(column):
             values = table.sets[name]
             if table.rows >= _ROWS_LOOKED_AT:
                 texts = [batch[name].cast(pl.String).str.strip_chars() for batch in source.batches(origin, [name])]
@@ -153,12 +155,34 @@ def _texts(table: Table) -> pl.DataFrame:
 
 
 def _read_again(table: Table) -> Table:
-    columns = {name: look_at(name, column.said, decimal_comma=True) for name, column in table.columns.items()}
+    columns = {
+        name: replace(look_at(name, column.said, decimal_comma=True), is_padded=column.is_padded)
+        for name, column in table.columns.items()
+    }
     keys = {name: values for name, values in table.keys.items() if not _is_measured(columns[name])}
     return Table(table.name, columns, table.rows, keys)
 
 
-def _draft(name: str, location: Location, delimiter: str, comma: bool, roles: Roles, notes: list[str]) -> Draft:
+def _merge_siblings(
+    dialect: Dialect, roles: Roles, tables: list[Table], routing: Steps | None, notes: list[str], *, decimal_comma: bool
+) -> None:
+    """Read the tables that look like parts of the reported work as one."""
+    others = siblings(roles.results, tables) if roles.results is not None else []
+    if roles.results is None or roles.results_item is None or roles.header_link is not None or not others:
+        return
+    codes = roles.items.keys[roles.item_key]
+    merged, strangers = merged_work(
+        roles.results, roles.results_item, others, codes, routing, dialect, decimal_comma=decimal_comma
+    )
+    if merged is not roles.results:
+        notes.append(f"work_results: {merged.name} have like names and the same meaning, and are read as one table.")
+        roles.parts = [roles.results, *(other for other in others if other not in strangers)]
+        roles.results, roles.results_item = merged, "item_code"
+
+
+def _draft(
+    name: str, location: Location, delimiter: str, comma: bool, roles: Roles, tables: list[Table], notes: list[str]
+) -> Draft:
     routing = None
     if roles.routings is not None and roles.routings_item is not None:
         routing = routing_steps(roles.routings, roles.routings_item)
@@ -166,6 +190,7 @@ def _draft(name: str, location: Location, delimiter: str, comma: bool, roles: Ro
             notes.append(f"{roles.routings.name} looks like planned steps, but names no sequence or operation.")
             routing = None
     work, lent = (None, None)
+    _merge_siblings(Dialect(location), roles, tables, routing, notes, decimal_comma=comma)
     if roles.results is not None:
         work, lent = work_steps(roles.results, roles.results_item, roles.header, routing)
     draft = Draft(name, location, delimiter, comma, roles, routing, work, lent, notes)
@@ -180,6 +205,9 @@ def _draft(name: str, location: Location, delimiter: str, comma: bool, roles: Ro
     )
     draft.upper_codes = _case_differs(roles)
     draft.has_future_reports = _has_future(draft)
+    unused = [table.name for table in tables if id(table) not in {id(one) for one in (*used, *roles.parts)}]
+    if unused:
+        notes.append(f"Not read: {', '.join(unused)}. Make sure that none of them holds what is missing here.")
     return draft
 
 

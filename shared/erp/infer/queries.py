@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from shared.erp.infer.steps import Choice, Steps
-from shared.erp.infer.tables import Link
+from shared.erp.infer.tables import Link, Table
 from shared.erp.sources.location import Location, OdbcLocation, connection_attributes
 
 WORK_REQUIRED = ("item_code", "operation_code", "reported_at", "quantity", "run_minutes")
@@ -29,6 +29,10 @@ class Dialect:
         """Return a table's name fit for a query; in a database a dot parts it from its schema."""
         parts = name.split(".") if isinstance(self.location, OdbcLocation) else [name]
         return ".".join(self.quoted(part) for part in parts)
+
+    def origin(self, table: Table) -> str:
+        """Return what stands after FROM for a table of the source or of a query; an alias must follow."""
+        return self.table(table.name) if table.query is None else f"({table.query})"
 
     @staticmethod
     def _is_access(location: OdbcLocation) -> bool:
@@ -95,7 +99,7 @@ class WorkQuery:
             joins += self._plan_join(self.routing)
         if self.one_piece:
             chosen.append("1 AS quantity")
-        table = self.dialect.table(self.work.table.name)
+        table = self.dialect.origin(self.work.table)
         return f"SELECT {', '.join(dict.fromkeys(chosen))} FROM {table} AS r{joins}"  # noqa: S608 - names are quoted
 
     def _plan_join(self, routing: Steps) -> str:
@@ -104,6 +108,8 @@ class WorkQuery:
         item, sequence, operation = (quoted(routing.chosen[role].column) for role in roles)
         own = self.work.chosen.get("item_code")
         code = f"r.{quoted(own.column)}" if own is not None else f"o.{quoted(self.lent['item_code'].column)}"
+        if own is not None and self.work.table.columns[own.column].is_padded:
+            code = f"TRIM({code})"
         step = f"r.{quoted(self.work.chosen['sequence'].column)}"
         plan = (
             f"SELECT {item} AS item, {sequence} AS seq, MIN({operation}) AS operation_code "  # noqa: S608 - likewise

@@ -68,6 +68,7 @@ class Steps:
     time_unit: TimeUnit = TimeUnit.MINUTES
     time_unit_why: str = "no name says it; look twice"
     time_unit_column: str | None = None
+    setup_time_unit: TimeUnit | None = None  # where it is another than that of the other times
     inside_values: tuple[str, ...] = ()
     outside_values: tuple[str, ...] = ()
 
@@ -158,6 +159,9 @@ def _tell_time_unit(steps: Steps) -> None:
     stated = next(((unit, name) for name in named if (unit := time_unit_of(name)) is not None), None)
     if stated is not None:
         steps.time_unit, steps.time_unit_why = stated[0], f"the name of {stated[1]} says so"
+        setup = steps.chosen.get("setup_minutes")
+        of_setup = time_unit_of(setup.column) if setup is not None else None
+        steps.setup_time_unit = of_setup if of_setup is not steps.time_unit else None
 
 
 def _choose_lot(steps: Steps) -> None:

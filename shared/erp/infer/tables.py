@@ -24,6 +24,7 @@ class Table:
     keys: dict[str, frozenset[str]] = field(
         default_factory=dict
     )  # columns that could be its key, with all their values
+    query: str | None = None  # what the rows come from, where it is no table of the source
 
     @cached_property
     def sets(self) -> dict[str, frozenset[str]]:
@@ -67,6 +68,7 @@ class Roles:
     routings_item: str | None = None
     results: Table | None = None
     results_item: str | None = None
+    parts: list[Table] = field(default_factory=list)  # the tables that the results are put together from
     header: Table | None = None  # where the results' item, quantity or day stands, by order
     header_link: Link | None = None
 
@@ -191,6 +193,7 @@ def _header(table: Table, tables: Sequence[Table], to_items: dict[int, Link], li
         if link.table is table
         and link.target in tables
         and id(link.target) in to_items
+        and link.target.columns[link.key].is_unique
         and (looks_like("order_no", link.column) or looks_like("order_no", link.key))
     ]
     return max(found, key=lambda link: link.share, default=None)

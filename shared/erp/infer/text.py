@@ -69,7 +69,13 @@ def _items(draft: Draft) -> Iterator[str]:
         others = [str(name) for name in dict.fromkeys(used) if name and name != roles.item_key]
         yield from _origin(roles.items, draft.dialect.grouped(roles.items.name, roles.item_key, others))
     else:
-        yield f"  table: {_value(roles.items.name)} # every {roles.item_key} once, and other tables refer to it"
+        key = roles.items.columns[roles.item_key]
+        once = (
+            "every"
+            if key.is_unique
+            else f"nearly every ({key.distinct:,} in {key.rows:,} rows; the others are left out)"
+        )
+        yield f"  table: {_value(roles.items.name)} # {once} {roles.item_key} once, and other tables refer to it"
     yield "  columns:"
     yield f"    item_code: {_value(roles.item_key)}"
     yield "  attributes:"
@@ -129,6 +135,9 @@ def _routings(draft: Draft) -> Iterator[str]:
 
 def _time_unit(steps: Steps) -> Iterator[str]:
     yield f"  time_unit: {steps.time_unit.value} # {steps.time_unit_why}"
+    if steps.setup_time_unit is not None:
+        setup = steps.chosen["setup_minutes"].column
+        yield f"  setup_time_unit: {steps.setup_time_unit.value} # the name of {setup} says so"
     if steps.time_unit_column is not None:
         yield f"  time_unit_column: {_value(steps.time_unit_column)}"
 
