@@ -8,7 +8,8 @@ import typer
 from cli.data_report import print_report, write_columns
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from cli.services import current_services
-from cli.sources import named_factory
+from cli.sources import MAKING_IT_OWN, named_factory, own_profile_name, profile_name
+from shared.errors import InvalidInput
 
 app = typer.Typer(help="Snapshots of the ERP.", no_args_is_help=True)
 
@@ -42,6 +43,9 @@ def extract(
 @reports_errors
 def quality(
     snapshot: Annotated[str | None, typer.Option(help="A snapshot's id; the newest when left out.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Of which mapping profile, by name or path; the instance's own unless given.")
+    ] = None,
     history: Annotated[int, typer.Option(min=0, max=400, help="How many snapshots' key figures to show.")] = 0,
     csv: Annotated[Path | None, typer.Option(help="Write one line a column to this file as well.")] = None,
     as_json: JsonFlag = False,
@@ -52,9 +56,12 @@ def quality(
     """
     from shared.operations.data_quality import DataQualityReports
 
+    if snapshot is not None and profile is not None:
+        raise InvalidInput("A snapshot is of one profile.", remedy="Give --snapshot or --profile.")
     services = current_services()
+    named = None if profile is None else profile_name(profile, known=services.snapshot_rows.profiles())
     reports = DataQualityReports(services.settings, services.engine, services.snapshots, services.clock)
-    document = reports.report(snapshot, history=history)
+    document = reports.report(snapshot, history=history, profile=named)
     if csv is not None:
         write_columns(document, csv)
     if as_json:
@@ -70,7 +77,8 @@ def snapshots(as_json: JsonFlag = False) -> None:
 
     Example: manage.py data snapshots
     """
-    rows, total = current_services().snapshot_rows.list(limit=100, offset=0)
+    services = current_services()
+    rows, total = services.snapshot_rows.list(limit=100, offset=0)
     if as_json:
         emit_json({"items": [row.model_dump(mode="json") for row in rows], "total": total})
         return
@@ -79,3 +87,6 @@ def snapshots(as_json: JsonFlag = False) -> None:
         ("snapshot", "profile", "data as of", "rows"),
         [(row.id, row.profile, row.data_as_of, row.rows) for row in rows],
     )
+    own = own_profile_name(services.settings)
+    if rows and own not in services.snapshot_rows.profiles():
+        say(f"None is of this instance's own profile, {shown(own)}. {shown(MAKING_IT_OWN)}")

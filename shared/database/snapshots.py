@@ -34,6 +34,11 @@ class SnapshotRows:
         rows, _total = self.list(profile=profile, limit=1)
         return rows[0] if rows else None
 
+    def profiles(self) -> list_of[str]:
+        """Return the names of the profiles that have snapshots, in order."""
+        with reading(self._engine) as session:
+            return list_of(session.exec(select(SnapshotRow.profile).distinct().order_by(SnapshotRow.profile)).all())
+
     def first_asked_for(self, profile: str) -> datetime | None:
         """Return when an extract of `profile` (a name or a path, as the settings say it) was first asked for."""
         with reading(self._engine) as session:

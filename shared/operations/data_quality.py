@@ -31,19 +31,20 @@ class DataQualityReports:
         self._snapshot_rows = SnapshotRows(engine, clock)
         self._rows = DataQualityRows(engine, clock)
 
-    def report(self, snapshot_id: str | None = None, *, history: int = 0) -> dict[str, Any]:
+    def report(self, snapshot_id: str | None = None, *, history: int = 0, profile: str | None = None) -> dict[str, Any]:
         """Return a snapshot's document with its `trend` against the snapshot before, and `history` key figures.
 
         Args:
-            snapshot_id: the newest whole snapshot of the instance's profile when left out. One that was tidied away is
-                still told of.
+            snapshot_id: the newest whole snapshot of the profile when left out. One that was tidied away is still told
+                of.
             history: how many snapshots' key figures to add, this one's first.
+            profile: a profile's name; the instance's own when left out.
 
         Raises:
             NotFound: there is no such snapshot, or none at all.
             SourceError: the snapshot's files are damaged and it was never measured.
         """
-        row = self._of_current() if snapshot_id is None else self._of(snapshot_id)
+        row = self._of_current(profile) if snapshot_id is None else self._of(snapshot_id)
         before = self._rows.history(row.profile, limit=max(history, 2), until=row.data_as_of)
         entries = [entry for entry in before if entry.snapshot_id != row.snapshot_id]
         own = KeyFigures(snapshot_id=row.snapshot_id, data_as_of=row.data_as_of, figures=row.figures)
@@ -52,16 +53,29 @@ class DataQualityReports:
             answer["history"] = [_entry(entry) for entry in [own, *entries][:history]]
         return answer
 
-    def _of_current(self) -> DataQuality:
+    def _of_current(self, profile: str | None) -> DataQuality:
         from shared.erp.profiles.model import load_profile
 
-        newest = self._snapshot_rows.current(load_profile(self._settings.profile).name)
+        wanted = profile or load_profile(self._settings.profile).name
+        newest = self._snapshot_rows.current(wanted)
         if newest is None:
-            raise NotFound(
+            raise self._no_snapshot(wanted, is_own=profile is None)
+        return self._stored(newest.id) or self._measured(self._snapshots.current(wanted))
+
+    def _no_snapshot(self, profile: str, *, is_own: bool) -> NotFound:
+        """Say that a profile has no snapshot, and which others have: somebody may have meant one of these."""
+        others = self._snapshot_rows.profiles()
+        if not others:
+            return NotFound(
                 "There is no snapshot of the ERP yet.",
                 remedy="`manage.py data extract` or POST /api/data/snapshots reads it.",
             )
-        return self._stored(newest.id) or self._measured(self._snapshots.current())
+        own = ", this instance's own profile" if is_own else ""
+        return NotFound(
+            f"There is no snapshot of {profile}{own}, but of {', '.join(others)}.",
+            remedy=f"`manage.py data quality --profile {others[0]}` shows that one; over HTTP, name a snapshot that "
+            "GET /api/data/snapshots lists.",
+        )
 
     def _of(self, snapshot_id: str) -> DataQuality:
         from shared.erp.snapshot import open_snapshot

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from cli import data
 from shared.bootstrap import Services
 from shared.database.engine import migrate
+from shared.errors import NotFound
 from shared.settings import Settings
 
 PROFILE = """
@@ -79,3 +80,20 @@ def test_the_json_is_the_document_of_the_api(services: Services) -> None:
     assert document["profile"] == "tiny"
     assert len(document["history"]) == 1
     services.engine.dispose()
+
+
+def test_another_profile_is_told_of_by_name_or_path_and_named_where_the_own_has_nothing(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = Services(Settings(data_dir=tmp_path / "data", profile="demo"))
+    monkeypatch.setattr(data, "current_services", lambda: foreign)
+    missed = CliRunner().invoke(data.app, ["quality", "--json"])
+    assert missed.exit_code == NotFound.exit_code
+    assert "demo, this instance's own profile, but of tiny" in json.loads(missed.stdout)["detail"]
+    assert "--profile tiny" in json.loads(missed.stdout)["remedy"]
+    for named in ("tiny", str(tmp_path / "tiny.yaml")):
+        assert json.loads(run("--profile", named, "--json"))["profile"] == "tiny"
+    listed = CliRunner().invoke(data.app, ["snapshots"])
+    assert "None is of this instance's own profile, demo" in listed.output
+    for made in (services, foreign):
+        made.engine.dispose()
