@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from cli import data, demo, keys, models, predict, profiles, quality, storage, train
+from cli.health import health
 from cli.output import report, settings_problem
 from cli.settings import settings
 from shared.logs import configure_logging
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("predict")(predict.predict)
 app.command("settings")(settings)
+app.command("health")(health)
 app.add_typer(models.app, name="models")
 app.add_typer(quality.app, name="quality")
 app.add_typer(train.jobs, name="jobs")

@@ -259,6 +259,7 @@ class Services:
             serving=self.serving,
             alerts=self.alerts,
             prediction_log=self.prediction_log,
+            item_lookup=self.item_lookup,
             queues=tuple(WORK_TABLES),
             clock=self.clock,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +21,9 @@ from shared.settings import Settings
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells
 
+if TYPE_CHECKING:
+    from shared.erp.lookup.item_lookup import ItemLookup
+
 Check = Callable[[], dict[str, Any]]
 
 
@@ -35,6 +38,7 @@ class Health:
     serving: Serving
     alerts: Alerts
     prediction_log: PredictionLog
+    item_lookup: "ItemLookup"
     queues: tuple[str, ...]
     clock: Clock = utc_now
 
@@ -56,6 +60,7 @@ class Health:
             "queues": self._queue_depths() if storage_is_up else dict.fromkeys(self.queues),
             "open_alerts": open_alerts,
             "prediction_log": {"waiting": self.prediction_log.waiting, "dropped": self.prediction_log.dropped},
+            "erp_lookup": self.item_lookup.status(),
             "unsigned_packages_allowed": self.settings.allow_unsigned,
             "profile": self.settings.profile,
         }
