@@ -51,6 +51,11 @@ def say(text: str) -> None:
     console.print(text)
 
 
+def remark(text: str) -> None:
+    """Print a sentence beside a result, whatever form the result has: on standard error, fit for a terminal."""
+    errors.print(f"[yellow]·[/] {shown(text)}", soft_wrap=True)
+
+
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows as a table; the first column names the rows and is never cut."""
     table = Table(title=shown(title), title_justify="left", title_style="bold")

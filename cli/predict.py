@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.output import JsonFlag, emit_json, remark, reports_errors, say, show_table, shown
 from cli.services import current_services
+from cli.sources import MAKING_IT_OWN, own_profile_name
 from shared.bootstrap import Services
 from shared.errors import InvalidInput, SourceError
 from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, PredictionRequest
@@ -15,12 +16,15 @@ from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, Pred
 if TYPE_CHECKING:
     from shared.prediction.model import RoutingModel
 
+NEW_ITEM = "(new item)"  # stands for the code of an item that has none yet
+
 
 @reports_errors
 def predict(
     codes: Annotated[list[str] | None, typer.Argument(help="Item codes.")] = None,
     attribute: Annotated[
-        list[str] | None, typer.Option("--attribute", "-a", help="NAME=VALUE of one item that the ERP does not have.")
+        list[str] | None,
+        typer.Option("--attribute", "-a", help="NAME=VALUE of one item, with its code or without."),
     ] = None,
     file: Annotated[Path | None, typer.Option(help="JSON file with the body of POST /api/predictions.")] = None,
     candidates: Annotated[int, typer.Option(min=1, max=10)] = 3,
@@ -33,12 +37,10 @@ def predict(
 
     Example: manage.py predict 1A00000001 --as-if-unknown --quantity 20
     """
-    from shared.prediction.fresh import predict_asked
-
     asked = _request(codes or [], attribute or [], file, candidates, quantity, as_if_unknown)
     services = current_services()
     name, model = _model(services, version)
-    predictions = predict_asked(model, asked, lambda: services.item_lookup)
+    predictions = _answers(services, model, asked, has_codes=bool(codes) or file is not None)
     if as_json:
         emit_json(
             {
@@ -51,6 +53,28 @@ def predict(
     for prediction in predictions:
         _show(prediction, asked.quantity)
     say(f"[dim]model {name}, data as of {model.data_as_of:%Y-%m-%d %H:%M} UTC[/]")
+
+
+def _answers(
+    services: Services, model: "RoutingModel", asked: PredictionRequest, *, has_codes: bool
+) -> list[ItemPrediction]:
+    """Predict, and tell a person why the ERP was of no help where it was not: the answers themselves say less."""
+    if not has_codes:
+        return model.predict(asked.items, candidates=asked.candidates, quantity=asked.quantity)
+    from shared.prediction.fresh import predict_asked
+
+    predictions = predict_asked(model, asked, lambda: services.item_lookup)
+    if all(model.knows(query.item_code) for query in asked.items):
+        return predictions
+    own, trouble = own_profile_name(services.settings), services.item_lookup.status()["last_error"]
+    if own != model.profile:
+        remark(
+            f"The model was trained with {model.profile}, and this instance looks new codes up with its own profile, "
+            f"{own}. {MAKING_IT_OWN}"
+        )
+    elif trouble is not None:
+        remark(f"The ERP: {trouble}")
+    return predictions
 
 
 def _model(services: Services, version: str | None) -> "tuple[str, RoutingModel]":
@@ -73,12 +97,15 @@ def _request(
             return PredictionRequest.model_validate_json(file.read_bytes(), strict=True)
         except OSError as unreadable:
             raise SourceError(f"{file} cannot be read: {unreadable.strerror}.") from unreadable
-    if not codes:
-        raise InvalidInput("No item code was given.", remedy="Name at least one, or give --file.")
+    if not codes and not attributes:
+        raise InvalidInput(
+            "No item was given.",
+            remedy="Name at least one code, describe a new item with -a NAME=VALUE, or give --file.",
+        )
     if attributes and len(codes) > 1:
         raise InvalidInput("--attribute describes one item.", remedy="Name one code, or give --file.")
     values = dict(_pair(text) for text in attributes) if attributes else None
-    items = [ItemQuery(item_code=code, attributes=values) for code in codes]
+    items = [ItemQuery(item_code=code, attributes=values) for code in codes or [NEW_ITEM]]
     return PredictionRequest(items=items, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
 
 

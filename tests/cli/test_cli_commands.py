@@ -21,8 +21,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(tmp_path: Path) -> Run:
     """Run one command on the new data directory `tmp_path`, which no `up` has set up."""
 
-    def call(*words: str) -> subprocess.CompletedProcess[str]:
+    def call(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": "", "ROUTING_DATA_DIR": str(tmp_path), "PYTHONUTF8": "1", "COLUMNS": "200"}
+        environment |= more
         command = [sys.executable, "-m", "cli", *words]
         return subprocess.run(
             command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False
@@ -35,6 +36,7 @@ COMMANDS = [
     ("train",),
     ("predict",),
     ("settings",),
+    ("health",),
     ("models", "list"),
     ("models", "show"),
     ("models", "activate"),
@@ -85,6 +87,7 @@ def test_every_command_has_help_with_an_example_and_json() -> None:
         (("train", "--profile", "adventureworks"), 2, "invalid-input"),
         (("train", "--profile", "adventureworks", "--data", "/nowhere/at/all"), 8, "source-error"),
         (("data", "quality"), 4, "not-found"),
+        (("predict",), 2, "invalid-input"),
     ],
 )
 def test_a_failure_has_its_code_and_its_exit_code(run: Run, words: tuple[str, ...], exit_code: int, code: str) -> None:
@@ -129,8 +132,19 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     assert wrong.returncode == 2
     assert "OUTDIAMETER" in wrong.stdout
     assert version in run("models", "list").stdout
-    readable = run("predict", "NEW-1", "-a", "PART_TYPE=14")
+    readable = run("predict", "-a", "PART_TYPE=14")
     assert "model " + version in readable.stdout
+    assert "(new item)" in readable.stdout
+    assert readable.stderr == ""
+    elsewhere = run("predict", "NEW-1", ROUTING_PROFILE="injection_moulding")
+    assert "trained with demo, and this instance looks new codes up with its own profile, injection_moulding" in (
+        elsewhere.stderr
+    )
+    unread = run("predict", "NEW-1", ROUTING_SOURCE=str(tmp_path / "gone"), ROUTING_LOOKUP_TIMEOUT_SECONDS="30")
+    assert "gone does not exist" in unread.stderr
+    health = json.loads(run("health", "--json").stdout)
+    assert (health["status"], health["active_version"]) == ("degraded", version)
+    assert health["parts"]["storage"]["status"] == "down"
 
 
 def test_a_database_of_another_release_is_left_to_up(run: Run, tmp_path: Path) -> None:
