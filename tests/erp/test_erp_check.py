@@ -291,6 +291,42 @@ def test_several_valid_routings_that_nothing_tells_apart_are_a_warning(document:
     assert "created_at" in found["routings.filters"].remedy
 
 
+def test_total_times_reports_exported_twice_and_idle_ones_are_told(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path)
+    file = tmp_path / "BI_WORK_ORDER_RESULTS.csv"
+    frame = pl.read_csv(file, infer_schema=False)
+    hours = pl.col("MACH_WORKED_HOURS").cast(pl.Float64)
+    idle = pl.int_range(pl.len()) < 4
+    frame = frame.with_columns(
+        pl.when(idle).then(0.0).otherwise(hours + pl.col("SETUP_HOURS").cast(pl.Float64)).alias("TOTAL").round(2)
+    )
+    pl.concat([frame, frame.tail(3)]).write_csv(file)
+    document["work_results"]["columns"]["run_minutes"] = "TOTAL"
+    found = {f.field: f for f in _check(document, tmp_path).findings}
+    total = found["work_results.columns.run_minutes"]
+    assert total.severity is Severity.WARNING
+    assert "setup and run together" in total.message
+    assert total.remedy == "Set work_results.columns.run_minutes: MACH_WORKED_HOURS."
+    again, no_run = found["work_results"], found["work_results.believable.minimum_run_minutes"]
+    assert again.message.startswith("3 of ")
+    assert no_run.message.startswith("4 of ")
+    assert again.severity is no_run.severity is Severity.HINT
+
+
+def test_a_setup_time_in_a_unit_of_its_own_is_named(document: Document, tmp_path: Path) -> None:
+    write_seal_shop(tmp_path)
+    file = tmp_path / "BI_ROUTING_VIEW.csv"
+    pl.read_csv(file, infer_schema=False).rename({"SETUP_TIME": "SETUP_SEC", "RUN_TIME": "RUN_MIN"}).write_csv(file)
+    routings = document["routings"]
+    routings["columns"] |= {"setup_minutes": "SETUP_SEC", "run_minutes_per_unit": "RUN_MIN"}
+    del routings["time_unit_column"]
+    found = {f.field: f for f in _check(document, tmp_path).findings}
+    assert found["routings.setup_time_unit"].remedy.startswith("Set routings.setup_time_unit: seconds")
+    routings["setup_time_unit"] = "seconds"
+    found = {f.field: f for f in _check(document, tmp_path).findings}  # the numbers are minutes all the same
+    assert found["routings.setup_time_unit"].severity is Severity.ERROR
+
+
 def test_lines_that_do_not_fit_are_counted_once_and_name_their_setting(document: Document, tmp_path: Path) -> None:
     write_seal_shop(tmp_path)
     for name, spoiled in (("BI_WORK_ORDER_RESULTS", b"\xff\xfe"), ("BI_ROUTING_VIEW", b"," * 99)):

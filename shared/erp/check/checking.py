@@ -11,7 +11,9 @@ import polars as pl
 from shared.erp.check.columns import check_columns, unused_columns
 from shared.erp.check.keys import check_joins, check_keys, check_readable
 from shared.erp.check.reading import FileFaults, FirstRows
+from shared.erp.check.repeats import check_reports
 from shared.erp.check.sizes import check_sizes
+from shared.erp.check.sums import check_sums
 from shared.erp.check.tables import CheckedTable, lot_columns, missing_columns, named_columns
 from shared.erp.check.times import check_time_names, check_times
 from shared.erp.check.unread import check_unread, unread_tables
@@ -54,10 +56,13 @@ def check_profile(profile: Profile, location: Location, *, now: datetime, rows: 
         report.findings += check_readable(table, profile)
         report.findings += check_keys(table)
         report.findings += check_columns(table, profile)
+        report.findings += check_sums(table, profile)
     for file, reasons in faults.counts.items():
         report.findings += [_damaged(file, reason, count) for reason, count in reasons.items()]
+    if "work_results" in checked:
+        report.findings += check_reports(checked["work_results"])
     report.findings += check_time_names(profile, checked)
-    report.findings += _check_days(checked, profile, now.astimezone(UTC).date())
+    report.findings += _check_days(checked, profile, profile.source.today(now.astimezone(UTC)))
     if "items" in checked:
         report.findings += check_sizes(checked["items"], checked.get("routings"), profile)
     if len(checked) == len(TABLES):

@@ -17,6 +17,7 @@ from shared.erp.findings import CheckReport, Finding, Severity
 from shared.erp.infer.names import time_unit_of
 from shared.erp.joins.plan import join_plan
 from shared.erp.profiles.model import Profile, RoutingsTable, WorkResultsTable
+from shared.erp.units import TimeUnit
 
 _LEAST_REPORTS = 30  # with a plan, before their typical ratio says anything
 _FAR_OFF = math.log(2.5)  # the profile is doubted where a typical report is off by more than this factor
@@ -182,28 +183,35 @@ def _order_misreadings(mapping: WorkResultsTable, setup: pl.Expr) -> Iterator[Mi
         )
 
 
-def _time_columns(profile: Profile) -> Iterator[tuple[str, WorkResultsTable | RoutingsTable, str, str]]:
-    """Yield each column of times: the table's name and mapping, the field, and the first of the column's names."""
+_Times = tuple[str, WorkResultsTable | RoutingsTable, str, TimeUnit]
+
+
+def _time_columns(profile: Profile) -> Iterator[_Times]:
+    """Yield each column of times: the table's name and mapping, the field, and the unit it is read in."""
     for table in ("routings", "work_results"):
         mapping: RoutingsTable | WorkResultsTable = getattr(profile, table)
         for field in type(mapping.columns).model_fields:
-            names = getattr(mapping.columns, field)
-            if "minutes" in field and names is not None:
-                yield table, mapping, field, names[0]
+            if "minutes" in field and getattr(mapping.columns, field) is not None:
+                own = mapping.setup_time_unit if field == "setup_minutes" else None
+                yield table, mapping, field, own or mapping.time_unit
+
+
+def _first_name(mapping: WorkResultsTable | RoutingsTable, field: str) -> str:
+    return str(getattr(mapping.columns, field)[0])
 
 
 def _blamed(profile: Profile) -> str:
     """Return the table whose columns' names contradict its time unit, else the work results."""
-    for table, mapping, _, column in _time_columns(profile):
-        if time_unit_of(column) not in (None, mapping.time_unit):
+    for table, mapping, field, unit in _time_columns(profile):
+        if time_unit_of(_first_name(mapping, field)) not in (None, unit):
             return f"{table}.time_unit"
     return "work_results.time_unit"
 
 
 def _units_said(profile: Profile) -> str:
     said = {
-        f"{column} is read in {mapping.time_unit.value}"
-        for _, mapping, field, column in _time_columns(profile)
+        f"{_first_name(mapping, field)} is read in {unit.value}"
+        for _, mapping, field, unit in _time_columns(profile)
         if field.startswith("run_minutes")
     }
     return ", ".join(sorted(said)) + "."
@@ -215,23 +223,31 @@ def _setup_unit(setups: _Difference) -> list[Finding]:
     for factor, shown in _UNIT_FACTORS.items():
         if abs(math.log(setups.factor / factor)) < _FAR_OFF / 2:
             message = f"Booked setup times are typically {setups.factor:.3g} times the planned ones, near {shown}."
-            remedy = "Setup and run of one table must be in one unit: convert one of them in a query (sql)."
-            return [
-                Finding(severity=Severity.ERROR, field="routings.columns.setup_minutes", message=message, remedy=remedy)
-            ]
+            remedy = "Set setup_time_unit of the table whose setup times are in another unit than its other times."
+            return [Finding(severity=Severity.ERROR, field="routings.setup_time_unit", message=message, remedy=remedy)]
     return []
+
+
+def _states_run(mapping: WorkResultsTable | RoutingsTable) -> bool:
+    """Return whether the name of the run times states the unit that they are read in."""
+    field = "run_minutes" if isinstance(mapping, WorkResultsTable) else "run_minutes_per_unit"
+    return (
+        getattr(mapping.columns, field) is not None and time_unit_of(_first_name(mapping, field)) is mapping.time_unit
+    )
 
 
 def check_time_names(profile: Profile, tables: Mapping[str, CheckedTable]) -> list[Finding]:
     """Return the columns whose name states another unit of time than the one they are read in."""
     found = []
-    for table, mapping, field, _ in _time_columns(profile):
-        if table not in tables or mapping.time_unit_column is not None:
+    for table, mapping, field, unit in _time_columns(profile):
+        if table not in tables or (mapping.time_unit_column is not None and unit is mapping.time_unit):
             continue
         column = tables[table].column(getattr(mapping.columns, field))
         stated = time_unit_of(column)
-        if stated is not None and stated is not mapping.time_unit:
-            message = f"{column} is read in {mapping.time_unit.value}, and its name says {stated.value}."
-            remedy = f"Set {table}.time_unit: {stated.value}, unless the name is wrong."
-            found.append(Finding(severity=Severity.WARNING, field=f"{table}.time_unit", message=message, remedy=remedy))
+        if stated is not None and stated is not unit:
+            apart = field == "setup_minutes" and (mapping.setup_time_unit is not None or _states_run(mapping))
+            at = f"{table}.setup_time_unit" if apart else f"{table}.time_unit"
+            message = f"{column} is read in {unit.value}, and its name says {stated.value}."
+            remedy = f"Set {at}: {stated.value}, unless the name is wrong."
+            found.append(Finding(severity=Severity.WARNING, field=at, message=message, remedy=remedy))
     return found
