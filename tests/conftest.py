@@ -7,11 +7,16 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from shared.azurite import Azurite, StorageAccount, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
 from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
+
+# A slow machine is no defect: no example has a deadline.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 OWN_VARIABLES = ("ROUTING_", "AzureWebJobs", "AzureFunctions", "FUNCHOST_", "FUNCTIONS_", "AZURITE_")
 
