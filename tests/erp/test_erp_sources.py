@@ -119,10 +119,12 @@ def test_an_empty_file_and_a_broken_gzip_are_named(factory: TinyFactory) -> None
             factory.extract()
 
 
-def test_a_column_that_stands_there_twice_is_named(factory: TinyFactory) -> None:
-    factory.write("parts.csv", "code,kind,kind,diameter,diameter_unit\n1,a,b,1,mm\n")
-    with pytest.raises(SourceError, match=r"parts\.csv has more than one column kind"):
+def test_columns_of_one_name_are_numbered_and_none_is_taken_for_the_other(factory: TinyFactory) -> None:
+    factory.write("parts.csv", "code,kind,kind_1,kind ,diameter,diameter_unit,,\n1,a,b,c,1,mm,,\n")
+    with pytest.raises(SourceError, match=r"no column kind \(did you mean 'kind_2'\?\).*kind_2, kind_1, kind_3"):
         factory.extract()
+    factory.document["items"]["attributes"]["kind"]["column"] = "kind_3"
+    assert factory.extract().items()["kind"].to_list() == ["c"]
 
 
 def test_a_quoted_header_with_blanks_around_names_is_read(factory: TinyFactory) -> None:

@@ -117,10 +117,9 @@ def test_a_sheet_and_a_file_of_one_name_are_ambiguous(tmp_path: Path) -> None:
     assert read(tmp_path, "steps") == [{"a": "1"}]
 
 
-def test_a_column_that_stands_in_a_sheet_twice_is_named(tmp_path: Path) -> None:
-    write_workbook(tmp_path / "book.xlsx", only=rows_of(("code", "kind", "kind ")))
-    with pytest.raises(SourceError, match=r"book\.xlsx, sheet only, has more than one column kind"):
-        read(tmp_path, "book")
+def test_columns_of_one_name_are_numbered(tmp_path: Path) -> None:
+    write_workbook(tmp_path / "book.xlsx", only=rows_of(("code", "kind", "kind "), ("1", "a", "b")))
+    assert read(tmp_path, "book") == [{"code": "1", "kind_1": "a", "kind_2": "b"}]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no workbook", b"code\n1\n"])

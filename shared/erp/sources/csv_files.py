@@ -108,7 +108,7 @@ class CsvFile:
 
     def _names(self, text: "_Text") -> list[str]:
         line = next(csv.reader(io.StringIO(text.header.decode("utf-8")), delimiter=self._delimiter))
-        return header_names(line, self.path.name)
+        return header_names(line)
 
     def _count(self, reason: str, lines: Sequence[str]) -> None:
         if self._issues is not None:

@@ -1,6 +1,7 @@
 """The files of a source folder: which of them hold tables, and what a table in a file can do."""
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -55,12 +56,11 @@ class ParquetFile:
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """The columns by their trimmed names; SourceError when the file cannot be read."""
-        names = header_names(list(self._raw_schema()), self.path.name)
-        return dict(zip(names, self._raw_schema().values(), strict=True))
+        return dict(zip(self._names().values(), self._raw_schema().values(), strict=True))
 
     def batches(self, wanted: Sequence[str], holding: Collection[str] = ()) -> Iterator[pl.DataFrame]:  # noqa: ARG002
         """Yield the rows with the wanted columns in the file's order."""
-        chosen = {name: name.strip() for name in self._raw_schema() if name.strip() in wanted}
+        chosen = {raw: name for raw, name in self._names().items() if name in wanted}
         rows = 0
         scan = pl.scan_parquet(self.path).select(list(chosen))
         try:
@@ -71,6 +71,10 @@ class ParquetFile:
             raise unreadable(self.path, error) from error
         log.info("source.file_read", file=self.path.name, rows=rows, columns=len(chosen))
 
+    def _names(self) -> dict[str, str]:
+        raw = list(self._raw_schema())
+        return dict(zip(raw, header_names(raw), strict=True))
+
     def _raw_schema(self) -> dict[str, pl.DataType]:
         try:
             return dict(pl.read_parquet_schema(self.path))
@@ -78,21 +82,17 @@ class ParquetFile:
             raise unreadable(self.path, error) from error
 
 
-def header_names(names: Sequence[str], file: str) -> list[str]:
-    """Return a header's names trimmed.
-
-    Raises:
-        SourceError: a name stands there twice.
-    """
+def header_names(names: Sequence[str]) -> list[str]:
+    """Return a header's names trimmed; columns of one name are numbered, so that none is taken for another."""
     trimmed = [name.strip() for name in names]
-    repeated = sorted({name for name in trimmed if name and trimmed.count(name) > 1})
-    if repeated:
-        raise SourceError(
-            f"{file} has more than one column {', '.join(repeated)}.",
-            remedy="Rename or leave out the repeated columns when exporting.",
-            file=file,
-        )
-    return trimmed
+    taken = set(trimmed)
+    unique = []
+    for name in trimmed:
+        if name and trimmed.count(name) > 1:
+            name = next(free for number in count(1) if (free := f"{name}_{number}") not in taken)
+            taken.add(name)
+        unique.append(name)
+    return unique
 
 
 def even_slices(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -112,7 +112,7 @@ class Sheet:
 
     def _header(self) -> list[str]:
         names = self._loaded().row(0) if self._loaded().height else ()
-        return header_names([name or "" for name in names], f"{self.path.name}, sheet {self.name},")
+        return header_names([name or "" for name in names])
 
     def _loaded(self) -> pl.DataFrame:
         if self._cells is None:
