@@ -1,10 +1,11 @@
 import gzip
+from datetime import timedelta
 
 import polars as pl
 import pytest
 
 from shared.errors import SourceError
-from tests.erp.erp_support import FILES, TinyFactory
+from tests.erp.erp_support import FILES, NOW, TinyFactory
 
 
 def test_item_codes_stay_text_with_their_leading_zeros(factory: TinyFactory) -> None:
@@ -173,4 +174,15 @@ def test_a_wrong_query_names_the_tables_there_are(factory: TinyFactory) -> None:
     factory.document["items"]["table"] = None
     factory.document["items"]["sql"] = "SELECT nothing FROM partz"
     with pytest.raises(SourceError, match=r"query over .* fails: .*Tables of the folder: .*parts"):
+        factory.extract()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp949", "utf-16"])
+def test_titles_above_a_header_are_skipped_where_the_profile_says_how_many(factory: TinyFactory, encoding: str) -> None:
+    plain = factory.extract()
+    factory.write("steps.csv", ("사내 공정, 2025\n\n" + FILES["steps.csv"]).encode(encoding))
+    factory.document["source"] = {"skip_rows": {"Steps": 2}}
+    assert factory.extract(now=NOW + timedelta(days=1)).fingerprint == plain.fingerprint
+    factory.document["source"]["skip_rows"]["step"] = 1
+    with pytest.raises(SourceError, match=r"has no file or sheet step \(did you mean 'steps'\?\)"):
         factory.extract()

@@ -122,6 +122,16 @@ def test_columns_of_one_name_are_numbered(tmp_path: Path) -> None:
     assert read(tmp_path, "book") == [{"code": "1", "kind_1": "a", "kind_2": "b"}]
 
 
+def test_titles_above_a_header_are_skipped(tmp_path: Path) -> None:
+    titled = rows_of(("Work centres",), ("of 2025",), (), ("code", "kind"), ("1", "a"))
+    write_workbook(tmp_path / "book.xlsx", centres=titled, plain=rows_of(("b",), ("2",)))
+    for skipped in (2, 3):
+        with Folder(tmp_path, SourceRules(skip_rows={"CENTRES": skipped}), IssueLog()) as source:
+            (rows,) = source.batches(SourceTable(table=("centres",)), ["code", "kind"])
+            (others,) = source.batches(SourceTable(table=("plain",)), ["b"])
+        assert (rows.rows(), others.rows()) == ([("1", "a")], [("2",)])
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no workbook", b"code\n1\n"])
 def test_a_broken_workbook_matters_only_to_who_asks_for_it(factory: TinyFactory, content: bytes) -> None:
     factory.write("broken.xlsx", content)

@@ -37,6 +37,9 @@ class SourceRules(Part):
 
     delimiter: str = Field(",", min_length=1, max_length=1)  # of CSV files
     encoding: Encoding | None = None  # of CSV files; found out when left out
+    skip_rows: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default_factory=dict
+    )  # by file or sheet, above its header
     odbc: OdbcRules = OdbcRules()
     null_tokens: tuple[str, ...] = DEFAULT_NULL_TOKENS  # compared trimmed and without case
     date_formats: tuple[str, ...] = DEFAULT_DATE_FORMATS  # of the day; a time of day behind it is cut off
@@ -47,6 +50,10 @@ class SourceRules(Part):
     def today(self, now: datetime) -> date:
         """Return the day that filters and rules call today: `as_of`, or else the day of reading."""
         return self.as_of or now.date()
+
+    def skipped(self, table: str) -> int:
+        """Return how many rows of a file or sheet lie above its header."""
+        return next((rows for name, rows in self.skip_rows.items() if name.casefold() == table.casefold()), 0)
 
 
 class Changes(Part):

@@ -14,6 +14,7 @@ import structlog
 from shared.erp.issues import SAMPLES_KEPT, IssueLog
 from shared.erp.profiles.model import SourceRules
 from shared.erp.sources.csv_text import (
+    below_rows,
     damaged_lines,
     encoding_of,
     first_row,
@@ -22,7 +23,7 @@ from shared.erp.sources.csv_text import (
     row_blocks,
     without_ragged_lines,
 )
-from shared.erp.sources.files import even_slices, header_names, unreadable
+from shared.erp.sources.files import even_slices, header_names, table_name, unreadable
 from shared.errors import SourceError
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ class CsvFile:
     def __init__(self, path: Path, *, rules: SourceRules, issues: IssueLog) -> None:
         self.path = path
         self.encoding = rules.encoding
+        self.skipped = rules.skipped(table_name(path) or path.name)
         self._delimiter = rules.delimiter
         self._issues: IssueLog | None = issues
 
@@ -128,10 +130,11 @@ class _Text:
         self._blocks = row_blocks(stream, block_bytes)
         self._next_byte = 0  # of the file, behind the blocks taken so far
         block = self._taken() or b""
-        if is_utf16(block) or file.encoding is not None or not is_utf8(first_row(block)):
+        head = block[: len(block) - len(below_rows(block, file.skipped + 1))]
+        if is_utf16(block) or file.encoding is not None or not is_utf8(head):
             self._go_on_decoded(0)
             block = self._taken() or b""
-        block = block.removeprefix(_BOM)
+        block = below_rows(block.removeprefix(_BOM), file.skipped)
         if not block.strip():
             raise SourceError(f"{file.path.name} is empty.", remedy="Export it again.", file=file.path.name)
         self.header = first_row(block)

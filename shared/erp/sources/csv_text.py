@@ -50,6 +50,13 @@ def first_row(block: bytes) -> bytes:
             return block[:end]
 
 
+def below_rows(block: bytes, rows: int) -> bytes:
+    """Return a text without its first rows."""
+    for _ in range(rows):
+        block = block[len(first_row(block)) :]
+    return block
+
+
 def is_utf16(start: bytes) -> bool:
     """Tell whether a text begins like UTF-16."""
     return start.startswith(_UTF16)

@@ -46,11 +46,12 @@ class Folder:
             if name is None or not path.is_file():
                 continue
             if path.suffix.lower() in WORKBOOK_ENDINGS:
-                self._workbooks.append((name, Workbook(path)))
+                self._workbooks.append((name, Workbook(path, source)))
             elif path.suffix.lower() == ".parquet":
                 self._files.append((name, ParquetFile(path)))
             else:
                 self._files.append((name, CsvFile(path, rules=source, issues=issues)))
+        self._check_skipped()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -166,6 +167,16 @@ class Folder:
         matches = re.compile(re.escape(pattern).replace(re.escape(_ANY), ".*"), re.IGNORECASE).fullmatch
         names = {name.casefold(): name for name in self._claimed_names() if matches(name)}
         return [self._one(name) for name in names.values() if self._claims(name)]
+
+    def _check_skipped(self) -> None:
+        known = {name.casefold() for name in self._claimed_names()} if self._rules.skip_rows else set()
+        for name in self._rules.skip_rows:
+            if name.casefold() not in known:
+                raise SourceError(
+                    f"source.skip_rows: {self._folder} has no file or sheet {name}{nearest(name, self.tables)}.",
+                    remedy=f"It holds: {', '.join(self.tables) or 'no readable file'}.",
+                    file=name,
+                )
 
     def _one(self, name: str) -> TableFile:
         files = self._claims(name)

@@ -15,6 +15,7 @@ import fastexcel
 import polars as pl
 import structlog
 
+from shared.erp.profiles.model import SourceRules
 from shared.erp.sources.files import even_slices, header_names, unreadable
 from shared.errors import SourceError
 
@@ -28,8 +29,9 @@ _DIRECTORY = "xl/workbook.xml"
 class Workbook:
     """One workbook; its sheets' names are read at once, its cells when a sheet is asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rules: SourceRules) -> None:
         self.path = path
+        self.rules = rules
 
     @cached_property
     def sheet_names(self) -> tuple[str, ...]:
@@ -88,6 +90,7 @@ class Sheet:
     def __init__(self, workbook: Workbook, name: str) -> None:
         self.path = workbook.path
         self.name = name
+        self._skipped = workbook.rules.skipped(name) or workbook.rules.skipped(workbook.path.stem)
         self._workbook = workbook
         self._cells: pl.DataFrame | None = None  # from the first question until the rows have been read
 
@@ -118,7 +121,13 @@ class Sheet:
         if self._cells is None:
             try:
                 sheet = self._workbook.reader.load_sheet(self.name, header_row=None, dtypes="string")
-                self._cells = sheet.to_polars()
+                self._cells = _from_first_filled(sheet.to_polars().slice(self._skipped))
             except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
                 raise unreadable(self.path, error) from error
         return self._cells
+
+
+def _from_first_filled(cells: pl.DataFrame) -> pl.DataFrame:
+    filled = cells.select(~pl.all_horizontal(pl.all().is_null())).to_series()
+    first = filled.arg_max()
+    return cells.slice(first) if first is not None and filled.any() else cells.clear()
