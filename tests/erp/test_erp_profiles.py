@@ -177,6 +177,20 @@ def test_a_filter_keeps_the_rows_that_meet_it_and_counts_the_others(
     assert sum(counted) == 4 - len(kept)
 
 
+def test_cells_that_a_filter_cannot_read_are_counted_apart(factory: TinyFactory) -> None:
+    steps = "code,seq,job,where,setup,run,from\n7,10,a,Y,1,1,01.02.2024\n7,20,b,Y,1,1,2025-01-01\n7,30,c,Y,1,x1,\n"
+    factory.write("steps.csv", steps.replace("7,", "007,"))
+    factory.document["routings"]["filters"] = [
+        {"column": "from", "at_most": "2024-12-31"},
+        {"column": "run", "at_least": 1},
+    ]
+    assert factory.extract().issues["routings"] == {
+        "filter column from is not a date": 1,
+        "left out by the filter on from": 1,
+        "filter column run is not a number": 1,
+    }
+
+
 def test_today_is_the_day_of_an_old_export_where_the_profile_names_it(factory: TinyFactory) -> None:
     header = "code,seq,job,where,setup,run,from,to"
     steps = ["007,10,OLD,Y,1,1,,2024-06-30", "007,20,THEN,Y,1,1,2024-05-01,", "007,30,NEW,Y,1,1,2024-07-01,"]

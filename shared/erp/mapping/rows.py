@@ -150,17 +150,23 @@ class TableRows:
             names = condition.column or ()
             cells = self.cells("filters", names)
             said = parsing.text(cells, null_tokens=self.source.null_tokens)
-            kept = self._meets(condition, cells, said, self.source.today(now))
+            kept = self._meets(condition, names[0], cells, said, self.source.today(now))
             kept = kept.fill_null(value=False) | (said.is_null() & condition.keep_empty)
             self.reject(~kept, f"left out by the filter on {names[0]}", said)
 
-    def _meets(self, condition: Filter, cells: pl.Series, said: pl.Series, today: date) -> pl.Series:
+    def _meets(self, condition: Filter, name: str, cells: pl.Series, said: pl.Series, today: date) -> pl.Series:
+        """Return which rows meet a condition; those whose cell it cannot read are rejected here."""
         tokens, comma, formats = self.source.null_tokens, self.source.decimal_comma, self.source.date_formats
+
+        def readable(read: parsing.Read, kind: str) -> pl.Series:
+            self.reject(read[1], f"filter column {name} is not {kind}", said)
+            return read[0]
+
         return meets(
             condition,
             said,
-            lambda: parsing.number(cells, null_tokens=tokens, decimal_comma=comma)[0],
-            lambda: parsing.day(cells, null_tokens=tokens, formats=formats)[0],
+            lambda: readable(parsing.number(cells, null_tokens=tokens, decimal_comma=comma), "a number"),
+            lambda: readable(parsing.day(cells, null_tokens=tokens, formats=formats), "a date"),
             today,
         )
 
