@@ -27,6 +27,7 @@ def instance_environment(
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT_DIR), environment.get("PYTHONPATH"))))
     environment.setdefault("PYTHONUTF8", "1")
     environment.setdefault("AzureFunctionsWebHost__hostid", host_id(data_dir))
+    _anchor_paths(environment)
     for name, value in THREAD_LIMITS.items():
         environment.setdefault(name, value)
     if place.storage_account.exists() and (storage_ports or not environment.get("AzureWebJobsStorage")):
@@ -34,6 +35,15 @@ def instance_environment(
         ports = storage_ports or recorded_storage_ports(place)
         environment["AzureWebJobsStorage"] = account.connection_string(ports)
     return environment
+
+
+def _anchor_paths(environment: dict[str, str]) -> None:
+    """Make the ERP's paths absolute: a person writes them from where they stand, and the host runs elsewhere."""
+    profile, source = environment.get("ROUTING_PROFILE", ""), environment.get("ROUTING_SOURCE", "")
+    if profile.endswith((".yaml", ".yml")):  # else it is the name of a shipped one
+        environment["ROUTING_PROFILE"] = str(Path(profile).absolute())
+    if source:
+        environment["ROUTING_SOURCE"] = str(Path(source).absolute())
 
 
 def host_id(data_dir: Path) -> str:

@@ -99,6 +99,17 @@ def test_the_instances_storage_wins_at_its_start_and_the_callers_elsewhere(place
     assert instance_environment(place.data_dir, base=callers)["AzureWebJobsStorage"] == "callers"
 
 
+def test_paths_of_the_erp_hold_wherever_the_host_runs(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = instance_environment(place.data_dir, base={"ROUTING_PROFILE": "own.yaml", "ROUTING_SOURCE": "export"})
+    assert (made["ROUTING_PROFILE"], made["ROUTING_SOURCE"]) == (str(tmp_path / "own.yaml"), str(tmp_path / "export"))
+    shipped = instance_environment(place.data_dir, base={"ROUTING_PROFILE": "demo"})
+    assert shipped["ROUTING_PROFILE"] == "demo"
+    assert "ROUTING_SOURCE" not in shipped
+
+
 def test_every_function_of_the_app_has_its_role() -> None:
     code = (
         "import json, function_app\n"
