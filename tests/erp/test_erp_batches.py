@@ -149,7 +149,9 @@ def test_of_repeated_rows_the_most_complete_and_then_the_first_stays(rows: list[
         rank = (sum(cell is None for cell in row), [(cell is None, cell or 0) for cell in row], row)
         best[row[:2]] = min(best.get(row[:2], rank), rank)
     assert kept.rows() == [best[key][2] for key in sorted(best, key=repr)]
-    assert issues.counts.get("t", {}).get("twice", 0) == len(rows) - len(best)
+    counted = issues.counts.get("t", {})
+    assert counted.get("twice", 0) == len(set(rows)) - len(best)
+    assert counted.get("twice, rows equal", 0) == len(rows) - len(set(rows))
 
 
 class Sources:

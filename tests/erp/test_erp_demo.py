@@ -109,10 +109,10 @@ def test_every_item_arrives_and_every_bad_row_is_counted(snapshot: Snapshot, tru
     items, routings, results = (snapshot.issues[table] for table in ("items", "routings", "work_results"))
     assert snapshot.rows["items"] == ITEMS
     assert items["item_code is empty"] == dirt["BI_ITEM_INFO_VIEW"]["item_row_without_code"]
-    assert items["item_code is repeated"] == dirt["BI_ITEM_INFO_VIEW"]["item_row_repeated"]
+    assert items["item_code is repeated, rows equal"] == dirt["BI_ITEM_INFO_VIEW"]["item_row_repeated"]
     planned = dirt["BI_ROUTING_VIEW"]
     assert routings["item_code is unknown"] == planned["planned_step_of_unknown_item"]
-    assert routings["the step is repeated"] == planned["planned_step_repeated"]
+    assert routings["the step is repeated, rows equal"] == planned["planned_step_repeated"]
     spoilt = planned["planned_step_of_unknown_item"] + planned["planned_step_repeated"]
     assert snapshot.rows["routings"] == rows["BI_ROUTING_VIEW"] - spoilt
     assert snapshot.rows["work_results"] + sum(results.values()) == rows["BI_WORK_ORDER_RESULTS"]

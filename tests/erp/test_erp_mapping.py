@@ -188,7 +188,7 @@ def test_bad_planned_steps_are_counted_by_reason_and_the_rest_is_used(factory: T
         "operation_code is empty": 1,
         "setup_minutes is negative": 1,
         "run_minutes_per_unit is not a number": 1,
-        "the step is repeated": 1,
+        "the step is repeated, rows equal": 1,
     }
     kept = snapshot.routings()
     assert kept.select("sequence", "setup_minutes", "run_minutes_per_unit").rows() == [(10, 1.0, 1.0), (40, None, None)]

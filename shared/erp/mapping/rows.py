@@ -205,7 +205,10 @@ def are_known(codes: pl.Series, known: pl.Series) -> pl.Series:
 def drop_duplicates(
     frame: pl.DataFrame, key: Sequence[str], *, table: str, reason: str, issues: IssueLog
 ) -> pl.DataFrame:
-    """Keep one row a key, the same one whatever the source's order: the most complete, then the first when sorted."""
+    """Keep one row a key, the same one whatever the source's order: the most complete, then the first when sorted.
+
+    Rows that only say the same again are counted apart from those that say something else.
+    """
     others = [name for name in frame.columns if name not in key]
     ordered = in_order(frame, key)
     del frame  # where nobody else holds it, its memory is free now
@@ -219,9 +222,13 @@ def drop_duplicates(
             [*key, "\0filled", *others], descending=[*[False] * len(key), True, *[False] * len(others)], nulls_last=True
         )
     )
-    worse = ranked.filter(~ranked.select(pl.struct(key).is_first_distinct()).to_series())["\0row"]
-    if worse.is_empty():
+    again = ranked.select(~pl.struct(key).is_first_distinct()).to_series()
+    if not again.any():
         return ordered
-    dropped = pl.repeat(False, ordered.height, eager=True).scatter(worse, True)
-    issues.add_rows(table, reason, dropped, ordered[key[0]])
-    return ordered.filter(~dropped)
+    equal = ranked.select(~pl.struct([*key, *others]).is_first_distinct()).to_series()
+    kept = pl.repeat(True, ordered.height, eager=True)
+    for repeated, said in ((again & ~equal, reason), (equal, f"{reason}, rows equal")):
+        dropped = pl.repeat(False, ordered.height, eager=True).scatter(ranked["\0row"].filter(repeated), True)
+        issues.add_rows(table, said, dropped, ordered[key[0]])
+        kept = kept & ~dropped
+    return ordered.filter(kept)

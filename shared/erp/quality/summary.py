@@ -65,10 +65,14 @@ def _duplicates(snapshot: Snapshot, results: pl.DataFrame) -> dict[str, int]:
     """Return repeated keys that were merged, and reports that equal another in every column (these are kept)."""
     as_before = pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))  # a snapshot's results are sorted
     return {
-        "items": snapshot.issues.get("items", {}).get("item_code is repeated", 0),
-        "routing_steps": snapshot.issues.get("routings", {}).get("the step is repeated", 0),
+        "items": _repeated(snapshot, "items", "item_code is repeated"),
+        "routing_steps": _repeated(snapshot, "routings", "the step is repeated"),
         "equal_work_results": int(results.select(as_before.alias("same"))["same"].slice(1).sum()),
     }
+
+
+def _repeated(snapshot: Snapshot, table: str, reason: str) -> int:
+    return sum(count for said, count in snapshot.issues.get(table, {}).items() if said.startswith(reason))
 
 
 def _reasons(snapshot: Snapshot, words: tuple[str, ...]) -> dict[str, dict[str, int]]:
