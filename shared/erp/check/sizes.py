@@ -103,17 +103,19 @@ def _unmapped_unit(items: CheckedTable, name: str, mapping: AttributeMapping, pr
         if entry.kind is AttributeKind.NUMERIC
     }
     units = unit_columns(items, profile)
-    belonging = belonging_unit_column(column, list(units), numeric, items.known)
+    named = belonging_unit_column(column, list(units), numeric, items.known)
+    belonging = named or _following_unit_column(column, list(units), items, profile)
     if belonging is None:
         return
+    severity = Severity.ERROR if named else Severity.WARNING  # only its place and its values speak for the other
     values, _ = items.numbers(column, profile)
     said = items.text(belonging, profile).filter(((values != 0) & values.is_not_null()).fill_null(value=False))
     if mapping.unit is None:
         distinct = {factor(text, unit) for text in said.drop_nulls().unique() for unit in ("mm", "g")} - {None}
-        if len(distinct) > 1:
+        if len(distinct) > 1 and (named or _follow_the_unit(values, items.text(belonging, profile))):
             message = f"{name} has no unit, and {belonging} names several: {', '.join(sorted(units[belonging])[:6])}."
             remedy = f"Give {name} a unit (such as unit: mm) and unit_column: {belonging}."
-            yield _error(name, message, remedy)
+            yield _error(name, message, remedy, severity)
         return
     assumed = factor(mapping.source_unit or mapping.unit, mapping.unit)
     stated = {text: factor(text, mapping.unit, mapping.unit_spellings) for text in said.drop_nulls().unique()}
@@ -123,7 +125,34 @@ def _unmapped_unit(items: CheckedTable, name: str, mapping: AttributeMapping, pr
         unit = mapping.source_unit or mapping.unit
         said_else = ", ".join(sorted(other)[:4])
         message = f"{name} is read as {unit} throughout, and {belonging} says {said_else} in {share:.1%} of its rows."
-        yield _error(name, message, f"Set items.attributes.{name}.unit_column: {belonging}.")
+        yield _error(name, message, f"Set items.attributes.{name}.unit_column: {belonging}.", severity)
+
+
+def _following_unit_column(column: str, units: Sequence[str], items: CheckedTable, profile: Profile) -> str | None:
+    """Return the column of units behind a row of numbers, whatever their names, if no name gives it to another one."""
+    for name in items.known[items.known.index(column) + 1 :]:
+        if name in units:
+            others = [spelled(other) for other in items.known if other not in (name, column)]
+            taken = any(spelled(name).startswith(f"{other}_") or other.startswith(_stem(name)) for other in others)
+            return name if name in items.free and not taken else None
+        filled = items.text(name, profile).drop_nulls().len()
+        if items.numbers(name, profile)[0].drop_nulls().len() * 2 <= filled:
+            return None
+    return None
+
+
+def _follow_the_unit(values: pl.Series, stated: pl.Series) -> bool:
+    """Return whether values stated in a larger unit are smaller numbers: a count of holes is not."""
+    units = {text: factor(text, "mm") or factor(text, "g") for text in stated.drop_nulls().unique()}
+    known = {text: value for text, value in units.items() if value}
+    sizes = stated.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Float64)
+    frame = pl.DataFrame({"value": values, "factor": sizes}).filter(pl.col("value") > 0).drop_nulls()
+    medians = frame.group_by("factor").agg(pl.col("value").median(), pl.len().alias("n"))
+    medians = medians.filter(pl.col("n") >= _LEAST_VALUES).sort("factor")
+    if medians.height < 2:  # there is nothing to compare
+        return False
+    small, large = medians.row(0), medians.row(-1)
+    return bool(small[1] / large[1] > math.sqrt(large[0] / small[0]))
 
 
 def _within_drawings(items: CheckedTable, name: str, profile: Profile) -> Iterator[Finding]:
@@ -154,7 +183,7 @@ def _by_unit(items: CheckedTable, name: str, mapping: AttributeMapping, profile:
     factors = {text: factor(text, mapping.unit or "", mapping.unit_spellings) for text in stated.drop_nulls().unique()}
     known = {text: value for text, value in factors.items() if value is not None}
     converted = stated.replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Float64)
-    frame = items.sample.select(group).with_columns(values.alias("__value"), converted.alias("__factor"))
+    frame = items.sample.with_columns(values.alias("__value"), converted.alias("__factor"))
     medians = (
         frame.filter(pl.col("__value") > 0, pl.col("__factor").is_not_null())
         .group_by([*group, "__factor"])
