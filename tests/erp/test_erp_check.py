@@ -16,7 +16,7 @@ from shared.erp.profiles.model import PROFILES_DIR, load_profile, parse_profile
 from shared.erp.sources.location import FolderLocation
 from shared.errors import SourceError
 from shared.settings import PROJECT_DIR
-from tests.erp.erp_support import NOW
+from tests.erp.erp_support import NOW, TinyFactory
 from tests.erp.seal_shop import write_seal_shop
 
 Document = dict[str, Any]
@@ -325,6 +325,60 @@ def test_a_setup_time_in_a_unit_of_its_own_is_named(document: Document, tmp_path
     routings["setup_time_unit"] = "seconds"
     found = {f.field: f for f in _check(document, tmp_path).findings}  # the numbers are minutes all the same
     assert found["routings.setup_time_unit"].severity is Severity.ERROR
+
+
+def test_units_that_only_their_place_gives_away_are_a_warning(factory: TinyFactory) -> None:
+    rows = ["code,kind,zolk,brim,holes,fex,remark"]
+    for number in range(60):
+        inch, millimetres = number % 3 == 0, 50 + number
+        size = f"{millimetres / 25.4:.2f}" if inch else str(millimetres)
+        rows.append(f"I{number},ring,{size},{size},{number % 5},{'INCH' if inch else 'mm'},new")
+    factory.write("parts.csv", "\n".join(rows))
+    attributes = factory.document["items"]["attributes"] = {
+        "zolk": {"kind": "numeric", "unit": "mm", "source_unit": "mm"},
+        "brim": {"kind": "numeric"},
+        "holes": {"kind": "numeric"},
+    }
+    found = {f.field: f for f in _check(factory.document, factory.source).findings if "attributes" in f.field}
+    assert "fex says INCH in 33.3% of its rows" in found["items.attributes.zolk"].message
+    assert "fex names several" in found["items.attributes.brim"].message
+    assert found["items.attributes.zolk"].severity is found["items.attributes.brim"].severity is Severity.WARNING
+    assert "items.attributes.holes" not in found  # a count is not smaller in a larger unit
+
+    for name in ("zolk", "brim"):
+        attributes[name] = {"kind": "numeric", "unit": "mm", "unit_column": "fex"}
+    found = {f.field: f for f in _check(factory.document, factory.source).findings if "attributes" in f.field}
+    assert set(found) <= {"items.attributes.holes.zero_is_unknown"}
+
+
+def test_values_of_another_form_come_before_filters_that_leave_nothing(factory: TinyFactory) -> None:
+    header, rows = "code,seq,job,day,pieces,setup_hours,run_hours\n", "007,10,TURN,5/28/2025,4,0.1,0.2\n" * 20
+    factory.write("reports.csv", header + rows + "007,10,TURN,5/28/2025,9,0.1,0.2\n")
+    factory.document["work_results"]["filters"] = [{"column": "pieces", "at_most": 8}]
+    fields = [finding.field for finding in _errors(_check(factory.document, factory.source))]
+    assert fields == ["source.date_formats"]
+    factory.document["work_results"]["filters"] = [{"column": "job", "one_of": ["GRIND"]}]
+    fields = [finding.field for finding in _errors(_check(factory.document, factory.source))]
+    assert fields == ["work_results.filters"]
+
+
+def test_items_that_are_only_exported_twice_are_no_mistake(factory: TinyFactory) -> None:
+    rows = [f"I{number},ring,10,MM" for number in range(50)]
+    factory.write("parts.csv", "\n".join(["code,kind,diameter,diameter_unit", *rows, *rows[:10]]))
+    field = "items.columns.item_code"
+    assert field not in {finding.field for finding in _check(factory.document, factory.source).findings}
+    other = [row.replace("10,MM", "11,MM") for row in rows[:10]]
+    factory.write("parts.csv", "\n".join(["code,kind,diameter,diameter_unit", *rows, *other]))
+    assert field in {finding.field for finding in _errors(_check(factory.document, factory.source))}
+
+
+def test_a_filter_that_cannot_read_its_days_names_their_form(factory: TinyFactory) -> None:
+    rows = "".join(f"007,{number},TURN,사내,5,2,31.12.2030\n" for number in range(30))
+    factory.write("steps.csv", "code,seq,job,where,setup,run,until\n" + rows)
+    factory.document["routings"]["filters"] = [{"column": "until", "at_least": "today"}]
+    found = _errors(_check(factory.document, factory.source))
+    assert [finding.field for finding in found] == ["source.date_formats"]
+    assert "'%d.%m.%Y'" in found[0].remedy
 
 
 def test_lines_that_do_not_fit_are_counted_once_and_name_their_setting(document: Document, tmp_path: Path) -> None:

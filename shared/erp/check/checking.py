@@ -3,8 +3,8 @@
 Errors are told only where the data itself contradicts the profile; what merely looks unusual is a warning or a hint.
 """
 
+from contextlib import closing
 from datetime import UTC, date, datetime
-from itertools import islice
 
 import polars as pl
 
@@ -132,9 +132,14 @@ def _read_tables(
 
 
 def _sample(source: FirstRows, mapping: SourceTable, known: list[str]) -> pl.DataFrame:
-    empty = pl.DataFrame(schema=dict.fromkeys(known, pl.String))
-    batches = list(islice(source.batches(mapping, known), max(1, _SAMPLE_ROWS // 100_000)))
-    return pl.concat(batches).head(_SAMPLE_ROWS) if batches else empty
+    """Return the first rows with every column, of as many files or batches as it takes."""
+    rows = [pl.DataFrame(schema=dict.fromkeys(known, pl.String))]
+    wanted = _SAMPLE_ROWS
+    with closing(source.batches(mapping, known)) as batches:
+        while wanted > 0 and (batch := next(batches, None)) is not None:
+            rows.append(batch)
+            wanted -= batch.height
+    return pl.concat(rows[1:] or rows).head(_SAMPLE_ROWS)
 
 
 def _canonical(

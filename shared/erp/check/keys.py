@@ -16,6 +16,7 @@ _LEAST_ROWS = 20  # before a share says anything
 _WOULD_DO = 0.5  # the share of its values that another column must have in common to be named
 _NO_DAY = "is not a date"
 _NO_NUMBER = "is not a number"
+_FILTERED = "left out by the filter"
 
 
 def check_readable(table: CheckedTable, profile: Profile) -> Iterator[Finding]:
@@ -25,20 +26,35 @@ def check_readable(table: CheckedTable, profile: Profile) -> Iterator[Finding]:
         remedy = "Check that it is the right table, and that the login may see its rows."
         yield Finding(severity=Severity.ERROR, field=table.name, message=f"{facts.origin} has no rows.", remedy=remedy)
         return
-    for reason, count in facts.reasons.items():
-        share = count / facts.rows_read
-        if reason.endswith((_NO_DAY, _NO_NUMBER)) or "unknown, so" in reason or reason.startswith("the unit of"):
-            if share >= _FEW:
-                yield _unreadable(table, profile, reason, count, share)
-        elif reason.startswith("left out by the filter") and facts.rows_kept == 0:
-            message = f"{reason.capitalize()}: {count:,} of {facts.rows_read:,} rows, and none is left."
-            remedy = "Compare the filter's values with those of the column."
-            yield Finding(severity=Severity.ERROR, field=f"{table.name}.filters", message=message, remedy=remedy)
-    if facts.rows_kept == 0 and facts.reasons:
-        reason, count = max(facts.reasons.items(), key=lambda entry: entry[1])
-        message = f"No row of {facts.origin} could be used; {count:,} times the reason is: {reason}."
-        remedy = "Correct the column that the reason names, or the filter."
-        yield Finding(severity=Severity.ERROR, field=table.name, message=message, remedy=remedy)
+    unreadable = [
+        _unreadable(table, profile, reason, count, count / facts.rows_read)
+        for reason, count in facts.reasons.items()
+        if _is_unreadable(reason) and count >= _FEW * facts.rows_read
+    ]
+    yield from unreadable
+    if facts.rows_kept or not facts.reasons:
+        return
+    if not any(finding.severity is Severity.ERROR for finding in unreadable):
+        yield _nothing_left(table)
+
+
+def _is_unreadable(reason: str) -> bool:
+    return reason.endswith((_NO_DAY, _NO_NUMBER)) or "unknown, so" in reason or reason.startswith("the unit of")
+
+
+def _nothing_left(table: CheckedTable) -> Finding:
+    """Return why no row is left: for the filters, where these alone leave none, else for the commonest reason."""
+    facts = table.facts
+    filtered = {reason: count for reason, count in facts.reasons.items() if reason.startswith(_FILTERED)}
+    if sum(filtered.values()) == facts.rows_read:
+        reason, count = max(filtered.items(), key=lambda entry: entry[1])
+        message = f"{reason.capitalize()}: {count:,} of {facts.rows_read:,} rows, and none is left."
+        remedy = "Compare the filter's values with those of the column."
+        return Finding(severity=Severity.ERROR, field=f"{table.name}.filters", message=message, remedy=remedy)
+    reason, count = max(facts.reasons.items(), key=lambda entry: entry[1])
+    message = f"No row of {facts.origin} could be used; {count:,} times the reason is: {reason}."
+    remedy = "Correct the column that the reason names, or the filter."
+    return Finding(severity=Severity.ERROR, field=table.name, message=message, remedy=remedy)
 
 
 def _unreadable(table: CheckedTable, profile: Profile, reason: str, count: int, share: float) -> Finding:
@@ -46,7 +62,8 @@ def _unreadable(table: CheckedTable, profile: Profile, reason: str, count: int, 
     shown = f" such as {samples[0].rpartition(': ')[2]!r}" if samples else ""
     # Nearly every value unreadable is the profile's fault; a few are the source's.
     severity = Severity.ERROR if share >= _MANY else Severity.WARNING if share >= _SOME else Severity.HINT
-    field, remedy = f"{table.name}.columns", "Correct the column, or the source."
+    part = "filters" if reason.startswith("filter column") else "columns"
+    field, remedy = f"{table.name}.{part}", "Correct the column, or the source."
     values = [sample.rpartition(": ")[2] for sample in samples]
     if reason.endswith(_NO_DAY):
         form = fitting_day_form(pl.Series(values, dtype=pl.String), least_share=0.5)
@@ -91,12 +108,14 @@ def check_keys(table: CheckedTable) -> Iterator[Finding]:
 
 
 def _repeated(table: CheckedTable, reason: str, field: str, many: float) -> Iterator[Finding]:
-    count = table.facts.reasons.get(reason, 0)
+    count, equal = (table.facts.reasons.get(said, 0) for said in (reason, f"{reason}, rows equal"))
+    telling = _telling_apart(table) if count or equal else []
+    if table.name == "routings" and telling:  # else rows that are equal were only exported twice
+        count += equal
     share = count / table.facts.rows_read
     if share < _FEW or count < 2:
         return
     message = f"{table.name}: {reason} in {count:,} of {table.facts.rows_read:,} rows; the most complete row was kept."
-    telling = _telling_apart(table)
     remedy = f"Rows of one key differ in {', '.join(telling)}: does a column belong to the key? " if telling else ""
     remedy += "Or filter, or group the rows in a query (sql)."
     severity = Severity.ERROR if share >= many else Severity.WARNING

@@ -1,6 +1,6 @@
 """Reading a source for a check: only the first rows of each table, and every fault of a file counted once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Self
 
 import polars as pl
@@ -54,7 +54,7 @@ class FirstRows:
 
     def batches(
         self, origin: SourceTable, columns: Sequence[str], *, where: Condition | None = None
-    ) -> Iterator[pl.DataFrame]:
+    ) -> Generator[pl.DataFrame]:
         """Yield the first rows, as many as are wanted of each table."""
         self.rows_read = 0
         try:
