@@ -109,6 +109,20 @@ def test_a_repeated_item_is_merged_into_its_most_complete_row_in_any_order(facto
     assert first.fingerprint == second.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("lower", "higher"), [("9", "10"), ("", "A"), ("B", "AA"), ("A", "b"), ("C", "0"), ("2024-12-31", "2025-01-01")]
+)
+def test_of_a_repeated_item_the_highest_revision_counts_where_the_profile_says_so(
+    factory: TinyFactory, lower: str, higher: str
+) -> None:
+    rows = [f"1,ring,1,mm,{lower}", f"1,,2,mm,{higher}", f"1,,2,mm,{higher}"]
+    factory.write("parts.csv", f"{PARTS.strip()},rev\n" + "\n".join(rows) + "\n")
+    factory.document["items"]["keep"] = {"highest": "rev"}
+    snapshot = factory.extract()
+    assert snapshot.items().rows() == [("1", None, 2.0)]
+    assert snapshot.issues["items"] == {"item_code is repeated": 1, "item_code is repeated, rows equal": 1}
+
+
 def test_item_codes_meet_across_tables_in_either_case_when_the_profile_says_so(factory: TinyFactory) -> None:
     factory.document["source"] = {"item_code_case": "upper"}
     factory.write("parts.csv", PARTS + "ab1,ring,1,mm\n")

@@ -11,11 +11,18 @@ import polars as pl
 import structlog
 
 from shared.erp import parsing
-from shared.erp.canonical import Attribute, item_schema
+from shared.erp.canonical import Attribute
 from shared.erp.issues import IssueLog
 from shared.erp.lookup.folder_keys import FolderKeys, is_untouched
 from shared.erp.mapping.rows import drop_duplicates
-from shared.erp.mapping.tables import MapBatch, TableReading, map_items, map_routings, routing_schema
+from shared.erp.mapping.tables import (
+    MapBatch,
+    TableReading,
+    map_items,
+    map_routings,
+    mapped_item_schema,
+    routing_schema,
+)
 from shared.erp.profiles.model import Profile, SourceRules, load_profile
 from shared.erp.sources.location import FolderLocation, Location, own_location
 from shared.erp.sources.opening import open_source
@@ -193,7 +200,7 @@ class _Asking:
         if not meant:
             found({})
             return {}
-        schema = item_schema(self._profile.attributes)
+        schema = mapped_item_schema(self._profile)
         rows = self._rows(
             "items", meant.values(), operator, _unless_empty(lambda b: map_items(b, self._profile), schema), _ITEM
         )

@@ -14,6 +14,9 @@ from shared.erp.profiles.model import SourceRules
 from shared.erp.sources.source import find_column
 from shared.erp.units import MINUTES_PER, TimeUnit, minutes_factor
 
+# Columns that say which of several rows of one key counts: the one in which they are highest, empty being lowest.
+RANK_SCHEMA: dict[str, pl.DataType] = {"\0number": pl.Float64(), "\0letters": pl.UInt32(), "\0text": pl.String()}
+
 
 class TableRows:
     """One source table; rows that are rejected stay in place until `keep` so that every mask fits every column.
@@ -100,6 +103,15 @@ class TableRows:
             self.reject(values.is_null(), f"{field} is missing")
         else:
             self.note(bad, f"{field} is not {kind}", cells)
+
+    def rank(self, names: Sequence[str]) -> dict[str, pl.Series]:
+        """Return the columns of `RANK_SCHEMA`: numbers and days by size, texts by length and then by alphabet."""
+        cells, rules = self.cells("keep.highest", names), self.source
+        numbers, _ = parsing.number(cells, null_tokens=rules.null_tokens, decimal_comma=rules.decimal_comma)
+        days, _ = parsing.day(cells, null_tokens=rules.null_tokens, formats=rules.date_formats)
+        sizes = numbers.zip_with(numbers.is_not_null(), days.to_physical().cast(pl.Float64))
+        said = parsing.text(cells, null_tokens=rules.null_tokens, case="upper")
+        return dict(zip(RANK_SCHEMA, (sizes, said.str.len_chars(), said), strict=True))
 
     def flag(self, field: str, names: Sequence[str] | None, *, yes: Sequence[str], no: Sequence[str]) -> pl.Series:
         """Return a column as true or false; what is neither is counted and null."""
@@ -207,9 +219,11 @@ def drop_duplicates(
 ) -> pl.DataFrame:
     """Keep one row a key, the same one whatever the source's order: the most complete, then the first when sorted.
 
+    Where the rows have the columns of `RANK_SCHEMA`, which the result has not, the highest comes before all that.
     Rows that only say the same again are counted apart from those that say something else.
     """
-    others = [name for name in frame.columns if name not in key]
+    ranks = [name for name in RANK_SCHEMA if name in frame.columns]
+    others = [name for name in frame.columns if name not in (*key, *ranks)]
     ordered = in_order(frame, key)
     del frame  # where nobody else holds it, its memory is free now
     as_before = ordered.select(pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift()) for name in key))
@@ -219,16 +233,18 @@ def drop_duplicates(
         ordered[rows]
         .with_columns(rows.alias("\0row"), pl.sum_horizontal(pl.all().is_not_null().cast(pl.Int32)).alias("\0filled"))
         .sort(
-            [*key, "\0filled", *others], descending=[*[False] * len(key), True, *[False] * len(others)], nulls_last=True
+            [*key, *ranks, "\0filled", *others],
+            descending=[*[False] * len(key), *[True] * len(ranks), True, *[False] * len(others)],
+            nulls_last=True,
         )
     )
     again = ranked.select(~pl.struct(key).is_first_distinct()).to_series()
     if not again.any():
-        return ordered
+        return ordered.drop(ranks)
     equal = ranked.select(~pl.struct([*key, *others]).is_first_distinct()).to_series()
     kept = pl.repeat(True, ordered.height, eager=True)
     for repeated, said in ((again & ~equal, reason), (equal, f"{reason}, rows equal")):
         dropped = pl.repeat(False, ordered.height, eager=True).scatter(ranked["\0row"].filter(repeated), True)
         issues.add_rows(table, said, dropped, ordered[key[0]])
         kept = kept & ~dropped
-    return ordered.filter(kept)
+    return ordered.filter(kept).drop(ranks)

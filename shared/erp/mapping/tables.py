@@ -137,11 +137,18 @@ class TableReading:
 
 
 def map_items(source: TableRows, profile: Profile) -> pl.DataFrame:
-    """Return the canonical items of one batch."""
+    """Return the canonical items of one batch, with what tells which of several rows counts."""
     columns = {"item_code": source.item_codes(profile.items.columns.item_code)}
     for name, mapping in profile.items.attributes.items():
         columns[name] = _attribute(source, name, mapping)
-    return source.keep(columns, item_schema(profile.attributes))
+    if profile.items.keep is not None:
+        columns |= source.rank(profile.items.keep.highest)
+    return source.keep(columns, mapped_item_schema(profile))
+
+
+def mapped_item_schema(profile: Profile) -> dict[str, pl.DataType]:
+    """Return the schema of items before repeated ones are dropped."""
+    return item_schema(profile.attributes) | (rows.RANK_SCHEMA if profile.items.keep is not None else {})
 
 
 def _attribute(source: TableRows, name: str, mapping: AttributeMapping) -> pl.Series:

@@ -22,6 +22,8 @@ def mapped_columns(mapping: SourceTable) -> Iterator[MappedColumn]:
             if names is not None:
                 yield MappedColumn(f"columns.{field}", names, known.is_required())
     if isinstance(mapping, ItemsTable):
+        if mapping.keep is not None:
+            yield MappedColumn("keep.highest", mapping.keep.highest, required=False)
         for name, attribute in mapping.attributes.items():
             yield MappedColumn(f"attributes.{name}", attribute.column or (name,), required=False)
             if attribute.unit_column is not None:

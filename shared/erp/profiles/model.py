@@ -126,10 +126,17 @@ class ItemColumns(Part):
     item_code: Column
 
 
+class Keep(Part):
+    """Which of several rows of one item counts."""
+
+    highest: Column  # that in which this is highest, such as a revision
+
+
 class ItemsTable(SourceTable):
     """The items and their attributes."""
 
     columns: ItemColumns
+    keep: Keep | None = None  # the most complete row when left out
     attributes: dict[Annotated[str, Field(pattern=r"^[^\W\d]\w{0,63}$")], AttributeMapping] = Field(min_length=1)
 
     @model_validator(mode="after")
