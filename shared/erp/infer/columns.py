@@ -15,10 +15,15 @@ _MOSTLY = 0.9
 _KEPT_BY_HAND = 0.85
 _DAYS_TRIED = 2_000
 _LIKE_A_DAY = r"^\d{1,4}(\s*[-/.년]\s*)(\d{1,2}|\p{L}{3})(\s*[-/.월]\s*)\d{1,4}|^\d{8}$"
+_SINCE_1970 = r"^1\d{9}$"  # seconds, as some programs write an instant; read as no day
 _MAYBE_NUMBERS = 0.6  # a column with so many numbers is numeric; the rest is dirt, or ways to say "unknown"
 _WORDS_FOR_NOTHING = (
     "?", "??", "???", ".", "..", "tbd", "unknown", "unk", "unbekannt", "k.a.", "keine", "n.a.", "na", "nil", "#nv",
     "없음", "미정", "해당없음", "x", "xx", "xxx", "***", "(null)", "\\n", "empty", "leer", "blank", "missing",
+)  # fmt: skip
+_FLAGS: tuple[set[str], ...] = (
+    {"0", "1"}, {"y", "n"}, {"yes", "no"}, {"j", "n"}, {"ja", "nein"}, {"s", "n"}, {"t", "n"}, {"o", "n"},
+    {"true", "false"}, {"t", "f"},
 )  # fmt: skip
 _DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 _THOUSANDS = r"^[+-]?[1-9]\d{0,2}(,\d{3})+$"
@@ -94,6 +99,11 @@ class Column:
         return bool(known >= 0.7 * sum(counts.values()))
 
     @property
+    def is_flag(self) -> bool:
+        """Whether it holds yes and no, in letters or digits."""
+        return self.distinct == 2 and set(self.said.drop_nulls().str.to_lowercase().unique()) in _FLAGS
+
+    @property
     def zero_share(self) -> float:
         """How many of its numbers are 0."""
         known = self.numbers.drop_nulls() if self.numbers is not None else pl.Series([], dtype=pl.Float64)
@@ -153,7 +163,10 @@ def _day_form(known: pl.Series, name: str) -> str | None:
     if form is None:
         return None
     days, _ = parsing.day(tried, null_tokens=(), formats=(form, *DEFAULT_DATE_FORMATS))  # a few are written otherwise
-    return form if days.is_not_null().sum() >= _MOSTLY * tried.len() else None
+    readable = days.is_not_null()
+    if named:
+        readable = readable | tried.str.contains(_SINCE_1970)
+    return form if readable.sum() >= _MOSTLY * tried.len() else None
 
 
 def null_words(columns: list[Column]) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ class Draft:
         self._settle_work()
         if self.routing is None:
             self._settle_routing()
+        elif self.routing.table.origin is not None:
+            self.routing_sql = self.routing.table.picked(self.routing.used)
 
     def _settle_work(self) -> None:
         if self.work is None:
@@ -76,7 +78,7 @@ class Draft:
                 "work_results: a report names no operation, so its item and sequence are looked up in the plan: that "
                 "all reports join the plan then says nothing, and a report of an older plan gets today's operation."
             )
-        if query.lent or query.routing or query.one_piece or self.work.table.query:
+        if query.lent or query.routing or query.one_piece or self.work.table.picked(self.work.used):
             self.work_sql = query.sql()
 
     def _lent(self) -> dict[str, Choice]:

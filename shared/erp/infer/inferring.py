@@ -20,10 +20,12 @@ import yaml
 
 from shared.erp import parsing
 from shared.erp.check.checking import check_profile
+from shared.erp.check.unread import unread_tables
 from shared.erp.findings import CheckReport, Severity
 from shared.erp.infer.columns import Column, has_decimal_comma, look_at, null_words
 from shared.erp.infer.draft import Draft
 from shared.erp.infer.items import item_attributes
+from shared.erp.infer.joined import joined_tables
 from shared.erp.infer.queries import Dialect
 from shared.erp.infer.siblings import merged_work, siblings
 from shared.erp.infer.steps import Steps, routing_steps, work_steps
@@ -75,6 +77,9 @@ def propose_profile(location: Location, *, name: str) -> Proposal:
     if comma:
         tables = [_read_again(table) for table in tables]
     roles = find_roles(tables)
+    if roles is not None:
+        joined = joined_tables(roles, tables, Dialect(location))
+        roles = find_roles([*tables, *joined]) if joined else roles
     if roles is None:
         raise SourceError(
             f"No table of {location.shown} looks like items: none has a column of distinct codes that others refer to.",
@@ -83,7 +88,19 @@ def propose_profile(location: Location, *, name: str) -> Proposal:
         )
     draft = _draft(name, location, rules.delimiter, comma, roles, tables, notes)
     draft = _corrected_by_times(draft, location)
+    _note_unused(draft, tables)
     return Proposal(profile_text(draft), draft.notes)
+
+
+def _note_unused(draft: Draft, tables: list[Table]) -> None:
+    """Note the tables that nothing reads, and the flags of planned steps that may say which of them count."""
+    profile = parse_profile(yaml.safe_load(profile_text(draft)), source="the proposal")
+    unused = unread_tables(profile, [table.name for table in tables])
+    if unused:
+        draft.notes.append(f"Not read: {', '.join(unused)}. Make sure that none of them holds what is missing here.")
+    flags = [] if draft.routing is None else [column.name for column in draft.routing.free() if column.is_flag]
+    if flags and draft.routing is not None and draft.routing.table is not draft.roles.items:
+        draft.notes.append(f"routings: {', '.join(flags)} are flags. Filter by those that say which steps count.")
 
 
 def _delimiter(location: Location) -> str:
@@ -205,9 +222,6 @@ def _draft(
     )
     draft.upper_codes = _case_differs(roles)
     draft.has_future_reports = _has_future(draft)
-    unused = [table.name for table in tables if id(table) not in {id(one) for one in (*used, *roles.parts)}]
-    if unused:
-        notes.append(f"Not read: {', '.join(unused)}. Make sure that none of them holds what is missing here.")
     return draft
 
 

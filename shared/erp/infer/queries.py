@@ -30,9 +30,10 @@ class Dialect:
         parts = name.split(".") if isinstance(self.location, OdbcLocation) else [name]
         return ".".join(self.quoted(part) for part in parts)
 
-    def origin(self, table: Table) -> str:
+    def origin(self, table: Table, columns: list[str] | None = None) -> str:
         """Return what stands after FROM for a table of the source or of a query; an alias must follow."""
-        return self.table(table.name) if table.query is None else f"({table.query})"
+        query = table.picked(list(table.columns) if columns is None else columns)
+        return self.table(table.name) if query is None else f"({query})"
 
     @staticmethod
     def _is_access(location: OdbcLocation) -> bool:
@@ -99,7 +100,9 @@ class WorkQuery:
             joins += self._plan_join(self.routing)
         if self.one_piece:
             chosen.append("1 AS quantity")
-        table = self.dialect.origin(self.work.table)
+        if not self.lent and self.routing is None and not self.one_piece and self.work.table.origin is not None:
+            return self.work.table.picked(self.work.used) or ""
+        table = self.dialect.origin(self.work.table, self.work.used)
         return f"SELECT {', '.join(dict.fromkeys(chosen))} FROM {table} AS r{joins}"  # noqa: S608 - names are quoted
 
     def _plan_join(self, routing: Steps) -> str:
@@ -113,6 +116,6 @@ class WorkQuery:
         step = f"r.{quoted(self.work.chosen['sequence'].column)}"
         plan = (
             f"SELECT {item} AS item, {sequence} AS seq, MIN({operation}) AS operation_code "  # noqa: S608 - likewise
-            f"FROM {self.dialect.table(routing.table.name)} GROUP BY {item}, {sequence}"
+            f"FROM {self.dialect.origin(routing.table, routing.used)} AS p GROUP BY {item}, {sequence}"
         )
         return f" LEFT JOIN ({plan}) AS s ON {code} = s.item AND {step} = s.seq"

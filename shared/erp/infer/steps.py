@@ -77,6 +77,12 @@ class Steps:
         """The columns that have a part already."""
         return {choice.column for choice in self.chosen.values()}
 
+    @property
+    def used(self) -> list[str]:
+        """The columns that the profile names."""
+        more = [self.time_unit_column, self.lot_quantity.column if self.lot_quantity is not None else None]
+        return list(dict.fromkeys([*(c.column for c in self.chosen.values()), *(name for name in more if name)]))
+
     def free(self, wanted: Iterable[Column] | None = None) -> list[Column]:
         """Return the columns that have no part yet and are not empty."""
         among = self.table.columns.values() if wanted is None else wanted
@@ -108,7 +114,7 @@ def routing_steps(table: Table, item: str) -> Steps:
 
 
 def _choose_sequence(steps: Steps) -> None:
-    whole = [column for column in steps.free() if column.is_whole and not column.is_day]
+    whole = [column for column in steps.free() if column.is_whole and not column.is_day and not column.is_unique]
     whole = [
         column
         for column in whole
@@ -273,6 +279,7 @@ def _codes_or_keys(columns: Iterable[Column]) -> list[Column]:
 
 def _choose_day(steps: Steps) -> None:
     days = [column for column in steps.free() if column.is_day and column.filled > 0.5]
+    days = [column for column in days if not any(looks_like(role, column.name) for role in ("valid_from", "valid_to"))]
     if days:
         best = max(
             days, key=lambda column: (_lateness(column.name), likeness("reported_at", column.name), column.filled)

@@ -25,6 +25,14 @@ class Table:
         default_factory=dict
     )  # columns that could be its key, with all their values
     query: str | None = None  # what the rows come from, where it is no table of the source
+    cells: dict[str, str] = field(default_factory=dict)  # where several tables are joined: what each column is there
+    origin: str | None = None  # and what stands after FROM
+
+    def picked(self, columns: Sequence[str]) -> str | None:
+        """Return the query of some columns, or None where the rows come from one table of the source."""
+        if self.origin is None:
+            return self.query
+        return f"SELECT {', '.join(self.cells[name] for name in dict.fromkeys(columns))} FROM {self.origin}"  # noqa: S608 - names are quoted
 
     @cached_property
     def sets(self) -> dict[str, frozenset[str]]:
@@ -133,11 +141,19 @@ def _item_score(table: Table, key: str, linked: Sequence[Link]) -> float:
     weight = sum(2.0 + 2.0 * _is_activity(link.table) for link in referring.values())
     named = likeness("item_code", key) + 2 * table_likeness("items", table.name)
     transaction = sum(1.5 for role in _TRANSACTION if table.best(role, strongly=True) is not None)
-    other = 3.0 * (looks_like("order_no", key) or looks_like("resource_code", key) or looks_like("operation_code", key))
-    attributes = min(len(table.columns), 20) / 10
+    other = 3.0 * any(looks_like(role, key) for role in ("order_no", "resource_code", "operation_code", "routing_no"))
+    other += 3.0 * (bool(times(table)) and table.best("sequence", strongly=True) is not None)
+    attributes = min(len(table.columns), 20) / 10 + 0.3 * min(sum(map(_describes, table.columns)), 6)
     if not referring and not named:
         return 0.0
-    return weight + named + attributes - transaction - other
+    repeated = 0.0 if table.columns[key].is_unique else 3.0
+    return weight + named + attributes - transaction - other - repeated
+
+
+def _describes(name: str) -> bool:
+    """Return whether a column's name says what items are described by: sizes, kinds, texts, drawings."""
+    is_key = spelled(name).endswith("_id")  # alone, `id` may be an inner diameter
+    return not is_key and any(looks_like(role, name) for role in ("size", "family", "text", "drawing"))
 
 
 def _is_activity(table: Table) -> bool:
@@ -167,7 +183,7 @@ def _find_results(roles: Roles, tables: Sequence[Table], to_items: dict[int, Lin
     best = 0.0
     for table in tables:
         link = to_items.get(id(table))
-        header = _header(table, tables, to_items, linked)
+        header = header_of(table, tables, to_items, linked)
         has_day = any(column.is_day for column in table.columns.values())
         score = 2.0 * table_likeness("work_results", table.name) - 2.0 * table_likeness("routings", table.name)
         score += 2.0 * (table.best("reported_at", strongly=True) is not None) + bool(times(table)) * 5.0 + has_day
@@ -185,7 +201,7 @@ def _find_results(roles: Roles, tables: Sequence[Table], to_items: dict[int, Lin
             roles.header = header.target if lacking and header is not None else None
 
 
-def _header(table: Table, tables: Sequence[Table], to_items: dict[int, Link], linked: Sequence[Link]) -> Link | None:
+def header_of(table: Table, tables: Sequence[Table], to_items: dict[int, Link], linked: Sequence[Link]) -> Link | None:
     """Return the link to the table of orders that this table's rows belong to, if there is one."""
     found = [
         link

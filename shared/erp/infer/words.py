@@ -40,7 +40,7 @@ WORDS: dict[str, tuple[str, str]] = {
         rf"^{_ART}$|(^|_)(articolo|article|articulo|artigo|artykul\w*)(_|$)",
     ),
     "sequence": (
-        rf"^({_COD}_{_OF})?{_STEP}(_{_COD})?$|^(sequenza|secuencia|sequencia|volgorde|volgnummer|kolejnosc|stap(nr)?|krok)$",
+        rf"^({_COD}_{_OF})?{_STEP}(_{_COD})?$|^(sequenza|secuencia|sequencia|volgorde|volgnummer|seq_(no|nr|num)|kolejnosc|stap(nr)?|krok)$",
         r"^(lp|rang|progr?(essivo)?|paso|passo|pozycja|orden|ordem)$",
     ),
     "operation_code": (rf"^({_COD}_{_OF})?{_STEP}(_{_COD})?$|^(cod\w*_)?lavorazione$", rf"(^|_){_STEP}(_|$)"),
