@@ -76,3 +76,12 @@ def test_lines_of_plans_and_tickets_of_lines_find_their_items(tmp_path: Path) ->
 def test_the_stem_of_a_name_leaves_out_years_and_nothing_else() -> None:
     assert stem("REPORTS_2023") == stem("Reports 2024-25") == "reports"
     assert stem("Reports") != stem("Reporters_2023")
+
+
+def test_a_table_that_fits_nowhere_is_offered_with_what_its_columns_might_be(tmp_path: Path) -> None:
+    _write(tmp_path, "valve", [{"valve_id": f"V{n}", "valve_kind": "gate", "bore_mm": n} for n in range(20)])
+    _write(tmp_path, "uses", [{"valve_id": f"V{n % 20}", "used_in": f"P{n}"} for n in range(40)])
+    _write(tmp_path, "hours", [{"step": n % 3, "qty": n, "run_min": n * 2.5, "who": "A"} for n in range(9)])
+    notes = propose_profile(FolderLocation(tmp_path), name="valves").notes
+    assert "hours might serve: sequence step, quantity qty, run_minutes run_min." in notes
+    assert not any(note.startswith("uses might serve") for note in notes)

@@ -29,7 +29,7 @@ from shared.erp.infer.joined import joined_tables
 from shared.erp.infer.queries import Dialect
 from shared.erp.infer.siblings import merged_work, siblings
 from shared.erp.infer.steps import Steps, routing_steps, work_steps
-from shared.erp.infer.tables import Roles, Table, find_roles
+from shared.erp.infer.tables import Roles, Table, candidate_columns, find_roles
 from shared.erp.infer.text import profile_text
 from shared.erp.issues import IssueLog
 from shared.erp.profiles.model import DEFAULT_DATE_FORMATS, NAME, SourceRules, SourceTable, parse_profile
@@ -98,6 +98,9 @@ def _note_unused(draft: Draft, tables: list[Table]) -> None:
     unused = unread_tables(profile, [table.name for table in tables])
     if unused:
         draft.notes.append(f"Not read: {', '.join(unused)}. Make sure that none of them holds what is missing here.")
+    if not draft.work_columns or draft.routing is None or draft.routing.table is draft.roles.items:
+        named = [table for table in tables if table.name in unused and table.rows]
+        draft.notes += [f"{table.name} might serve: {said}." for table in named if (said := candidate_columns(table))]
     flags = [] if draft.routing is None else [column.name for column in draft.routing.free() if column.is_flag]
     if flags and draft.routing is not None and draft.routing.table is not draft.roles.items:
         draft.notes.append(f"routings: {', '.join(flags)} are flags. Filter by those that say which steps count.")

@@ -150,6 +150,23 @@ def _item_score(table: Table, key: str, linked: Sequence[Link]) -> float:
     return weight + named + attributes - transaction - other - repeated
 
 
+def candidate_columns(table: Table) -> str:
+    """Return what the columns of a table might be by their names, where it speaks of steps or work; else nothing."""
+    roles = (
+        "item_code",
+        "order_no",
+        "sequence",
+        "operation_code",
+        "reported_at",
+        "quantity",
+        "setup_minutes",
+        "run_minutes",
+    )
+    found = {role: column.name for role in roles if (column := table.best(role)) is not None}
+    enough = len(found) >= 3 and ("run_minutes" in found or "sequence" in found)
+    return ", ".join(f"{role} {name}" for role, name in found.items()) if enough else ""
+
+
 def _describes(name: str) -> bool:
     """Return whether a column's name says what items are described by: sizes, kinds, texts, drawings."""
     is_key = spelled(name).endswith("_id")  # alone, `id` may be an inner diameter
