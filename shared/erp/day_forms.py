@@ -8,8 +8,9 @@ from shared.erp import parsing
 
 DAY_FORMS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%y", "%d-%b-%Y",
-    "%d-%b-%y", "%Y년 %m월 %d일", "%Y%m%d",
+    "%d-%b-%y", "%Y년 %m월 %d일", "%Y%m%d", *parsing.EPOCH_FORMS,
 )  # fmt: skip
+NAMED_ONLY = ("%Y%m%d", *parsing.EPOCH_FORMS)  # digits alone, which are a day only where something else says so
 _FIRST_YEAR, _LAST_YEAR = 1950, 2999  # a day outside is more likely a number, or another form
 
 

@@ -17,6 +17,9 @@ Case = Literal["keep", "upper", "lower"]
 Read = tuple[pl.Series, pl.Series]  # the values, and where something else stands
 
 _EXACT = 2.0**53  # whole numbers beyond are not exact in a float
+# Forms of a day that are no pattern: an instant as a number since 1970 began, in UTC.
+EPOCH_FORMS = {"epoch_seconds": 1, "epoch_milliseconds": 1_000}
+_EPOCH_DIGITS = {"epoch_seconds": r"^\d{9,10}(\.\d+)?$", "epoch_milliseconds": r"^\d{12,13}$"}
 _TIME_OF_DAY = r"[ T]\d{1,2}:\d{2}.*$"
 # Of so many rows, so many distinct texts are few: then each is read only once. Changing the case costs more.
 _SAMPLE, _FEW, _STILL_FEW = 2_000, 200, 1_000
@@ -146,8 +149,15 @@ def _day_of_text(cells: pl.Series, null_tokens: tuple[str, ...], formats: tuple[
     read = pl.repeat(None, said.len(), dtype=pl.Date, eager=True)
     for form in formats:
         if read.null_count() > said.null_count():
-            read = read.zip_with(read.is_not_null(), days.str.to_date(form, strict=False))
+            read = read.zip_with(read.is_not_null(), _in_form(days, form))
     return read, said.is_not_null() & read.is_null()
+
+
+def _in_form(days: pl.Series, form: str) -> pl.Series:
+    if form not in EPOCH_FORMS:
+        return days.str.to_date(form, strict=False)
+    ticks = days.set(~days.str.contains(_EPOCH_DIGITS[form]), None).cast(pl.Float64, strict=False)
+    return (ticks / EPOCH_FORMS[form] * 1_000_000).cast(pl.Int64).cast(pl.Datetime("us")).dt.date()
 
 
 def moment(cells: pl.Series, *, formats: Iterable[str]) -> pl.Series:

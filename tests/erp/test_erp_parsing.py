@@ -1,6 +1,6 @@
 """One value gives one result: typed or as text, alone or among others, with or without blanks around it."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.erp import parsing
-from shared.erp.profiles.model import DEFAULT_DATE_FORMATS, DEFAULT_NULL_TOKENS
+from shared.erp.profiles.model import DEFAULT_DATE_FORMATS, DEFAULT_NULL_TOKENS, SourceRules
 from shared.errors import SourceError
 
 DAY = date(2025, 5, 1)
@@ -188,3 +188,21 @@ def test_a_moment_is_its_day_typed_or_written(moment: datetime) -> None:
     assert parsing.moment(pl.Series([moment.date()]), formats=()).to_list() == [
         moment - timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
     ]
+
+
+@pytest.mark.parametrize(
+    ("form", "written"), [("epoch_seconds", "1559749680"), ("epoch_milliseconds", "1559749680123")]
+)
+def test_an_instant_is_the_day_on_which_it_fell_in_utc(form: str, written: str) -> None:
+    expected = datetime.fromtimestamp(float(written) / parsing.EPOCH_FORMS[form], UTC).date()
+    values, bad = parsing.day(
+        pl.Series([written, "2019-06-05 10:00:00", "15597"]), null_tokens=(), formats=("%Y-%m-%d", form)
+    )
+    assert values.to_list() == [expected, date(2019, 6, 5), None]
+    assert bad.to_list() == [False, False, True]
+
+
+@pytest.mark.parametrize("form", ["%s", "%Y", "day.month", "epoch"])
+def test_a_form_that_reads_no_day_is_refused(form: str) -> None:
+    with pytest.raises(ValueError, match="is no form of a day; write it like"):
+        SourceRules(date_formats=(form,))

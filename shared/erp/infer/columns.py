@@ -7,15 +7,16 @@ from functools import cached_property
 import polars as pl
 
 from shared.erp import parsing
-from shared.erp.day_forms import DAY_FORMS, fitting_day_form
+from shared.erp.day_forms import DAY_FORMS, NAMED_ONLY, fitting_day_form
 from shared.erp.profiles.model import DEFAULT_DATE_FORMATS, DEFAULT_NULL_TOKENS
 from shared.erp.units import factor
 
 _MOSTLY = 0.9
 _KEPT_BY_HAND = 0.85
 _DAYS_TRIED = 2_000
+_FEW_ODD = 0.02  # of the days in other forms than most
+_LIKE_AN_INSTANT = r"^1\d{9}(\d{3})?$"  # seconds or milliseconds since 1970, from 2001 to 2033
 _LIKE_A_DAY = r"^\d{1,4}(\s*[-/.년]\s*)(\d{1,2}|\p{L}{3})(\s*[-/.월]\s*)\d{1,4}|^\d{8}$"
-_SINCE_1970 = r"^1\d{9}$"  # seconds, as some programs write an instant; read as no day
 _MAYBE_NUMBERS = 0.6  # a column with so many numbers is numeric; the rest is dirt, or ways to say "unknown"
 _WORDS_FOR_NOTHING = (
     "?", "??", "???", ".", "..", "tbd", "unknown", "unk", "unbekannt", "k.a.", "keine", "n.a.", "na", "nil", "#nv",
@@ -39,6 +40,7 @@ class Column:
     said: pl.Series  # trimmed text, null where empty
     numbers: pl.Series | None = None  # where it is numeric
     day_form: str | None = None  # where it holds days; "" where the source types them
+    other_form: str | None = None  # in which the days are written that are not in the usual form
     filled: float = 0.0
     distinct: int = 0
     strangers: tuple[str, ...] = field(default=())  # in a numeric column, texts that seem to mean nothing
@@ -140,7 +142,10 @@ def look_at(name: str, cells: pl.Series, *, decimal_comma: bool) -> Column:
     column.is_padded = cells.dtype == pl.String and bool((cells.str.strip_chars() != cells).any())
     if known.is_empty():
         return column
-    column.day_form = "" if cells.dtype.is_temporal() else _day_form(known, name)
+    if cells.dtype.is_temporal():
+        column.day_form = ""
+    else:
+        column.day_form, column.other_form = _day_forms(known, name)
     if column.day_form is None:
         values, bad = parsing.number(cells, null_tokens=DEFAULT_NULL_TOKENS, decimal_comma=decimal_comma)
         readable = values.drop_nulls().len() / known.len()
@@ -152,21 +157,30 @@ def look_at(name: str, cells: pl.Series, *, decimal_comma: bool) -> Column:
     return column
 
 
-def _day_form(known: pl.Series, name: str) -> str | None:
-    """Return the form in which most values are days; eight digits alone are a day only in a column named so."""
+def _day_forms(known: pl.Series, name: str) -> tuple[str | None, str | None]:
+    """Return the form of most days and that of the others; digits alone are a day only in a column named so."""
     named = re.search(r"(?i)date|dat|day|_dt|_at|일", name)
-    forms = [form for form in DAY_FORMS if named or form != "%Y%m%d"]
+    forms = [form for form in DAY_FORMS if named or form not in NAMED_ONLY]
     tried = known.gather_every(max(1, known.len() // _DAYS_TRIED))
-    if tried.str.contains(_LIKE_A_DAY).sum() * 2 < tried.len():
-        return None
+    like = tried.str.contains(_LIKE_A_DAY)
+    if named:
+        like = like | tried.str.contains(_LIKE_AN_INSTANT)
+    if like.sum() * 2 < tried.len():
+        return None, None
     form = fitting_day_form(tried, least_share=0.5, forms=forms)
     if form is None:
-        return None
+        return None, None
     days, _ = parsing.day(tried, null_tokens=(), formats=(form, *DEFAULT_DATE_FORMATS))  # a few are written otherwise
-    readable = days.is_not_null()
-    if named:
-        readable = readable | tried.str.contains(_SINCE_1970)
-    return form if readable.sum() >= _MOSTLY * tried.len() else None
+    others = tried.filter(days.is_null())
+    other = fitting_day_form(others, least_share=0.5, forms=forms) if others.len() > _FEW_ODD * tried.len() else None
+    unread = others.len() - (0 if other is None else _read_as(others, other))
+    return (form, other) if unread <= (1 - _MOSTLY) * tried.len() else (None, None)
+
+
+def _read_as(values: pl.Series, form: str) -> int:
+    """Return how many of the values are days in a form."""
+    days, _ = parsing.day(values, null_tokens=(), formats=(form,))
+    return values.len() - days.null_count()
 
 
 def null_words(columns: list[Column]) -> tuple[str, ...]:

@@ -219,7 +219,8 @@ def _draft(
     used = [roles.items, *(table for table in (roles.routings, roles.results, roles.header) if table is not None)]
     columns = [column for table in used for column in table.columns.values()]
     draft.null_words = null_words(columns)
-    forms = [form for form in dict.fromkeys(column.day_form for column in columns) if form]
+    found = [*(column.day_form for column in columns), *(column.other_form for column in columns)]
+    forms = [form for form in dict.fromkeys(found) if form]
     draft.day_forms = (
         tuple(dict.fromkeys((*forms, *DEFAULT_DATE_FORMATS))) if set(forms) - set(DEFAULT_DATE_FORMATS) else ()
     )

@@ -14,7 +14,7 @@ from shared.erp.canonical import ROUTING_SCHEMA, Attribute, AttributeKind
 from shared.erp.profiles.errors import explain, nearest
 from shared.erp.profiles.files import read_document
 from shared.erp.profiles.filters import Filter
-from shared.erp.profiles.parts import Column, Encoding, Part, Positive, Texts, TimeUnit, Unit
+from shared.erp.profiles.parts import Column, DateForm, Encoding, Part, Positive, Texts, TimeUnit, Unit
 from shared.errors import ProfileError
 from shared.settings import PROJECT_DIR
 
@@ -42,7 +42,7 @@ class SourceRules(Part):
     )  # by file or sheet, above its header
     odbc: OdbcRules = OdbcRules()
     null_tokens: tuple[str, ...] = DEFAULT_NULL_TOKENS  # compared trimmed and without case
-    date_formats: tuple[str, ...] = DEFAULT_DATE_FORMATS  # of the day; a time of day behind it is cut off
+    date_formats: tuple[DateForm, ...] = DEFAULT_DATE_FORMATS  # of the day; a time of day behind it is cut off
     decimal_comma: bool = False
     item_code_case: Literal["keep", "upper", "lower"] = "keep"
     as_of: date | None = None  # the day of an old export

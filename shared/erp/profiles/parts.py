@@ -7,8 +7,10 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
+import polars as pl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from shared.erp import parsing
 from shared.erp.profiles.errors import nearest
 from shared.erp.units import MINUTES_PER, factor, known_units, minutes_factor
 from shared.erp.units import TimeUnit as TimeUnitName
@@ -61,6 +63,20 @@ def _encoding(value: str) -> str:
 
 # How the bytes of a text file stand for letters, by any name that Python knows.
 Encoding = Annotated[str, AfterValidator(_encoding)]
+
+
+def _date_form(form: str) -> str:
+    tried = date(2024, 3, 31)
+    if form in parsing.EPOCH_FORMS or parsing.day(pl.Series([tried.strftime(form)]), null_tokens=(), formats=(form,))[
+        0
+    ].to_list() == [tried]:
+        return form
+    known = ", ".join(parsing.EPOCH_FORMS)
+    raise ValueError(f"{form!r} is no form of a day; write it like %d.%m.%Y, or {known} for an instant since 1970")
+
+
+# A form in which days are written, as strptime has it, or the name of a count since 1970.
+DateForm = Annotated[str, AfterValidator(_date_form)]
 
 
 def _bound(value: object) -> object:
