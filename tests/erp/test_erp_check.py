@@ -396,3 +396,12 @@ def test_lines_that_do_not_fit_are_counted_once_and_name_their_setting(document:
 def test_a_folder_that_is_not_there_is_an_error_of_its_own(document: Document, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist"):
         _check(document, tmp_path / "nowhere")
+
+
+def test_a_common_word_that_is_read_as_nothing_is_a_hint(factory: TinyFactory) -> None:
+    rows = [f"{code},{'NONE' if code % 2 else 'ring'},10,MM" for code in range(40)]
+    factory.write("parts.csv", "\n".join(["code,kind,diameter,diameter_unit", *rows]))
+    report = _check(factory.document, factory.source)
+    (hint,) = (finding for finding in report.findings if finding.field == "source.null_tokens")
+    assert hint.message == "kind: 20 cells (50.0%) say 'NONE', which is read as nothing."
+    assert "without 'none'" in hint.remedy

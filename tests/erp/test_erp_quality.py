@@ -62,6 +62,13 @@ def _many(factory: TinyFactory, *, unit: str) -> None:
     factory.write("reports.csv", head + "".join(f"{code},10,A,2025-05-01,2,5,12\n" for code in codes))
 
 
+def test_a_snapshot_without_steps_or_reports_is_said_to_teach_nothing(factory: TinyFactory) -> None:
+    for name in ("steps.csv", "reports.csv"):
+        factory.write(name, FILES[name].splitlines()[0] + "\n")
+    found = {finding["field"]: finding["severity"] for finding in summarise(factory.extract())["findings"]}
+    assert (found["routings"], found["work_results"]) == ("error", "warning")
+
+
 def test_a_factor_of_sixty_between_plan_and_actual_is_pointed_out(factory: TinyFactory) -> None:
     _many(factory, unit="hours")  # the source's figures are minutes
     check = summarise(factory.extract())["time_check"]

@@ -11,6 +11,7 @@ from shared.erp.findings import Finding, Severity
 from shared.erp.profiles.model import AttributeMapping, ItemsTable, Profile
 
 _OFTEN_ZERO = 0.05
+_OFTEN_A_WORD = 0.10  # of a column's cells
 _LEAST_ROWS = 20
 _MOST_VALUES = 5_000  # a column of more values is no list of categories
 _SPELLINGS_SHOWN = 3
@@ -44,6 +45,7 @@ def check_columns(table: CheckedTable, profile: Profile) -> Iterator[Finding]:
             yield from _zeros(table, name, mapping, profile)
         elif mapping.kind is AttributeKind.CATEGORICAL and distinct <= _MOST_VALUES:
             yield from _spellings(table.frame[name], field)
+            yield from _words_for_nothing(table, name, mapping, profile)
 
 
 def _zeros(table: CheckedTable, name: str, mapping: AttributeMapping, profile: Profile) -> Iterator[Finding]:
@@ -54,6 +56,21 @@ def _zeros(table: CheckedTable, name: str, mapping: AttributeMapping, profile: P
         message = f"{name} is 0 in {share:.1%} of the rows that have a value."
         remedy = f"If 0 means that nobody entered it, set {field}: true."
         yield Finding(severity=Severity.HINT, field=field, message=message, remedy=remedy)
+
+
+def _words_for_nothing(
+    table: CheckedTable, name: str, mapping: AttributeMapping, profile: Profile
+) -> Iterator[Finding]:
+    """Yield where a word that is read as nothing is so common that it may be a value: NONE may mean uncoated."""
+    cells = table.sample[table.column(mapping.column or (name,))].cast(pl.String, strict=False).str.strip_chars()
+    words = {token.lower() for token in profile.source.null_tokens if token.strip().isalpha()}
+    for word, count in cells.filter(cells.str.to_lowercase().is_in(sorted(words))).value_counts(sort=True).rows():
+        share = count / cells.len()
+        if share >= _OFTEN_A_WORD:
+            message = f"{name}: {count:,} cells ({share:.1%}) say {word!r}, which is read as nothing."
+            remedy = f"If it is a value, list source.null_tokens without {word.lower()!r}."
+            field = "source.null_tokens"
+            yield Finding(severity=Severity.HINT, field=field, message=message, remedy=remedy)
 
 
 def _spellings(values: pl.Series, field: str) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ _ORDER = list(Severity)
 def findings_of(document: Document) -> list[dict[str, Any]]:
     """Return the findings as JSON values: `severity`, `field` (the profile's), `message`, `remedy`."""
     found = [
+        *_empty_tables(document),
         *_attributes(document),
         *_units(document),
         *_rows(document),
@@ -35,6 +36,21 @@ def findings_of(document: Document) -> list[dict[str, Any]]:
     ]
     found.sort(key=lambda finding: _ORDER.index(finding.severity))
     return [asdict(finding) | {"severity": finding.severity.value} for finding in found]
+
+
+def _empty_tables(document: Document) -> Iterator[Finding]:
+    told = {
+        "routings": (Severity.ERROR, "nothing can be learnt and nothing predicted"),
+        "work_results": (Severity.WARNING, "times rest on the plan alone"),
+    }
+    for table, (severity, meaning) in told.items():
+        if not document["rows"][table]:
+            yield Finding(
+                severity=severity,
+                field=table,
+                message=f"The snapshot holds no {table.replace('_', ' ')}: {meaning}.",
+                remedy="`manage.py profiles check` says where the rows went.",
+            )
 
 
 def _attributes(document: Document) -> Iterator[Finding]:
