@@ -38,6 +38,7 @@ _SETTINGS = {
     "full_page_writes": "off",
     "shared_buffers": "64MB",
     "max_wal_size": "4GB",
+    "dynamic_shared_memory_type": "mmap",  # in the folder: a killed server leaves none of it behind elsewhere
 }
 # Owns the server: ends it, and removes its folder, as soon as its standard input closes, however that came about.
 _KEEPER = """
