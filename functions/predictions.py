@@ -12,8 +12,8 @@ from functions.access import Access
 from functions.http import Call, Reply, endpoint
 from shared.errors import InvalidInput
 from shared.prediction.answers import ItemCode, PredictionRequest, PredictionResponse
-from shared.prediction.times import TimeSummaryRequest, TimeSummaryResponse
-from shared.prediction.times import summarise_times as summarise
+from shared.prediction.time_summary import TimeSummaryRequest, TimeSummaryResponse
+from shared.prediction.time_summary import summarise_times as summarise
 
 blueprint = func.Blueprint()
 

@@ -15,7 +15,7 @@ FLOORS = [
     {"shared.settings", "shared.platform"},
     {"shared.configuration", "shared.azurite"},
     {"shared.erp", "shared.database", "shared.storage", "shared.similarity"},
-    {"shared.features", "shared.snapshots"},
+    {"shared.features", "shared.learning", "shared.snapshots"},
     {"shared.prediction"},
     {"shared.quality", "shared.registry"},
     {"shared.training", "shared.operations"},

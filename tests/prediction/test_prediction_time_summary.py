@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.prediction.times import (
+from shared.prediction.time_summary import (
     MAX_OPERATIONS,
     SummaryOperation,
     TimeSummaryRequest,
