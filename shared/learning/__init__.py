@@ -1,0 +1,1 @@
+"""Learners that are grown with scikit-learn and serve from their own arrays."""
