@@ -20,7 +20,7 @@ from shared.features.statistics import feature_importance, feature_recommendatio
 from shared.prediction.answering import Knowledge
 from shared.prediction.cells import build_cells, condense, squares_of, usable_results
 from shared.prediction.fit_times import fit_times, with_between, with_quantiles
-from shared.prediction.memory import Ints, Items, Routings, build_items, build_routings, choose_current
+from shared.prediction.memory import Ints, Items, Routings, build_items, build_routings, choose_current, folds_for
 from shared.prediction.model import MODEL_KIND, RoutingModel
 from shared.prediction.presence import grow_forests, task_table
 from shared.prediction.timing import observe
@@ -102,10 +102,12 @@ def fit_model(
     steps.reach(2, "reading the tables")
     excluded = sorted(set(exclude_items))
     kept = ~pl.col("item_code").is_in(excluded)
-    items = build_items(snapshot.items(), snapshot.attributes)
+    current = choose_current(snapshot.routings().filter(kept), day)
+    routed_items = current.filter("chosen")["item_code"].n_unique()
+    items = build_items(snapshot.items(), snapshot.attributes, fold_count=folds_for(routed_items))
     results = snapshot.work_results().filter(kept)
     steps.reach(10, "arranging the routings")
-    routings = build_routings(choose_current(snapshot.routings().filter(kept), day), items)
+    routings = build_routings(current, items)
     routed = np.flatnonzero(routings.signature >= 0)
     _check(items, routed)
     steps.reach(20, "condensing the work results")
@@ -241,7 +243,7 @@ def _documents(
             "total_features": sum(active.values()), "original_features": len(encoder.attributes),
             "vector_dimension": encoder.size, "seed": configuration.training.seed,
             "configuration": configuration.prediction.model_dump(mode="json"),
-            "similarity": dict(encoded.index.parameters), "excluded_items": excluded,
+            "similarity": dict(encoded.index.parameters), "excluded_items": excluded, "fold_count": items.fold_count,
             "families": len(items.family_names), "signatures": len(routings.signatures),
         },
         "metrics.json": {

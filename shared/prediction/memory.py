@@ -6,11 +6,11 @@ occurrence (0 for the first time the code appears in the routing): together they
 washes twice keeps two times.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from functools import cached_property
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 FOLDS = 5
+_FOLDS_OF_MANY = 2
+_MANY_ITEMS = 20_000  # with a routing: from here half of them teach as much as four fifths
 _OCCURRENCES = 10_000  # more than a routing has steps
 PLANNED_TIMES = ("setup_minutes", "run_minutes_per_unit", "wait_minutes", "move_minutes", "queue_minutes")
 
@@ -34,62 +36,72 @@ class Items:
     place_of: dict[str, int]
     frame: pl.DataFrame  # item_code and the attributes, one row an item
     groups: Ints  # items of one drawing share a number
-    members: dict[int, Ints]  # group -> places, for groups of more than one
     folds: npt.NDArray[np.int8]  # by group: statistics for an item asked as if unknown are fitted without its fold
+    fold_count: int
     families: Ints
     family_names: list[str]
 
+    @cached_property
+    def _by_group(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.groups, kind="stable")
+        return order, np.searchsorted(self.groups[order], np.arange(int(self.groups.max(initial=-1)) + 2))
+
     def sisters(self, place: int) -> Ints:
-        """Return the places of an item and of every other item of its drawing."""
-        found = self.members.get(int(self.groups[place]))
-        return np.array([place], dtype=np.int64) if found is None else found
+        """Return the places of an item and of every other item of its drawing, rising."""
+        order, bounds = self._by_group
+        group = int(self.groups[place])
+        return order[bounds[group] : bounds[group + 1]]
 
 
-def build_items(frame: pl.DataFrame, attributes: Sequence[Attribute]) -> Items:
+def folds_for(routed_items: int) -> int:
+    """Return into how many folds the items are dealt, given how many have a routing."""
+    return FOLDS if routed_items <= _MANY_ITEMS else _FOLDS_OF_MANY
+
+
+def build_items(frame: pl.DataFrame, attributes: Sequence[Attribute], *, fold_count: int = FOLDS) -> Items:
     """Arrange the items; the first row wins where a code is there twice."""
     names = [a.name for a in attributes]
     frame = frame.select("item_code", *names).filter(pl.col("item_code").is_not_null())
     frame = frame.unique("item_code", keep="first", maintain_order=True).sort("item_code")
-    codes = frame["item_code"].to_list()
-    drawings = [a.name for a in attributes if a.drawing]
-    keys = _keys(frame, drawings, codes)
-    numbers: dict[str, int] = {}
-    groups = np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
-    fold_of_key = {key: hashlib.blake2b(key.encode(), digest_size=4).digest()[0] % FOLDS for key in numbers}
-    order = np.argsort(groups, kind="stable")
-    bounds = np.searchsorted(groups[order], np.arange(len(numbers) + 1))
-    members = {
-        group: np.sort(order[bounds[group] : bounds[group + 1]])
-        for group in np.flatnonzero(np.diff(bounds) > 1).tolist()
-    }
+    drawing = drawing_keys(frame, attributes)
+    keys = pl.select(pl.coalesce(drawing, pl.format("item|{}", frame["item_code"]))).to_series()
     named = [a.name for a in attributes if a.family]
-    family_keys = _keys(frame, named, []) if named else ["all items"] * len(codes)
-    family_names = sorted(set(family_keys))
-    family_number = {name: number for number, name in enumerate(family_names)}
+    families = frame.select(
+        pl.concat_str([pl.col(name).cast(pl.String).fill_null("?") for name in named], separator=" / ")
+        if named
+        else pl.repeat("all items", pl.len())
+    ).to_series()
+    folds = np.fromiter((crc32(key.encode()) % fold_count for key in keys), dtype=np.int8, count=len(keys))
+    codes = frame["item_code"].to_list()
+    family_names, family = _numbered(families)
     return Items(
-        codes=codes, place_of={code: place for place, code in enumerate(codes)}, frame=frame, groups=groups,
-        members=members, folds=np.array([fold_of_key[key] for key in keys], dtype=np.int8),
-        families=np.array([family_number[key] for key in family_keys], dtype=np.int64), family_names=family_names,
+        codes=codes, place_of=places_by_code(codes), frame=frame.rechunk(), groups=_numbered(keys)[1], folds=folds,
+        fold_count=fold_count, families=family, family_names=family_names,
     )  # fmt: skip
 
 
-def group_key(values: Sequence[Any]) -> str | None:
-    """Return the name under which items of one drawing meet, or None where no drawing is named."""
-    known = ["" if value is None else str(value).strip().upper() for value in values]
-    return "drawing|" + "|".join(known) if any(known) else None
+def places_by_code(codes: Sequence[str]) -> dict[str, int]:
+    """Return each code's place."""
+    return dict(zip(codes, range(len(codes)), strict=True))
 
 
-def _keys(frame: pl.DataFrame, columns: Sequence[str], alone: Sequence[str]) -> list[str]:
-    if not columns:
-        return [f"item|{code}" for code in alone]
-    keys = []
-    for place, values in enumerate(frame.select(columns).iter_rows()):
-        key = group_key(values)
-        if not alone:
-            keys.append(" / ".join("?" if value is None else str(value) for value in values))
-        else:
-            keys.append(key if key is not None else f"item|{alone[place]}")
-    return keys
+def drawing_keys(frame: pl.DataFrame, attributes: Sequence[Attribute]) -> pl.Series:
+    """Return the name under which items of one drawing meet, null for an item without a drawing."""
+    named = [a.name for a in attributes if a.drawing]
+    if not named:
+        return pl.Series("drawing", [None] * frame.height, dtype=pl.String)
+    parts = [pl.col(name).cast(pl.String).str.strip_chars().str.to_uppercase().fill_null("") for name in named]
+    known = pl.any_horizontal(part != "" for part in parts)
+    return frame.select(
+        pl.when(known).then(pl.format("drawing|{}", pl.concat_str(parts, separator="|"))).alias("drawing")
+    ).to_series()
+
+
+def _numbered(texts: pl.Series) -> tuple[list[str], Ints]:
+    """Return the distinct texts in order, and the number of each text among them, -1 for null."""
+    distinct = texts.drop_nulls().unique().sort()
+    numbers = texts.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64).fill_null(-1)
+    return distinct.to_list(), numbers.to_numpy().astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,32 +174,30 @@ def choose_current(frame: pl.DataFrame, day: date) -> pl.DataFrame:
 
 def build_routings(frame: pl.DataFrame, items: Items) -> Routings:
     """Arrange rows made by `choose_current` (items that are not known are left out)."""
-    frame = frame.filter(pl.col("item_code").is_in(items.codes), pl.col("operation_code").is_not_null())
+    known = items.frame.select("item_code", pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
+    frame = frame.filter(pl.col("operation_code").is_not_null())
+    frame = frame.join(known, on="item_code", how="inner", maintain_order="left")
     rows = frame.filter("chosen")
-    places = np.array([items.place_of[code] for code in rows["item_code"]], dtype=np.int64)
-    operations = sorted(set(rows["operation_code"]))
-    place_of_operation = {code: place for place, code in enumerate(operations)}
-    operation = np.array([place_of_operation[code] for code in rows["operation_code"]], dtype=np.int64)
+    places = rows["place"].to_numpy().astype(np.int64)
+    operations, operation = _numbered(rows["operation_code"])
+    resources, resource = _numbered(rows["resource_code"])
+    names, name = _numbered(rows["operation_name"])
+    resource_names = dict(
+        rows.select("resource_code", "resource_name").drop_nulls().unique("resource_code", keep="last").iter_rows()
+    )
     offsets = np.searchsorted(places, np.arange(len(items.codes) + 1)).astype(np.int64)
-    resources = sorted(set(rows["resource_code"].drop_nulls()))
-    resource_number = {code: place for place, code in enumerate(resources)}
-    resource_names: dict[str, str | None] = dict(rows.select("resource_code", "resource_name").drop_nulls().iter_rows())
-    names = sorted(set(rows["operation_name"].drop_nulls()))
-    name_number = {name: place for place, name in enumerate(names)}
     signature, signatures = _signatures(operation, offsets)
     occurrence = _occurrences(places, operation)
     task_keys, task = np.unique(operation * _OCCURRENCES + occurrence, return_inverse=True)
-    inside = rows["inside"].cast(pl.Int8).fill_null(-1).to_numpy().astype(np.int8)
     return Routings(
-        frame=frame, offsets=offsets, operation=operation, occurrence=occurrence,
+        frame=frame.drop("place"), offsets=offsets, operation=operation, occurrence=occurrence,
         task=task.astype(np.int64), task_keys=task_keys.astype(np.int64),
-        sequence=rows["sequence"].fill_null(0).to_numpy().astype(np.int64),
-        resource=np.array([resource_number.get(code, -1) for code in rows["resource_code"]], dtype=np.int64),
-        inside=inside,
-        operation_name=np.array([name_number.get(name, -1) for name in rows["operation_name"]], dtype=np.int64),
+        sequence=rows["sequence"].fill_null(0).to_numpy().astype(np.int64), resource=resource,
+        inside=rows["inside"].cast(pl.Int8).fill_null(-1).to_numpy().astype(np.int8), operation_name=name,
         times={name: planned_minutes(rows[name]) for name in PLANNED_TIMES}, signature=signature, signatures=signatures,
         operations=operations, operation_names=names, resources=resources,
-        resource_names=[resource_names.get(code) for code in resources], place_of_operation=place_of_operation,
+        resource_names=[resource_names.get(code) for code in resources],
+        place_of_operation=places_by_code(operations),
     )  # fmt: skip
 
 
@@ -210,11 +220,29 @@ def _occurrences(places: Ints, operation: Ints) -> Ints:
 
 
 def _signatures(operation: Ints, offsets: Ints) -> tuple[Ints, list[tuple[int, ...]]]:
-    known: dict[tuple[int, ...], int] = {}
-    values = operation.tolist()
-    numbers = np.full(len(offsets) - 1, -1, dtype=np.int64)
-    bounds = offsets.tolist()
-    for item in range(len(bounds) - 1):
-        if bounds[item + 1] > bounds[item]:
-            numbers[item] = known.setdefault(tuple(values[bounds[item] : bounds[item + 1]]), len(known))
-    return numbers, list(known)
+    """Number the distinct sequences of operations, in the order of their first item; -1 without a routing."""
+    sizes = np.diff(offsets)
+    has = np.flatnonzero(sizes > 0)
+    step = np.arange(len(operation)) - np.repeat(offsets[:-1], sizes)
+    keys = np.zeros(len(has), dtype=[("first", np.uint64), ("second", np.uint64)])
+    for name, seed in (("first", 0x9E3779B97F4A7C15), ("second", 0xD1B54A32D192ED03)):
+        keys[name] = np.add.reduceat(_mixed(operation, step, seed), offsets[has]) if len(has) else 0
+    _, first, belongs = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    numbers = np.full(len(sizes), -1, dtype=np.int64)
+    numbers[has] = rank[belongs.ravel()]
+    shown = has[first[order]]
+    return numbers, [tuple(operation[offsets[item] : offsets[item + 1]].tolist()) for item in shown.tolist()]
+
+
+def _mixed(operation: Ints, step: Ints, seed: int) -> npt.NDArray[np.uint64]:
+    """Return 64 evenly spread bits for each operation at its step (splitmix64, Steele et al. 2014).
+
+    Their sum over a routing, once with each of two seeds, is 128 bits that tell sequences apart.
+    """
+    mixed = (operation * _OCCURRENCES + step).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))

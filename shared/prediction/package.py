@@ -114,8 +114,8 @@ def load_model(reader: ArtifactReader) -> RoutingModel:
     encoder = ItemEncoder.from_state({**reader.arrays("encoder.joblib"), "weights": weights})
     if not np.allclose(encoder.scales, reader.arrays("scaler.joblib")["scales"]):
         raise ValueError("scaler.joblib and feature_weights.joblib contradict each other.")
-    schema = item_schema(encoder.attributes)
-    items = build_items(reader.table("items.parquet").cast(schema), encoder.attributes)  # type: ignore[arg-type]
+    frame = reader.table("items.parquet").cast(item_schema(encoder.attributes))  # type: ignore[arg-type]
+    items = build_items(frame, encoder.attributes, fold_count=metadata["fold_count"])
     routings = build_routings(reader.table("routings.parquet"), items)
     cells_frame = reader.table("times.parquet")
     cells = build_cells(cells_frame, items, routings)

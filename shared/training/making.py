@@ -10,13 +10,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 import structlog
 
 from shared.configuration import Configuration
 from shared.erp.snapshot import Snapshot
 from shared.errors import NotEnoughData
 from shared.prediction.fit import fit_model
-from shared.prediction.memory import group_key
+from shared.prediction.memory import drawing_keys
 from shared.prediction.model import RoutingModel
 from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
 from shared.quality.evaluate import Evaluation, evaluate
@@ -242,12 +243,10 @@ def choose_questions(
 
 def drawings_of(snapshot: Snapshot, item_codes: Sequence[str]) -> dict[str, str]:
     """Return what each item shares with its sisters; an item without a drawing has only itself."""
-    named = [attribute.name for attribute in snapshot.attributes if attribute.drawing]
-    found = {code: f"item|{code}" for code in item_codes}
-    for code, *values in snapshot.items().select("item_code", *named).iter_rows():
-        if named and code in found and (key := group_key(values)) is not None:
-            found[code] = key
-    return found
+    items = snapshot.items().filter(pl.col("item_code").is_in(list(item_codes)))
+    keys = drawing_keys(items, snapshot.attributes)
+    drawings = {code: key for code, key in zip(items["item_code"], keys, strict=True) if key is not None}
+    return {code: drawings.get(code, f"item|{code}") for code in item_codes}
 
 
 def halves(questions: Questions) -> tuple[dict[str, float], dict[str, float]]:
