@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions import data, models, operations, predictions, quality, training, unknown
+from functions import data, exports, models, operations, predictions, quality, training, unknown
 from shared.logs import configure_logging
 from shared.settings import current_settings
 
@@ -10,6 +10,7 @@ configure_logging(current_settings().log_level)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(data.blueprint)
+app.register_functions(exports.blueprint)
 app.register_functions(models.blueprint)
 app.register_functions(operations.blueprint)
 app.register_functions(predictions.blueprint)

@@ -1,0 +1,51 @@
+"""What an export holds: a head, and one entry for each asked item, whether or not it got a routing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from shared.prediction.answers import Candidate, ItemPrediction
+
+INVALID = "invalid"  # the status of an item of a batch whose own values break a rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """Where the predictions of an export come from."""
+
+    model_version: str
+    data_as_of: datetime | None = None  # when the model's data was read
+    as_if_unknown: bool = False
+    prediction_id: str | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One item's answer, and the pieces of the order that its minutes are for."""
+
+    item_code: str
+    status: str
+    quantity: float | None
+    candidates: Sequence[Candidate] = ()
+    message: str | None = None
+
+
+def entry_of(answer: ItemPrediction, quantity: float) -> Entry:
+    """Return the entry of one answered item."""
+    return Entry(
+        item_code=answer.item_code,
+        status=str(answer.status),
+        quantity=quantity,
+        candidates=tuple(answer.candidates),
+        message=answer.message,
+    )
+
+
+def plain(value: Head | Entry) -> dict[str, Any]:
+    """Return the members of a head or an entry as JSON values; the one place that takes answers apart."""
+    members: dict[str, Any] = to_jsonable_python(value)
+    return members
