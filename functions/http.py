@@ -48,7 +48,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What a handler answers; a pydantic model, plain JSON values, or text with its media type."""
+    """What a handler answers: a pydantic model, a dataclass, plain JSON values, or text with its media type."""
 
     body: Any = None
     status: int = 200
@@ -70,7 +70,7 @@ class Endpoint:
     query: type[BaseModel] | None
     body: type[BaseModel] | None
     body_optional: bool
-    answer: type[BaseModel] | None
+    answer: type[Any] | None  # a pydantic model or a dataclass
     status: int
     media_type: str
 
@@ -88,7 +88,7 @@ def endpoint(
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
     body_optional: bool = False,
-    answer: type[BaseModel] | None = None,
+    answer: type[Any] | None = None,
     status: int = 200,
     media_type: str = "application/json",
 ) -> Callable[[Callable[[Call], Reply]], Callable[[Call], Reply]]:
@@ -250,7 +250,7 @@ def _written(reply: Reply) -> str | bytes:
         return reply.body.model_dump_json()
     if isinstance(reply.body, (str, bytes)):
         return reply.body
-    return b"" if reply.status == 204 else orjson.dumps(reply.body, default=_plain)
+    return b"" if reply.status == 204 else orjson.dumps(reply.body, default=_plain, option=orjson.OPT_UTC_Z)
 
 
 def _response(reply: Reply, request_id: str) -> func.HttpResponse:

@@ -5,8 +5,7 @@ import re
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
 from functions.access import KEY_HEADER, Access
 from functions.http import ENDPOINTS, Endpoint
@@ -37,8 +36,11 @@ def openapi_document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of every declared endpoint."""
     endpoints = sorted(ENDPOINTS.values(), key=lambda declared: (declared.route, declared.method))
     models = {m for e in endpoints for m in (e.body, e.answer) if m is not None}
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)],
+    _, definitions = TypeAdapter.json_schemas(
+        [
+            (model.__name__, "validation", TypeAdapter(model))
+            for model in sorted(models, key=lambda model: model.__name__)
+        ],
         ref_template=_REFERENCE,
     )
     paths: dict[str, dict[str, Any]] = {}
@@ -93,7 +95,7 @@ def _parameters(declared: Endpoint) -> list[dict[str, Any]]:
     return parameters
 
 
-def _schema_of(model: type[BaseModel] | None) -> dict[str, Any]:
+def _schema_of(model: type[Any] | None) -> dict[str, Any]:
     return {"$ref": _REFERENCE.format(model=model.__name__)} if model is not None else {}
 
 
@@ -131,7 +133,7 @@ def _entry(declared: Endpoint) -> str:
     bodies = ""
     for label, model in (("Body", declared.body), ("Query", declared.query), ("Answer", declared.answer)):
         if model is not None:
-            schema = html.escape(json.dumps(model.model_json_schema(), indent=1, ensure_ascii=False))
+            schema = html.escape(json.dumps(TypeAdapter(model).json_schema(), indent=1, ensure_ascii=False))
             bodies += f"<details><summary>{label}: {html.escape(model.__name__)}</summary><pre>{schema}</pre></details>"
     return (
         f"<details><summary><span class=m>{declared.method}</span><code>/api/{html.escape(declared.route)}</code> "

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import azure.functions as func
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from functions.access import Access
@@ -85,23 +86,28 @@ class DecisionResponse(BaseModel):
 )
 def predict_routings(call: Call) -> Reply:
     """Predict every asked item with the active model and record the answers."""
+    from shared.database.predictions import Answered, AnsweredItem
     from shared.operations.meters import observe_prediction
+    from shared.prediction.answers import as_json
     from shared.prediction.fresh import predict_asked
 
     asked: PredictionRequest = call.body
     served = call.services.serving.active()
     predictions = predict_asked(served.model, asked, lambda: call.services.item_lookup)
-    response = PredictionResponse(
+    answered = Answered(
         prediction_id=f"pred_{uuid4().hex}",
         model_version=served.version,
-        data_as_of=served.model.data_as_of,
-        request_id=call.request_id,
-        predictions=predictions,
+        items=[AnsweredItem(one.item_code, one.status, as_json(one)) for one in predictions],
     )
     for prediction in predictions:
         observe_prediction(prediction.status)
-    call.services.prediction_log.record(response, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown)
-    return Reply(body=response, model_version=served.version)
+    call.services.prediction_log.record(answered, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown)
+    head = {
+        "prediction_id": answered.prediction_id, "model_version": served.version,
+        "data_as_of": served.model.data_as_of, "request_id": call.request_id,
+    }  # fmt: skip
+    body = as_json({**head, "predictions": [orjson.Fragment(item.json) for item in answered.items]})
+    return Reply(body=body, model_version=served.version)
 
 
 @endpoint(

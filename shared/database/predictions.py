@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Engine, func, insert
@@ -23,35 +23,21 @@ LARGEST_BATCH = 500
 RETRY_SECONDS = (0.1, 0.3, 1.0, 2.0, 4.0)
 
 
-class AnsweredItem(Protocol):
-    """One item's prediction, as a pydantic model."""
+class AnsweredItem(NamedTuple):
+    """One item's prediction."""
 
-    @property
-    def item_code(self) -> str:
-        """The item."""
-
-    @property
-    def status(self) -> str:
-        """How it ended."""
-
-    def model_dump_json(self) -> str:
-        """Return the whole answer as JSON."""
+    item_code: str
+    status: str
+    json: bytes  # the whole answer, as it was sent
 
 
-class Answered(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Answered:
     """The answer to one prediction request."""
 
-    @property
-    def prediction_id(self) -> str:
-        """The answer's id."""
-
-    @property
-    def model_version(self) -> str:
-        """The version that answered."""
-
-    @property
-    def predictions(self) -> Sequence[AnsweredItem]:
-        """One prediction for each item."""
+    prediction_id: str
+    model_version: str
+    items: Sequence[AnsweredItem]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +70,8 @@ class PredictionLog:
         self._writer.start()
 
     def record(self, response: Answered, *, quantity: float, as_if_unknown: bool) -> bool:
-        """Take one answer with all its items; never waits for the database. Return False when it was dropped.
-
-        `response` must not change afterwards: it is turned into JSON by the writer's thread.
-        """
-        items = len(response.predictions)
+        """Take one answer with all its items; never waits for the database. Return False when it was dropped."""
+        items = len(response.items)
         entry = _Waiting(response=response, quantity=quantity, as_if_unknown=as_if_unknown, at=self._clock())
         with self._lock:
             taken = not self._closing.is_set() and (self._waiting + items <= self._capacity)
@@ -119,7 +102,7 @@ class PredictionLog:
         with self._lock:
             self._closing.set()
         self._writer.join(timeout_seconds)
-        left = sum(len(entry.response.predictions) for entry in self._take_all())
+        left = sum(len(entry.response.items) for entry in self._take_all())
         if left:
             self._drop(left, "the log was closed before they could be written")
 
@@ -140,25 +123,21 @@ class PredictionLog:
             self._waiting = 0
         return taken
 
-    def _rows_of(self, entry: _Waiting) -> list_of[dict[str, Any]]:
-        """Turn one answer into rows; an answer that is no JSON costs itself only."""
-        try:
-            return [
-                {
-                    "prediction_id": entry.response.prediction_id,
-                    "item_code": item.item_code[:200],
-                    "model_version": entry.response.model_version,
-                    "status": str(item.status),
-                    "quantity": entry.quantity,
-                    "as_if_unknown": entry.as_if_unknown,
-                    "answer": RawJson(item.model_dump_json()),
-                    "created_at": entry.at,
-                }
-                for item in entry.response.predictions
-            ]
-        except (ValueError, TypeError) as error:  # pydantic's serialization error is a ValueError
-            self._drop(len(entry.response.predictions), f"the answer is no JSON: {error}")
-            return []
+    @staticmethod
+    def _rows_of(entry: _Waiting) -> list_of[dict[str, Any]]:
+        return [
+            {
+                "prediction_id": entry.response.prediction_id,
+                "item_code": item.item_code[:200],
+                "model_version": entry.response.model_version,
+                "status": str(item.status),
+                "quantity": entry.quantity,
+                "as_if_unknown": entry.as_if_unknown,
+                "answer": RawJson(item.json.decode()),
+                "created_at": entry.at,
+            }
+            for item in entry.response.items
+        ]
 
     def _write(self, rows: list_of[dict[str, Any]]) -> None:
         for pause in (*RETRY_SECONDS, None):

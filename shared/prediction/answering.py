@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -193,7 +193,7 @@ class Question:
         if key not in self._operations:
             self._operations[key] = self._first_answer(pattern, own_row)
         known, sequence = self._operations[key], int(routings.sequence[pattern])
-        return known if known.sequence == sequence else known.model_copy(update={"sequence": sequence})
+        return known if known.sequence == sequence else replace(known, sequence=sequence)
 
     def _first_answer(self, pattern: int, own_row: int) -> PredictedOperation:
         routings = self.knowledge.routings

@@ -1,12 +1,17 @@
 """What is asked of a model and what it answers: the prediction contract of the HTTP API and the command line.
 
 Times are minutes. Setup is per order, run is per piece; totals are for one order of the asked quantity.
+
+Requests are pydantic models, since what comes in has to be checked. Answers are plain dataclasses without slots, which
+orjson writes ten times as fast as pydantic does and eight times as fast as slotted ones.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_ITEMS = 1_000
@@ -42,10 +47,6 @@ class PredictionRequest(_Request):
     as_if_unknown: bool = Field(False, description="leave out the item's own routings and work results")
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
 class Status(StrEnum):
     """How an item's prediction ended."""
 
@@ -69,7 +70,8 @@ class Tier(StrEnum):
     LOW = "low"
 
 
-class Minutes(_Answer):
+@dataclass(kw_only=True)
+class Minutes:
     """A time with its 80 % interval and the planned time beside it."""
 
     value: float
@@ -78,15 +80,17 @@ class Minutes(_Answer):
     planned: float | None = None
 
 
-class Support(_Answer):
+@dataclass(kw_only=True)
+class Support:
     """One item that speaks for or against an operation."""
 
     item_code: str
-    orders: int = Field(description="work orders whose results were used")
-    supports: bool = Field(description="whether its routing holds the operation at this place")
+    orders: Annotated[int, Field(description="work orders whose results were used")]
+    supports: Annotated[bool, Field(description="whether its routing holds the operation at this place")]
 
 
-class PredictedOperation(_Answer):
+@dataclass(kw_only=True)
+class PredictedOperation:
     """One operation of a candidate routing."""
 
     sequence: int
@@ -94,24 +98,25 @@ class PredictedOperation(_Answer):
     operation_name: str | None
     resource_code: str | None
     resource_name: str | None
-    inside: bool | None = Field(description="in-house; false is outsourced")
-    setup_minutes: Minutes = Field(description="per order")
-    run_minutes_per_unit: Minutes = Field(description="per piece")
-    order_minutes: Minutes = Field(description="the next order at the asked quantity")
-    optimistic_minutes: float = Field(description="10 % quantile of the order's minutes")
-    safe_minutes: float = Field(description="90 % quantile of the order's minutes")
+    inside: Annotated[bool | None, Field(description="in-house; false is outsourced")]
+    setup_minutes: Annotated[Minutes, Field(description="per order")]
+    run_minutes_per_unit: Annotated[Minutes, Field(description="per piece")]
+    order_minutes: Annotated[Minutes, Field(description="the next order at the asked quantity")]
+    optimistic_minutes: Annotated[float, Field(description="10 % quantile of the order's minutes")]
+    safe_minutes: Annotated[float, Field(description="90 % quantile of the order's minutes")]
     wait_minutes: float
     move_minutes: float
     queue_minutes: float
-    samples: int = Field(description="work results used")
-    trimmed: int = Field(description="work results left out as extreme")
-    trimmed_mean: float | None = Field(description="mean minutes per piece of the results used")
-    std: float | None = Field(description="their standard deviation")
+    samples: Annotated[int, Field(description="work results used")]
+    trimmed: Annotated[int, Field(description="work results left out as extreme")]
+    trimmed_mean: Annotated[float | None, Field(description="mean minutes per piece of the results used")]
+    std: Annotated[float | None, Field(description="their standard deviation")]
     confidence: Annotated[float, Field(ge=0, le=1)]
     evidence: list[Support]
 
 
-class Totals(_Answer):
+@dataclass(kw_only=True)
+class Totals:
     """A candidate's minutes for one order of the asked quantity."""
 
     setup_minutes: float
@@ -122,14 +127,16 @@ class Totals(_Answer):
     lead_minutes: float
 
 
-class AttributeContribution(_Answer):
+@dataclass(kw_only=True)
+class AttributeContribution:
     """How much one attribute added to a similarity (the contributions sum to it)."""
 
     attribute: str
     contribution: float
 
 
-class SimilarItem(_Answer):
+@dataclass(kw_only=True)
+class SimilarItem:
     """One item near the asked one, and what made it near."""
 
     item_code: str
@@ -138,12 +145,13 @@ class SimilarItem(_Answer):
     because: list[AttributeContribution]
 
 
-class Candidate(_Answer):
+@dataclass(kw_only=True)
+class Candidate:
     """One proposed routing."""
 
     rank: int
     source: Source
-    routing_signature: str = Field(description="every operation code in order, joined with '>'")
+    routing_signature: Annotated[str, Field(description="every operation code in order, joined with '>'")]
     probability: Annotated[float, Field(ge=0, le=1)]
     similarity: float
     tier: Tier
@@ -152,16 +160,22 @@ class Candidate(_Answer):
     evidence: list[SimilarItem]
 
 
-class ItemPrediction(_Answer):
+@dataclass(kw_only=True)
+class ItemPrediction:
     """The answer for one item."""
 
     item_code: str
     status: Status
-    candidates: list[Candidate] = []
+    candidates: list[Candidate] = field(default_factory=list)
     message: str | None = None
 
+    def model_dump(self, mode: str = "json") -> Any:  # noqa: ARG002 - named as pydantic names it
+        """Return the plain values of its JSON."""
+        return as_plain(self)
 
-class PredictionResponse(_Answer):
+
+@dataclass(kw_only=True)
+class PredictionResponse:
     """The answer of `POST /api/predictions`."""
 
     prediction_id: str
@@ -171,10 +185,21 @@ class PredictionResponse(_Answer):
     predictions: list[ItemPrediction]
 
 
-class ItemRecord(_Answer):
+@dataclass(kw_only=True)
+class ItemRecord:
     """One item as the active model knows it."""
 
     item_code: str
     attributes: dict[str, Any]
     routings: list[dict[str, Any]]
     work_orders: int
+
+
+def as_json(answer: Any) -> bytes:
+    """Return an answer, or a list of them, as JSON."""
+    return orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+
+
+def as_plain(answer: Any) -> Any:
+    """Return an answer, or a list of them, as the plain values that its JSON reads back as."""
+    return orjson.loads(as_json(answer))

@@ -1,6 +1,7 @@
 """Predictions for items that the model's data lacks and the ERP has: read by key, then answered like any other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.prediction.answering import listed
@@ -96,10 +97,10 @@ def _without_erp(answer: ItemPrediction, looked_up: "Lookup", model: "RoutingMod
         return _saying(answer, [f"Predicted from the given attributes alone: {why}."] if why else [])
     data = f"the model's data of {model.data_as_of:%Y-%m-%d %H:%M} UTC"
     said = f"No item of {data} has this code, and {why}." if why else f"Neither {data} nor the ERP has this code."
-    return answer.model_copy(update={"message": f"{said} {_REMEDY}"})
+    return replace(answer, message=f"{said} {_REMEDY}")
 
 
 def _saying(answer: ItemPrediction, sentences: Sequence[str]) -> ItemPrediction:
     """Return the answer with these sentences before its own."""
     said = " ".join([*sentences, *([answer.message] if answer.message else [])])
-    return answer.model_copy(update={"message": said or None})
+    return replace(answer, message=said or None)

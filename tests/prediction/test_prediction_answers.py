@@ -1,6 +1,7 @@
 """What the model answers on factories whose right answers are known."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -101,7 +102,7 @@ def test_changing_an_items_own_results_changes_nothing_as_if_unknown(
     ours, theirs = (first(model, "RING007", as_if_unknown=True) for model in (tiny_model, other))
     for mine, its in zip(ours.operations, theirs.operations, strict=True):
         for name in ("setup_minutes", "run_minutes_per_unit", "order_minutes"):
-            assert getattr(its, name).model_dump() == pytest.approx(getattr(mine, name).model_dump(), rel=1e-6)
+            assert asdict(getattr(its, name)) == pytest.approx(asdict(getattr(mine, name)), rel=1e-6)
         assert its.confidence == pytest.approx(mine.confidence, rel=1e-6)
     known = [first(model, "RING007").totals.run_minutes for model in (tiny_model, other)]
     assert known[1] > 5 * known[0]  # where the item is known its own results do count

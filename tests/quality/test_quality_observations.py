@@ -1,6 +1,6 @@
 """Which booked minutes belong to which predicted operation, on a factory small enough to see through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -82,12 +82,12 @@ def minutes(value: float) -> Minutes:
 
 def predicted(*operations: tuple[str, float, float], source: Source = Source.PREDICTED, **more: Any) -> Candidate:
     made = [
-        PredictedOperation(
+        replace(PredictedOperation(
             sequence=10 * (place + 1), operation_code=code, operation_name=None, resource_code=f"on {code}",
             resource_name=None, inside=True, setup_minutes=minutes(setup), run_minutes_per_unit=minutes(run),
             order_minutes=minutes(setup + run), optimistic_minutes=0, safe_minutes=0, wait_minutes=0, move_minutes=0,
             queue_minutes=0, samples=0, trimmed=0, trimmed_mean=None, std=None, confidence=0.5, evidence=[],
-        ).model_copy(update=more)
+        ), **more)
         for place, (code, setup, run) in enumerate(operations)
     ]  # fmt: skip
     totals = Totals(setup_minutes=0, run_minutes=0, wait_minutes=0, move_minutes=0, queue_minutes=0, lead_minutes=0)
