@@ -1,0 +1,64 @@
+"""What trees read: the same for one row and for many, bounded, and saying what the attributes say."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.erp.canonical import Attribute, AttributeKind
+from shared.features.table import FeatureTable
+from tests.features.samples import ATTRIBUTES, make_columns
+
+
+@pytest.fixture(scope="module")
+def columns() -> dict[str, list[Any]]:
+    return make_columns()
+
+
+@pytest.fixture(scope="module")
+def table(columns: dict[str, list[Any]]) -> FeatureTable:
+    return FeatureTable.fit(ATTRIBUTES, columns)
+
+
+def test_one_row_equals_its_row_among_all(table: FeatureTable, columns: dict[str, list[Any]]) -> None:
+    rows = table.rows(columns)
+    for place in range(0, len(rows), 7):
+        alone = table.row({name: values[place] for name, values in columns.items()})
+        assert np.array_equal(alone, rows[place], equal_nan=True)
+
+
+def test_a_restored_table_gives_the_same_rows(table: FeatureTable, columns: dict[str, list[Any]]) -> None:
+    again = FeatureTable.from_state(table.state())
+    assert np.array_equal(again.rows(columns), table.rows(columns), equal_nan=True)
+    assert again.names == table.names
+    assert again.attribute_of.tolist() == table.attribute_of.tolist()
+    assert again.categorical.tolist() == table.categorical.tolist()
+
+
+def test_numbers_in_texts_and_texts_without_them_are_read() -> None:
+    attributes = (Attribute(name="NAME", kind=AttributeKind.TEXT),)
+    names = [f"{'SLEEVE' if n % 2 else 'GLAND'} {n},5 X {n}" for n in range(1, 60)]
+    table = FeatureTable.fit(attributes, {"NAME": names})
+    row = dict(zip(table.names, table.row({"NAME": "gland  77.5 x 3"}).tolist(), strict=True))
+    assert (row["NAME#1"], row["NAME#2"]) == (77.5, 3.0)
+    other = dict(zip(table.names, table.row({"NAME": "GLAND 2,5 X 2"}).tolist(), strict=True))
+    assert row["NAME~pattern"] == other["NAME~pattern"]
+
+
+def test_what_was_never_seen_is_the_last_category_and_missing_is_nan(table: FeatureTable) -> None:
+    place = table.names.index("PART")
+    known = {int(table.row({"PART": f"P{n}"})[place]) for n in range(90)}
+    assert int(table.row({"PART": "never seen"})[place]) >= max(known)
+    assert np.isnan(table.row({"PART": None})[place])
+    assert table.categorical[place]
+
+
+def test_drawings_and_attributes_without_weight_are_left_out() -> None:
+    attributes = (
+        Attribute(name="SIZE", kind=AttributeKind.NUMERIC, weight=0.0),
+        Attribute(name="DRAWING", kind=AttributeKind.CODE, drawing=True),
+        Attribute(name="KIND", kind=AttributeKind.CATEGORICAL),
+    )
+    table = FeatureTable.fit(attributes, {"SIZE": [1.0, 2.0], "DRAWING": ["A", "B"], "KIND": ["K", "K"]})
+    assert table.names == ["KIND"]
+    assert table.attribute_of.tolist() == [2]
