@@ -1,8 +1,8 @@
 """Nearest items by the dot product of their vectors: HNSW where it pays, exact search otherwise, one ordering.
 
 Items with identical vectors are one entry of the index (HNSW suffers from masses of duplicates). Whatever a back end
-returns is scored again from the stored vectors and ordered by similarity, then item code, so the two back ends differ
-only where HNSW missed an entry.
+returns is scored from the stored vectors and ordered by similarity, then item code, so the two back ends differ only
+where HNSW missed an entry.
 """
 
 from collections.abc import Sequence
@@ -13,56 +13,49 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-Vectors = npt.NDArray[np.float32]
+from shared.similarity import graph as graph_module
+from shared.similarity.distinct import collapse
+from shared.similarity.exact import ExactSearch
+from shared.similarity.graph import GraphSearch, hnswlib_is_here
+from shared.similarity.projection import Projection
+from shared.similarity.ranking import Floats, Found, Ints, Members, Vectors
+from shared.similarity.recall import choose_pool
 
 EXACT_BELOW = 5_000  # distinct vectors; below it exact search is as fast and never misses
-RECALL_AT = 10
-RECALL_ITEMS = 1_000
-RECALL_WANTED = 0.999
 INDEX_FILE = "similarity_index.bin"
 VECTORS_FILE = "item_vectors.npy"
-_DIGITS = 6  # similarities this close are ties, whatever order the sums were made in
-_M, _EF_CONSTRUCTION, _EF_STEPS = 24, 200, (64, 128, 256, 512, 1024)
-_BATCH = 512
+_POOL_FOR_ONE = 2  # entries scored in full for each item asked for, at least
+_POOL_REWEIGHTED = 10  # the same where other weights than the fitted ones count
 
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbours:
     """Items near one vector, nearest first."""
 
-    places: npt.NDArray[np.int64]  # the items' places in the order of `item_codes`
-    similarities: npt.NDArray[np.float64]
-
-
-def hnswlib_is_here() -> bool:
-    """Tell whether the HNSW library can be imported."""
-    try:
-        import hnswlib  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    places: Ints  # the items' places in the order of `item_codes`
+    similarities: Floats
 
 
 class NeighbourIndex:
-    """An immutable index over items' vectors; `search` may be called from many threads at once."""
+    """An immutable index over items' vectors; it may be searched from many threads at once."""
 
     def __init__(
-        self, item_codes: Sequence[str], vectors: Vectors, entry_of: npt.NDArray[np.int64],
-        parameters: dict[str, Any], graph: Any | None,
+        self, item_codes: Sequence[str], vectors: Vectors, entry_of: npt.NDArray[np.int32], projection: Projection,
+        parameters: dict[str, Any], search: GraphSearch | ExactSearch,
     ) -> None:  # fmt: skip
         """Join the parts; `build` and `load` make them."""
         self.item_codes = list(item_codes)
         self.vectors = vectors  # (entries, size), distinct
         self.entry_of = entry_of  # item place -> entry
         self.parameters = parameters
-        self._graph = graph
-        self._members = np.argsort(entry_of, kind="stable")  # places by entry; codes are sorted, so by code too
-        self._starts = np.searchsorted(entry_of[self._members], np.arange(len(vectors) + 1))
+        self._projection = projection
+        self._search = search
+        self._members = Members(entry_of, len(vectors))
 
     @property
     def backend(self) -> str:
         """Say which back end answers: `hnsw` or `exact`."""
-        return "exact" if self._graph is None else "hnsw"
+        return "hnsw" if isinstance(self._search, GraphSearch) else "exact"
 
     @property
     def recall(self) -> float:
@@ -71,145 +64,95 @@ class NeighbourIndex:
 
     @classmethod
     def build(cls, item_codes: Sequence[str], vectors: Vectors, *, seed: int, backend: str = "auto") -> Self:
-        """Index items whose codes are sorted; `backend` is `auto`, `hnsw` or `exact`."""
+        """Index items whose codes are sorted; `backend` is `auto`, `hnsw` or `exact`.
+
+        Nearly all of it runs outside the interpreter's lock: in a thread it leaves a second core to other work.
+        """
         if list(item_codes) != sorted(set(item_codes)):
             raise ValueError("Item codes must be sorted and distinct.")
-        distinct, entry_of = _collapse(vectors)
-        wanted = backend == "hnsw" or (backend == "auto" and len(distinct) >= EXACT_BELOW and hnswlib_is_here())
+        distinct, entry_of = collapse(vectors)
+        projection = Projection.fit(distinct, graph_module.AXES, seed=seed)
         parameters: dict[str, Any] = {"seed": seed, "size": int(vectors.shape[1]), "entries": len(distinct)}
-        if not wanted:
-            return cls(item_codes, distinct, entry_of, {**parameters, "backend": "exact", "recall_at_10": 1.0}, None)
-        graph = _build_graph(distinct, seed)
-        parameters |= {"backend": "hnsw", "m": _M, "ef_construction": _EF_CONSTRUCTION}
-        parameters |= _choose_ef(graph, distinct, seed)
-        return cls(item_codes, distinct, entry_of, parameters, graph)
+        exact = ExactSearch(distinct, projection)
+        if backend == "hnsw" or (backend == "auto" and len(distinct) >= EXACT_BELOW and hnswlib_is_here()):
+            graph = GraphSearch.build(distinct, projection, seed=seed)
+            parameters |= {"backend": "hnsw", "axes": projection.axes.shape[1], "m": graph_module.LINKS}
+            parameters |= {"ef_construction": graph_module.BREADTH}
+            parameters |= choose_pool(graph, exact, distinct, seed)
+            return cls(item_codes, distinct, entry_of, projection, parameters, graph)
+        parameters |= {"backend": "exact", "recall_at_10": 1.0}
+        return cls(item_codes, distinct, entry_of, projection, parameters, exact)
 
-    def search(self, vector: Vectors, count: int, *, without: npt.NDArray[np.int64] | None = None) -> Neighbours:
+    def search_many(
+        self, vectors: Vectors, count: int, without: Sequence[Ints] | None = None, factors: Vectors | None = None
+    ) -> Found:
+        """Return the `count` nearest items of each vector, leaving out the places in its part of `without`.
+
+        Args:
+            vectors: (batch, size), encoded as the indexed ones.
+            count: Items wanted for each; fewer are found only where there are no more.
+            without: Distinct places to leave out, one array for each vector.
+            factors: (size,) new weight over fitted weight, by number of the vector; they act on every similarity.
+        """
+        asked = np.ascontiguousarray(vectors if factors is None else vectors * factors, dtype=np.float32)
+        hidden = np.array([len(w) for w in without] if without else [0] * len(asked), dtype=np.int64)
+        wanted = np.minimum(count + hidden, len(self.vectors))
+        if isinstance(self._search, GraphSearch):
+            pool = max(self.parameters["pool"], count * (_POOL_FOR_ONE if factors is None else _POOL_REWEIGHTED))
+            wanted = np.minimum(pool + _next_power_of_two(hidden), len(self.vectors))
+        return self._members.rank(self._search.pools(asked, wanted), count, without, len(self.entry_of))
+
+    def search(self, vector: Vectors, count: int, *, without: Ints | None = None) -> Neighbours:
         """Return the `count` nearest items to one vector, leaving out the places in `without`."""
-        hidden = 0 if without is None else len(without)
-        wanted = min(count + hidden, len(self.vectors))
-        if self._graph is None:
-            scores = self.vectors @ vector
-            if wanted < len(scores):
-                edge = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
-                entries = np.flatnonzero(scores >= edge - 1e-6)
-            else:
-                entries = np.arange(len(scores))
-            return self._ordered(entries, scores[entries], count, without)
-        entries = self._graph_entries(vector, wanted)
-        return self._ordered(entries, self.vectors[entries] @ vector, count, without)
+        found = self.search_many(vector[None, :], count, None if without is None else [without])
+        return Neighbours(places=found.places, similarities=found.similarities)
 
-    def search_many(self, vectors: Vectors, count: int) -> list[Neighbours]:
-        """Return the `count` nearest items of each vector."""
-        if self._graph is not None:
-            return [self.search(vector, count) for vector in vectors]
-        found: list[Neighbours] = []
-        wanted = min(count, len(self.vectors))
-        for start in range(0, len(vectors), _BATCH):
-            scores = vectors[start : start + _BATCH] @ self.vectors.T
-            edges = np.partition(scores, scores.shape[1] - wanted, axis=1)[:, scores.shape[1] - wanted]
-            for row, edge in zip(scores, edges, strict=True):
-                entries = np.flatnonzero(row >= edge - 1e-6)
-                found.append(self._ordered(entries, row[entries], count, None))
-        return found
-
-    def _graph_entries(self, vector: Vectors, wanted: int) -> npt.NDArray[np.int64]:
-        assert self._graph is not None
-        while wanted > 0:
-            try:
-                labels, _ = self._graph.knn_query(vector[None, :], k=wanted, num_threads=1)
-            except RuntimeError:  # the graph reaches fewer than asked from this start
-                wanted //= 2
-                continue
-            return np.sort(labels[0].astype(np.int64))
-        return np.zeros(0, dtype=np.int64)
-
-    def _ordered(
-        self,
-        entries: npt.NDArray[np.int64],
-        scores: npt.NDArray[Any],
-        count: int,
-        without: npt.NDArray[np.int64] | None,
-    ) -> Neighbours:
-        sizes = self._starts[entries + 1] - self._starts[entries]
-        ends = np.cumsum(sizes)
-        inside = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - sizes, sizes)
-        places = self._members[np.repeat(self._starts[entries], sizes) + inside]
-        similarities: npt.NDArray[np.float64] = np.repeat(np.round(scores.astype(np.float64), _DIGITS), sizes)
-        if without is not None and len(without):
-            kept = ~np.isin(places, without)
-            places, similarities = places[kept], similarities[kept]
-        order = np.lexsort((places, -similarities))[:count]
-        return Neighbours(places=places[order], similarities=similarities[order])
-
-    def vectors_of(self, places: npt.NDArray[np.int64]) -> Vectors:
+    def vectors_of(self, places: Ints) -> Vectors:
         """Return the stored vectors of items."""
         return self.vectors[self.entry_of[places]]
 
     def state(self) -> dict[str, Any]:
-        """Return what `similarity_engine.joblib` holds: parameters, item codes and which entry each has."""
-        return {"parameters": dict(self.parameters), "item_codes": list(self.item_codes), "entry_of": self.entry_of}
+        """Return what `similarity_engine.joblib` holds: parameters, item codes, which entry each has, the axes."""
+        return {
+            "parameters": dict(self.parameters), "item_codes": "".join(self.item_codes),
+            "code_lengths": np.array([len(code) for code in self.item_codes], dtype=np.int32),
+            "entry_of": self.entry_of, "axes": self._projection.axes,
+        }  # fmt: skip
 
     def save(self, folder: Path) -> None:
-        """Write the vectors and the index file: the graph, or for exact search the table of entries."""
+        """Write the vectors and the index file: the graph, or for exact search the axes."""
         np.save(folder / VECTORS_FILE, self.vectors, allow_pickle=False)
-        if self._graph is not None:
-            self._graph.save_index(str(folder / INDEX_FILE))
+        if isinstance(self._search, GraphSearch):
+            self._search.save(folder / INDEX_FILE)
         else:
             with (folder / INDEX_FILE).open("wb") as file:
-                np.save(file, self.entry_of, allow_pickle=False)
+                np.save(file, self._projection.axes, allow_pickle=False)
 
     @classmethod
     def load(cls, state: dict[str, Any], vectors_path: Path, index_path: Path) -> Self:
-        """Rebuild an index from `state` and the files of `save`; without hnswlib exact search takes over."""
+        """Rebuild an index from `state` and the files of `save`; without hnswlib exact search takes over.
+
+        The vectors stay in their file and are read where they are needed.
+        """
         parameters = dict(state["parameters"])
         vectors = np.load(vectors_path, mmap_mode="r", allow_pickle=False)
-        graph = None
+        if vectors.shape != (parameters["entries"], parameters["size"]):
+            raise ValueError(f"{vectors_path.name} does not hold the vectors that the index was built from.")
+        projection = Projection(axes=state["axes"])
+        search: GraphSearch | ExactSearch
         if parameters["backend"] == "hnsw" and hnswlib_is_here():
-            import hnswlib
-
-            graph = hnswlib.Index(space="ip", dim=int(parameters["size"]))
-            graph.load_index(str(index_path))
-            graph.set_num_threads(1)
-            graph.set_ef(int(parameters["ef"]))
+            search = GraphSearch.load(index_path, vectors, projection)
         else:
-            vectors = np.ascontiguousarray(vectors)
-        return cls(state["item_codes"], vectors, np.asarray(state["entry_of"], dtype=np.int64), parameters, graph)
+            search = ExactSearch(vectors, projection)
+        codes = _split(state["item_codes"], state["code_lengths"])
+        return cls(codes, vectors, state["entry_of"], projection, parameters, search)
 
 
-def _collapse(vectors: Vectors) -> tuple[Vectors, npt.NDArray[np.int64]]:
-    rows = np.ascontiguousarray(vectors).view(np.dtype((np.void, vectors.shape[1] * 4))).ravel()
-    _, first, entry_of = np.unique(rows, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")  # entries in the order of their first item
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return np.ascontiguousarray(vectors[first[order]]), rank[entry_of.ravel()]
+def _split(text: str, lengths: npt.NDArray[np.int32]) -> list[str]:
+    ends = np.cumsum(lengths, dtype=np.int64).tolist()
+    return [text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _build_graph(vectors: Vectors, seed: int) -> Any:
-    import hnswlib
-
-    graph = hnswlib.Index(space="ip", dim=vectors.shape[1])
-    graph.init_index(max_elements=len(vectors), M=_M, ef_construction=_EF_CONSTRUCTION, random_seed=seed)
-    graph.set_num_threads(1)  # several threads would insert in a different order each time
-    graph.add_items(vectors, np.arange(len(vectors)), num_threads=1)
-    return graph
-
-
-def _choose_ef(graph: Any, vectors: Vectors, seed: int) -> dict[str, Any]:
-    """Measure recall@10, ties counted as found, and take the smallest `ef` that reaches what is wanted."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:RECALL_ITEMS])
-    count = min(RECALL_AT, len(vectors))
-    edges = np.empty(len(chosen), dtype=np.float64)
-    for start in range(0, len(chosen), 64):
-        scores = vectors[chosen[start : start + 64]] @ vectors.T
-        edges[start : start + 64] = np.partition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count]
-    recall = 0.0
-    for ef in _EF_STEPS:
-        graph.set_ef(ef)
-        labels, _ = graph.knn_query(vectors[chosen], k=count, num_threads=1)
-        found = np.einsum("nkd,nd->nk", vectors[labels.astype(np.int64)], vectors[chosen])
-        recall = float((found >= edges[:, None] - 1e-5).mean())
-        if recall >= RECALL_WANTED:
-            return {"ef": ef, "recall_at_10": recall}
-    return {"ef": _EF_STEPS[-1], "recall_at_10": recall}
+def _next_power_of_two(numbers: Ints) -> Ints:
+    """Return 0 for 0, else the least power of two that is not smaller: so that pools have few different sizes."""
+    return np.where(numbers > 0, 1 << np.ceil(np.log2(np.maximum(numbers, 1))).astype(np.int64), 0)

@@ -1,5 +1,6 @@
 """The index: exact and HNSW search order alike, identical vectors are one entry, recall is measured."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,18 @@ def test_exact_search_finds_the_nearest_in_order_and_ties_go_by_code() -> None:
         assert found.similarities[0] == pytest.approx(1.0, abs=1e-5)
 
 
-def test_many_at_once_are_answered_as_one_by_one() -> None:
-    vectors = make_vectors(300)
-    index = NeighbourIndex.build(codes(300), vectors, seed=1)
-    for one, alone in zip(index.search_many(vectors[:40], 7), (index.search(v, 7) for v in vectors[:40]), strict=True):
-        assert one.places.tolist() == alone.places.tolist()
+@pytest.mark.parametrize("backend", ["exact", pytest.param("hnsw", marks=needs_hnswlib)])
+def test_many_at_once_are_answered_as_one_by_one(backend: str) -> None:
+    vectors = make_vectors(300, copies=3)
+    index = NeighbourIndex.build(codes(300), vectors, seed=1, backend=backend)
+    without = [np.arange(place % 7, dtype=np.int64) + place for place in range(40)]
+    many = index.search_many(vectors[:40], 7, without)
+    for place, (start, end) in enumerate(itertools.pairwise(many.bounds.tolist())):
+        alone = index.search(vectors[place], 7, without=without[place])
+        assert many.places[start:end].tolist() == alone.places.tolist()
+        assert many.similarities[start:end].tolist() == alone.similarities.tolist()
+        assert len(alone.places) == 7
+        assert not set(alone.places.tolist()) & set(without[place].tolist())
 
 
 def test_withheld_items_are_replaced_by_the_next_nearest() -> None:
