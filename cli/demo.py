@@ -2,15 +2,12 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table, shown
+from cli.output import JsonFlag, emit_json, progress_bar, reports_errors, say, show_table, shown
 from shared.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ def generate(
     from shared.erp.demo.generate import generate_demo
 
     started = time.perf_counter()
-    with _progress_bar(hidden=as_json) as progress:
+    with progress_bar(total=1, hidden=as_json) as progress:
         document = generate_demo(output, items=items, seed=seed, progress=progress)
     seconds = round(time.perf_counter() - started, 2)
     if as_json:
@@ -71,7 +68,7 @@ def load(
     if (sqlite is None) == (postgresql is None):
         raise InvalidInput("One of --sqlite and --postgresql is needed.", remedy="Name one target.")
     started = time.perf_counter()
-    with _progress_bar(hidden=as_json) as progress:
+    with progress_bar(total=1, hidden=as_json) as progress:
         if sqlite is not None:
             demo_load.load_into_sqlite(folder, sqlite, replace=replace, progress=progress)
         else:
@@ -102,7 +99,7 @@ def check(
     with tempfile.TemporaryDirectory() as scratch:
         source = folder or Path(scratch, "factory")
         if folder is None:
-            with _progress_bar(hidden=as_json) as progress:
+            with progress_bar(total=1, hidden=as_json) as progress:
                 generate_demo(source, items=items, seed=seed, progress=progress)
         verdict = check_folder(source, Path(scratch, "extract"), load_frozen())
     if as_json:
@@ -124,11 +121,3 @@ def _show(verdict: "Verdict") -> None:
         say("No factory of this count and seed is frozen, so only the bands count.")
     else:
         say(f"The views' bytes are {'those' if verdict.same_bytes else '[red]not[/] those'} that were frozen.")
-
-
-@contextmanager
-def _progress_bar(*, hidden: bool) -> Iterator[Callable[[float, str], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, disable=hidden or not errors.is_terminal) as bar:
-        task = bar.add_task("starting", total=1.0)
-        yield lambda share, step: bar.update(task, completed=share, description=step)

@@ -3,7 +3,8 @@
 import sys
 import traceback
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import wraps
 from typing import Annotated, Any, ParamSpec, TypeVar
@@ -13,6 +14,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -64,6 +66,15 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     for row in rows:
         table.add_row(*("" if cell is None else shown(cell) for cell in row))
     console.print(table)
+
+
+@contextmanager
+def progress_bar(*, total: float, hidden: bool) -> Iterator[Callable[[float, str], None]]:
+    """Yield what shows on a terminal how much of `total` is done, and what is being done; elsewhere nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, disable=hidden or not errors.is_terminal) as bar:
+        task = bar.add_task("starting", total=total)
+        yield lambda done, step: bar.update(task, completed=done, description=escape(step))
 
 
 def reports_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

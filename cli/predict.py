@@ -7,13 +7,15 @@ import orjson
 import typer
 
 from cli.output import JsonFlag, emit_json, remark, reports_errors, say, show_table, shown
+from cli.predict_batch import BatchOptions, check_output, form_of, predict_rows, read_rows
 from cli.services import current_services
 from cli.sources import MAKING_IT_OWN, own_profile_name
 from shared.bootstrap import Services
-from shared.errors import InvalidInput, SourceError
+from shared.errors import InvalidInput
 from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, PredictionRequest
 
 if TYPE_CHECKING:
+    from shared.prediction.batch.rows import BatchRow
     from shared.prediction.model import RoutingModel
 
 NEW_ITEM = "(new item)"  # stands for the code of an item that has none yet
@@ -26,7 +28,16 @@ def predict(
         list[str] | None,
         typer.Option("--attribute", "-a", help="NAME=VALUE of one item, with its code or without."),
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="JSON file with the body of POST /api/predictions.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", help="Items in a .csv, .xlsx or .json file: codes, attributes, quantities."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to a .csv, .xlsx, .json or .xml file.")
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="erp: the 52 columns that an ERP takes, in a .csv or .xlsx file.")
+    ] = None,
     candidates: Annotated[int, typer.Option(min=1, max=10)] = 3,
     quantity: Annotated[float, typer.Option(help="Pieces of the next order.")] = 1.0,
     as_if_unknown: Annotated[bool, typer.Option(help="Leave out the item's own routings and results.")] = False,
@@ -36,22 +47,34 @@ def predict(
     """Propose routings for items.
 
     Example: manage.py predict 1A00000001 --as-if-unknown --quantity 20
+
+    Example of many: manage.py predict --input items.xlsx --output routings.xlsx
     """
-    asked = _request(codes or [], attribute or [], file, candidates, quantity, as_if_unknown)
+    asked = _queries(codes or [], attribute or [], source)
+    if output is not None:
+        form = form_of(output, layout)
+        check_output(output, source)
+        services, options = (
+            current_services(),
+            BatchOptions(
+                output=output, form=form, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown
+            ),
+        )
+        name, model = _model(services, version)
+        rows = _rows(asked, quantity) if source is None else read_rows(model, source, quantity)
+        predict_rows(services, name, model, rows, options, as_json=as_json)
+        return
+    if source is not None or layout is not None:
+        raise InvalidInput("--input and --layout need a file to write to.", remedy="Add --output routings.xlsx.")
+    request = PredictionRequest(items=asked, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
     services = current_services()
     name, model = _model(services, version)
-    predictions = _answers(services, model, asked, has_codes=bool(codes) or file is not None)
+    predictions = _answers(services, model, request, has_codes=bool(codes))
     if as_json:
-        emit_json(
-            {
-                "model_version": name,
-                "data_as_of": model.data_as_of.isoformat(),
-                "predictions": [prediction.model_dump(mode="json") for prediction in predictions],
-            }
-        )
+        emit_json({"model_version": name, "data_as_of": model.data_as_of.isoformat(), "predictions": predictions})
         return
     for prediction in predictions:
-        _show(prediction, asked.quantity)
+        _show(prediction, quantity)
     say(f"[dim]model {name}, data as of {model.data_as_of:%Y-%m-%d %H:%M} UTC[/]")
 
 
@@ -89,24 +112,27 @@ def _model(services: Services, version: str | None) -> "tuple[str, RoutingModel]
     return version, verify_folder(folder, services.keys, allow_unsigned=services.settings.allow_unsigned).model
 
 
-def _request(
-    codes: list[str], attributes: list[str], file: Path | None, candidates: int, quantity: float, as_if_unknown: bool
-) -> PredictionRequest:
-    if file is not None:
-        try:
-            return PredictionRequest.model_validate_json(file.read_bytes(), strict=True)
-        except OSError as unreadable:
-            raise SourceError(f"{file} cannot be read: {unreadable.strerror}.") from unreadable
+def _queries(codes: list[str], attributes: list[str], source: Path | None) -> list[ItemQuery]:
+    """Return the items that the command line itself names; none where a file does."""
+    if source is not None:
+        if codes or attributes:
+            raise InvalidInput("--input names the items.", remedy="Leave out codes and -a, or --input.")
+        return []
     if not codes and not attributes:
         raise InvalidInput(
             "No item was given.",
-            remedy="Name at least one code, describe a new item with -a NAME=VALUE, or give --file.",
+            remedy="Name at least one code, describe a new item with -a NAME=VALUE, or give --input.",
         )
     if attributes and len(codes) > 1:
-        raise InvalidInput("--attribute describes one item.", remedy="Name one code, or give --file.")
+        raise InvalidInput("--attribute describes one item.", remedy="Name one code, or give --input.")
     values = dict(_pair(text) for text in attributes) if attributes else None
-    items = [ItemQuery(item_code=code, attributes=values) for code in codes or [NEW_ITEM]]
-    return PredictionRequest(items=items, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
+    return [ItemQuery(item_code=code, attributes=values) for code in codes or [NEW_ITEM]]
+
+
+def _rows(asked: list[ItemQuery], quantity: float) -> "list[BatchRow]":
+    from shared.prediction.batch.rows import make_row
+
+    return [make_row(place + 1, one.item_code, one.attributes, quantity) for place, one in enumerate(asked)]
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -1,14 +1,12 @@
 """`train` and `jobs`: making model versions, here and now or through the queue."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from cli.output import JsonFlag, emit_json, errors, reports_errors, say, show_table, shown
+from cli.output import JsonFlag, emit_json, progress_bar, reports_errors, say, show_table, shown
 from cli.services import current_services
 from cli.sources import named_factory
 from shared.bootstrap import Services
@@ -50,7 +48,7 @@ def train(
         )
     services = current_services()
     excluded = _codes(exclude_items) if exclude_items else []
-    with _progress_bar(hidden=as_json) as progress:
+    with progress_bar(total=100, hidden=as_json) as progress:
         progress(0, "reading the source")
         snapshot = _snapshot(services, profile, data)
         result = _train(services, snapshot, excluded, output, label, progress)
@@ -118,14 +116,6 @@ def _codes(file: Path) -> list[str]:
             f"{file} cannot be read: {unreadable}.", remedy="One item code a line, UTF-8."
         ) from unreadable
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-
-
-@contextmanager
-def _progress_bar(*, hidden: bool) -> Iterator[Callable[[float, str], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, disable=hidden) as bar:
-        task = bar.add_task("starting", total=100)
-        yield lambda percent, step: bar.update(task, completed=percent, description=step)
 
 
 @jobs.command("start")

@@ -49,6 +49,16 @@ def write_atomically(path: Path | str, data: bytes, *, mode: int = 0o644) -> Non
 
     The folder must exist. `mode` is the POSIX mode of the result; Windows keeps the folder's rights.
     """
+    with open_atomically(path, mode=mode) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path | str, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """Open a file to write that takes the place of `path`, whole, when the block ends; an error leaves no trace of it.
+
+    The folder must exist. `mode` is the POSIX mode of the result; Windows keeps the folder's rights.
+    """
     target = Path(path)
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     temporary = Path(name)
@@ -56,7 +66,7 @@ def write_atomically(path: Path | str, data: bytes, *, mode: int = 0o644) -> Non
         with os.fdopen(descriptor, "wb") as stream:
             if sys.platform != "win32":
                 os.fchmod(stream.fileno(), mode)
-            stream.write(data)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         _replace(temporary, target)

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from typing import BinaryIO
+from typing import IO
 
 from shared.prediction.exports.entries import Entry
 from shared.prediction.exports.tables import Cell, Table
@@ -19,7 +19,7 @@ _GUARD = "'"
 class CsvWriter:
     """Writes one table."""
 
-    def __init__(self, stream: BinaryIO, table: Table) -> None:
+    def __init__(self, stream: IO[bytes], table: Table) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="", write_through=False)
         self._rows = csv.writer(self._text)
         self._table = table

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import BinaryIO
+from typing import IO
 
 from shared.prediction.exports.carried import Carried
 from shared.prediction.exports.csv_text import CsvWriter
@@ -62,7 +62,7 @@ def export(entries: Sequence[Entry], form: Form, head: Head, *, carried: Carried
     return stream.getvalue()
 
 
-def open_writer(stream: BinaryIO, form: Form, head: Head, *, carried: Carried | None = None) -> Writer:
+def open_writer(stream: IO[bytes], form: Form, head: Head, *, carried: Carried | None = None) -> Writer:
     """Return what writes an export into a stream, entry by entry; the caller finishes it and closes the stream."""
     match form:
         case Form.CSV:

@@ -1,7 +1,7 @@
 """JSON: the head's members and `predictions`, one object for each item."""
 
 from collections.abc import Iterable
-from typing import BinaryIO
+from typing import IO
 
 import orjson
 
@@ -11,7 +11,7 @@ from shared.prediction.exports.entries import Entry, Head, plain
 class JsonWriter:
     """Writes one document, a line for each item."""
 
-    def __init__(self, stream: BinaryIO, head: Head) -> None:
+    def __init__(self, stream: IO[bytes], head: Head) -> None:
         self._stream = stream
         self._separator = b"\n"
         stream.write(orjson.dumps(plain(head))[:-1] + b',"predictions":[')

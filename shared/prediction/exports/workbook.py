@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from shared.errors import InvalidInput
 from shared.prediction.exports.entries import Entry
@@ -26,7 +26,7 @@ _NO_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)  # of making, where the same predi
 class WorkbookWriter:
     """Writes one sheet a table."""
 
-    def __init__(self, stream: BinaryIO, tables: Iterable[Table], *, made_at: datetime | None = None) -> None:
+    def __init__(self, stream: IO[bytes], tables: Iterable[Table], *, made_at: datetime | None = None) -> None:
         """Begin a workbook; `made_at` is the moment that its properties show."""
         import xlsxwriter
 

@@ -1,7 +1,7 @@
 """XML: the members of the JSON form as elements; well-formed whatever the texts hold."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any
 from xml.sax.saxutils import escape
 
 from shared.prediction.exports.entries import Entry, Head, plain
@@ -14,7 +14,7 @@ _ESCAPED = {"\r": "&#13;"}  # which a reader would else take for a line's end
 class XmlWriter:
     """Writes `<export>`: the head's members, then one `<prediction>` each."""
 
-    def __init__(self, stream: BinaryIO, head: Head) -> None:
+    def __init__(self, stream: IO[bytes], head: Head) -> None:
         self._stream = stream
         self._put('<?xml version="1.0" encoding="UTF-8"?>\n<export>')
         self._put("".join(_members(plain(head))))
