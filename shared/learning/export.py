@@ -16,27 +16,34 @@ class Grown:
     """One output: a constant and the trees that are added to it."""
 
     baseline: float
+    order: npt.NDArray[np.int64]  # the model's own columns -> columns of the rows
     trees: tuple[Any, ...] = ()  # scikit-learn's TreePredictor
-    order: npt.NDArray[np.int64] | None = None  # the model's own columns -> columns of the rows; None: the same
     categories: tuple[Floats, ...] = ()  # by categorical column: the model's own code -> category
 
     @classmethod
     def constant(cls, value: float) -> "Grown":
         """Return an output without trees."""
-        return cls(baseline=value)
+        return cls(baseline=value, order=np.zeros(0, dtype=np.int64))
 
     @classmethod
-    def of(cls, model: Any, rounds: int) -> "Grown":
-        """Return the first rounds of a fitted model of one output."""
+    def of(cls, model: Any, rounds: int, columns: npt.NDArray[np.int64]) -> "Grown":
+        """Return the first rounds of a model of one output, fitted on these columns of the rows."""
         trees = tuple(one for (one,) in model._predictors[:rounds])
         baseline = float(model._baseline_prediction[0, 0])
         if model.is_categorical_ is None:
-            return cls(baseline=baseline, trees=trees)
+            return cls(baseline=baseline, order=columns, trees=trees)
         chosen = np.asarray(model.is_categorical_)
         encoder = model._preprocessor.named_transformers_["encoder"]
         known = tuple(np.asarray(values, dtype=np.float64) for values in encoder.categories_)
         order = np.concatenate([np.flatnonzero(chosen), np.flatnonzero(~chosen)])
-        return cls(baseline=baseline, trees=trees, order=order, categories=tuple(v[~np.isnan(v)] for v in known))
+        return cls(
+            baseline=baseline, order=columns[order], trees=trees, categories=tuple(v[~np.isnan(v)] for v in known)
+        )  # fmt: skip
+
+    def columns_used(self) -> npt.NDArray[np.int64]:
+        """Return the columns of the rows that any split asks about, rising."""
+        asked = [tree.nodes["feature_idx"][tree.nodes["is_leaf"] == 0] for tree in self.trees]
+        return np.unique(self.order[np.concatenate(asked)]) if asked else self.order[:0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +58,9 @@ class _Splits:
     among: list[npt.NDArray[np.bool_]]  # of the categorical ones: by category, last what is missing or unknown
 
 
-def flatten(outputs: list[Grown], categorical: npt.NDArray[np.bool_]) -> BoostedTrees:
+def flatten(outputs: list[Grown], columns: int) -> BoostedTrees:
     """Put the trees of all outputs into one set of arrays; trees of a single leaf join the baseline."""
-    slots = _slots(outputs, categorical)
+    slots = _slots(outputs, columns)
     baseline = np.array([output.baseline for output in outputs], dtype=np.float64)
     splits: list[_Splits] = []
     leaves: list[Floats] = []
@@ -70,11 +77,11 @@ def flatten(outputs: list[Grown], categorical: npt.NDArray[np.bool_]) -> Boosted
     return _assemble(splits, leaves, trees_of, baseline, slots)
 
 
-def _slots(outputs: list[Grown], categorical: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+def _slots(outputs: list[Grown], columns: int) -> npt.NDArray[np.int32]:
     """Return, by column, the number above the greatest category that any output knows."""
-    slots = np.zeros(len(categorical), dtype=np.int32)
+    slots = np.zeros(columns, dtype=np.int32)
     for output in outputs:
-        for column, known in zip(np.flatnonzero(categorical), output.categories, strict=False):
+        for column, known in zip(output.order[: len(output.categories)].tolist(), output.categories, strict=True):
             slots[column] = max(slots[column], int(known.max(initial=-1)) + 1)
     return slots
 
@@ -87,7 +94,7 @@ def _splits(tree: Any, output: Grown, slots: npt.NDArray[np.int32]) -> _Splits:
     split = nodes[inner]
     first, end = before[np.flatnonzero(inner)], before[split["right"]]
     own = split["feature_idx"].astype(np.int64)
-    column = own if output.order is None else output.order[own]
+    column = output.order[own]
     categorical, missing_left = split["is_categorical"].astype(bool), split["missing_go_to_left"].astype(bool)
     sets = [
         _among(tree.raw_left_cat_bitsets[bitset], output.categories[model_column], int(slots[place]), left)

@@ -123,3 +123,14 @@ def test_trees_come_back_from_their_state() -> None:
 def test_more_leaves_than_bits_are_refused() -> None:
     with pytest.raises(ValueError, match="16 leaves"):
         Growth(leaves=17)
+
+
+def test_screening_leaves_out_columns_that_say_nothing() -> None:
+    rows = _rows(900, 12)
+    rows[:, 4] = np.random.default_rng(13).normal(size=900)
+    target = (np.nan_to_num(rows[:, 0]) > 0).astype(np.float64)[:, None]
+    trees = fit_boosted(rows, target, CATEGORICAL, growth=Growth(rounds=30, leaves=2, screening=1))
+    assert set((trees.column % 5).tolist()) == {0}
+    assert not len(trees.category_columns)
+    right = (trees.values(rows)[:, 0] > 0) == target[:, 0]
+    assert right.mean() > 0.95
