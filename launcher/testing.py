@@ -1,5 +1,6 @@
 """`manage.py test`: the checks and the whole suite, on free ports, beside whatever else runs."""
 
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format (ruff format)", ("ruff", "format", "--check", ".")),
     ("types (mypy)", ("mypy", ".")),
 )
+MOST_PROCESSES = 8  # each has an Azurite and a PostgreSQL of its own
 
 
 def run_tests(arguments: Sequence[str]) -> int:
@@ -21,14 +23,16 @@ def run_tests(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help"):
         sys.stdout.write(
             "usage: manage.py test [--require all] [pytest arguments]\n\n"
-            "Runs ruff, mypy and the suite. --require all: a test that would be skipped fails.\n"
+            "Runs ruff, mypy and the suite, a process for each core. --require all: a test that would be skipped\n"
+            "fails. -n 0: one process, for a debugger.\n"
             "example: python3 manage.py test tests/registry -k signature\n"
         )
         return 0
     installation.install(storage=True, tests=True)
     installation.describe_installation()
     codes = [_check(title, command) for title, command in CHECKS]
-    codes.append(_run(["pytest", *arguments]))
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    codes.append(_run(["pytest", "-n", str(processes), "--dist", "loadfile", *arguments]))
     names = [title for title, _ in CHECKS] + ["tests"]
     failed = [name for name, code in zip(names, codes, strict=True) if code != 0]
     if failed:
