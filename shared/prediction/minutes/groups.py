@@ -1,0 +1,103 @@
+"""How much more or less the orders of a group scatter than others: families, kinds of material, quantities.
+
+Which features part the orders by their scatter is measured, one feature after the other. A group's factor is drawn
+towards 1 as far as the groups' own differences say (empirical Bayes, method of moments): a family with few orders takes
+the common scatter, one with hundreds its own.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.prediction.memory import Floats, Ints
+
+MOST_GROUPINGS = 4
+_CODES = 256  # the last one is for a missing value
+_BANDS = 12  # of quantity, each twice the one before
+_CAP = 4.0  # spreads that one order may count for
+_LEAST_GAIN = 1e-3  # of the scatter's relative variance
+_QUANTITY = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupFactors:
+    """Factors on the spread: of each chosen feature's codes; the feature -1 is the order's quantity."""
+
+    features: Ints  # (chosen,)
+    factors: Floats  # (chosen, 256)
+
+    def of(self, rows: npt.NDArray[np.float32], quantity: Floats) -> Floats:
+        """Return the factor of each order: rows (n, features), quantity (n,)."""
+        found = np.ones(len(quantity))
+        for feature, factors in zip(self.features.tolist(), self.factors, strict=True):
+            found *= factors[bands(quantity) if feature == _QUANTITY else codes(rows[:, feature])]
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Return plain arrays."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "GroupFactors":
+        """Return what `state` was made of."""
+        return cls(**{field.name: state[field.name] for field in fields(cls)})
+
+
+def codes(column: npt.NDArray[np.float32]) -> Ints:
+    """Return categories as whole numbers, missing ones as the last."""
+    return np.where((column >= 0) & (column < _CODES - 1), column, _CODES - 1).astype(np.int64)
+
+
+def bands(quantity: Floats) -> Ints:
+    """Return each order's band of quantity."""
+    return np.clip(np.log2(np.maximum(quantity, 1.0)), 0, _BANDS - 1).astype(np.int64)
+
+
+def fit_groups(
+    scores: Floats, rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], quantity: Floats
+) -> GroupFactors:
+    """Choose the groupings that explain the scatter of scores best, and measure their factors.
+
+    Args:
+        scores: (orders,) errors in units of the common spread.
+        rows: (orders, features) of their items.
+        categorical: (features,) which are categories.
+        quantity: (orders,) pieces.
+    """
+    rest = np.minimum(np.abs(scores), _CAP)
+    columns = {_QUANTITY: bands(quantity)}
+    columns |= {int(feature): codes(rows[:, feature]) for feature in np.flatnonzero(categorical)}
+    chosen: list[int] = []
+    factors: list[Floats] = []
+    while columns and len(rest) and len(chosen) < MOST_GROUPINGS:
+        found = {feature: _shrunk(rest, column) for feature, column in columns.items()}
+        best = max(found, key=lambda feature: (found[feature][0], -feature))
+        gain, factor = found[best]
+        if gain < _LEAST_GAIN:
+            break
+        chosen.append(best)
+        factors.append(factor)
+        rest = rest / factor[columns.pop(best)]
+    return GroupFactors(
+        features=np.array(chosen, dtype=np.int64), factors=np.array(factors).reshape(len(chosen), _CODES)
+    )
+
+
+def _shrunk(scatter: Floats, code: Ints) -> tuple[float, Floats]:
+    """Return how much of the relative scatter's variance the groups explain, and each code's factor."""
+    relative = scatter / max(float(scatter.mean()), 1e-12)
+    number = np.bincount(code, minlength=_CODES).astype(np.float64)
+    present = number > 0
+    mean = np.bincount(code, relative, _CODES) / np.maximum(number, 1)
+    within = float(((relative - mean[code]) ** 2).sum()) / max(len(code) - int(present.sum()), 1)
+    total = number.sum()
+    spread = float((number * (mean - 1.0) ** 2).sum()) - (int(present.sum()) - 1) * within
+    between = spread / max(total - float((number**2).sum()) / total, 1e-12)
+    if between <= 0:
+        return 0.0, np.ones(_CODES)
+    trust = number / (number + within / between)
+    factor = 1.0 + trust * (mean - 1.0)
+    explained = float((number * (trust * (mean - 1.0)) ** 2).sum()) / total
+    return explained, np.where(present, factor, 1.0)

@@ -1,0 +1,188 @@
+"""Work orders of the current routings: what each operation of an order really took, and how far it is believed.
+
+A source that reports one undivided time has no setup of its own. Where the quantities differ, the share of it that is
+setup comes from a regression of the order's minutes on its quantity; elsewhere the planned setup is taken off, as long
+as it is less than half of the order. A setup of zero means that none was booked: it is counted apart and stays out of
+every logarithm. Orders of one operation are trimmed by their ratio to its median, and weighted by recency.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from shared.prediction.memory import Floats, Ints, Items, Routings
+
+Flags = npt.NDArray[np.bool_]
+
+LEAST_SETUP = 0.05  # minutes; below it no setup was booked
+RUN_OFFSET = 1e-4  # minutes of a piece added before taking logarithms
+_SLOPE_STEP = 0.05
+_SLOPE_TRUST = 4.0  # how much an operation's slope weighs against a routing row's own, in squared log quantity
+_LEAST_SPREAD = 1.0
+_FAR_RATIO = 6.0  # an order that took this many times its row's median, or that part of it, was disturbed
+_DAY = np.datetime64("1970-01-01")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """Sound work orders of the current routing rows, by row, newest first; arrays of equal length."""
+
+    row: Ints
+    start: Ints  # routing row -> its first order, one more than rows
+    quantity: Floats  # pieces
+    setup: Floats  # minutes of the order; 0 where none was booked
+    run: Floats  # minutes of a piece
+    weight: Floats  # by age: 1 today, half after every half-life
+    kept: Flags  # believed: neither trimmed nor disturbed
+    elsewhere: Ints  # item -> sound orders of operations that its current routing lacks
+
+    @property
+    def minutes(self) -> Floats:
+        """Return what the whole order took."""
+        return np.asarray(self.setup + self.run * self.quantity)
+
+
+def arrange_orders(
+    results: pl.DataFrame, items: Items, routings: Routings, *, day: date, half_life_days: float, trim_share: float
+) -> Orders:
+    """Join work results to the current routing rows.
+
+    A result belongs to the row of its item with the same operation and sequence, else to the first one with the same
+    operation. Results that are not sound (no pieces, negative or endless minutes) or whose operation the item's
+    routing lacks are left out.
+
+    Args:
+        results: canonical work results.
+        items: the items.
+        routings: their current routings.
+        day: the day of the data, from which ages count.
+        half_life_days: after so many days an order counts half.
+        trim_share: share of a row's orders to leave out at each end.
+    """
+    sound = _sound(results)
+    item = _numbers(sound["item_code"], items.codes)
+    row = _rows(sound, item, items, routings)
+    elsewhere = np.bincount(item[(row < 0) & (item >= 0)], minlength=len(items.codes))
+    sound = sound.with_columns(pl.Series("row", row)).filter(pl.col("row") >= 0)
+    sound = sound.sort(
+        "row", "reported_at", "order_no", "quantity", "run_minutes", nulls_last=True,
+        descending=[False, True, True, True, True],
+    )  # fmt: skip
+    row = sound["row"].to_numpy().astype(np.int64)
+    quantity = sound["quantity"].to_numpy().astype(np.float64)
+    setup, run = _divide(sound, row, quantity, routings)
+    days = sound["reported_at"].to_numpy().astype("datetime64[D]")
+    age = np.maximum((np.datetime64(day) - days).astype(np.float64), 0.0)
+    age = np.where(np.isnat(days), half_life_days, age)
+    start = np.searchsorted(row, np.arange(len(routings.task) + 1)).astype(np.int64)
+    return Orders(
+        row=row, start=start, quantity=quantity, setup=setup, run=run, weight=0.5 ** (age / half_life_days),
+        kept=_believable(row, start, quantity, setup, run, trim_share), elsewhere=elsewhere.astype(np.int64),
+    )  # fmt: skip
+
+
+def _sound(results: pl.DataFrame) -> pl.DataFrame:
+    setup = pl.col("setup_minutes")
+    return results.filter(
+        pl.col("operation_code").is_not_null() & pl.col("item_code").is_not_null()
+        & (pl.col("quantity") > 0) & pl.col("quantity").is_finite()
+        & (pl.col("run_minutes") >= 0) & pl.col("run_minutes").is_finite()
+        & (setup.is_null() | ((setup >= 0) & setup.is_finite()))
+    )  # fmt: skip
+
+
+def _numbers(codes: pl.Series, known: list[str]) -> Ints:
+    """Return each code's place among the known ones, -1 where it is not known."""
+    places = pl.DataFrame({"code": pl.Series(known, dtype=pl.String)}).with_row_index("place")
+    found = codes.to_frame("code").join(places, on="code", how="left", maintain_order="left")["place"]
+    return found.cast(pl.Int64).fill_null(-1).to_numpy().astype(np.int64)
+
+
+def _rows(sound: pl.DataFrame, item: Ints, items: Items, routings: Routings) -> Ints:
+    """Return each result's routing row, -1 without one."""
+    operation = _numbers(sound["operation_code"], routings.operations)
+    known = (item >= 0) & (operation >= 0)
+    sequence = sound["sequence"].cast(pl.Int64).fill_null(-1).to_numpy().astype(np.int64)
+    owner = np.repeat(np.arange(len(items.codes)), np.diff(routings.offsets))
+    low = int(min(routings.sequence.min(initial=0), sequence.min(initial=0)))
+    span = int(max(routings.sequence.max(initial=0), sequence.max(initial=0))) - low + 1
+    pair = owner * len(routings.operations) + routings.operation
+    mine = item * len(routings.operations) + operation
+    exact = _found(pair * span + routings.sequence - low, mine * span + sequence - low)
+    first = np.flatnonzero(routings.occurrence == 0)
+    fallback = _found(pair[first], mine)
+    row = np.where(exact >= 0, exact, np.where(fallback >= 0, first[fallback], -1) if len(first) else -1)
+    return np.where(known, row, -1)
+
+
+def _found(keys: Ints, wanted: Ints) -> Ints:
+    """Return the first place of each wanted key, -1 where there is none."""
+    if not len(keys):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.argsort(keys, kind="stable")
+    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    return np.where(keys[order[place]] == wanted, order[place], -1)
+
+
+def _divide(sound: pl.DataFrame, row: Ints, quantity: Floats, routings: Routings) -> tuple[Floats, Floats]:
+    """Return setup minutes of the order and run minutes of a piece."""
+    booked = sound["run_minutes"].to_numpy().astype(np.float64)
+    setup = sound["setup_minutes"].fill_null(float("nan")).to_numpy().astype(np.float64)
+    whole = np.isnan(setup)
+    if whole.any():
+        planned = routings.times["setup_minutes"][row]
+        planned = np.where(np.isfinite(planned) & (planned < booked / 2), planned, 0.0)
+        share = _setup_share(row, routings.operation[row], quantity, booked, whole)
+        guess = np.where(np.isnan(share), planned, np.minimum(share * _medians(row, booked), booked))
+        setup = np.where(whole, guess, setup)
+        booked = np.where(whole, booked - setup, booked)
+    return setup, booked / quantity
+
+
+def _setup_share(row: Ints, operation: Ints, quantity: Floats, booked: Floats, whole: Flags) -> Floats:
+    """Return which share of a row's typical order is setup, nan where quantities never differ.
+
+    The slope of log minutes over log quantity within a routing row is the share that grows with the quantity, that is
+    the run. A row's own slope is drawn towards its operation's, which is rounded so that no single item decides it.
+    """
+    count = int(row[-1]) + 1
+    number = np.maximum(np.bincount(row, whole, count), 1)
+    across, up = np.log(quantity), np.log(booked + LEAST_SETUP)
+    across = np.where(whole, across - (np.bincount(row, whole * across, count) / number)[row], 0.0)
+    up = np.where(whole, up - (np.bincount(row, whole * up, count) / number)[row], 0.0)
+    spread, joint = np.bincount(row, across**2, count), np.bincount(row, across * up, count)
+    all_spread, all_joint = np.bincount(operation, across**2), np.bincount(operation, across * up)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slope = np.round(all_joint / all_spread / _SLOPE_STEP) * _SLOPE_STEP
+    general = np.where(all_spread > _LEAST_SPREAD, slope, np.nan)[operation]
+    own = (joint[row] + _SLOPE_TRUST * general) / (spread[row] + _SLOPE_TRUST)
+    return np.asarray(1.0 - np.clip(own, 0.0, 1.0))
+
+
+def _medians(row: Ints, numbers: Floats) -> Floats:
+    """Return, for each entry, the median of the entries of its row; rows are in order."""
+    order = np.lexsort((numbers, row))
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    sizes = np.diff(np.append(starts, len(row)))
+    ordered = numbers[order]
+    middle = (ordered[starts + (sizes - 1) // 2] + ordered[starts + sizes // 2]) / 2
+    return np.repeat(middle, sizes)
+
+
+def _believable(row: Ints, start: Ints, quantity: Floats, setup: Floats, run: Floats, trim_share: float) -> Flags:
+    """Tell which orders count: not among the extreme shares of many, nor far off the median of a few."""
+    if not len(row):
+        return np.zeros(0, dtype=bool)
+    expected = _medians(row, setup) + _medians(row, run) * quantity
+    ratio = np.log((setup + run * quantity + LEAST_SETUP) / (expected + LEAST_SETUP))
+    sizes = np.diff(start)
+    order = np.lexsort((ratio, row))
+    rank = np.empty(len(row), dtype=np.int64)
+    rank[order] = np.arange(len(row)) - start[row]
+    cut = np.floor(sizes * trim_share)[row]
+    inner = (rank >= cut) & (rank < sizes[row] - cut)
+    near = (np.abs(ratio) <= np.log(_FAR_RATIO)) | (sizes[row] < 3)
+    return np.asarray(inner & near)

@@ -1,0 +1,122 @@
+"""Ridge regressions of logarithmic minutes, robust against disturbed orders, with and without every fold.
+
+First one regression over all tasks gives what they share: how minutes grow with an item's attributes, each task at its
+own level. Then one for each task learns how it differs from that, with its work centres. Minutes that stand far off
+what the others say are drawn in to a bound measured by the task's own scatter (winsorised pseudo-values; Huber 1981,
+chapter 7.8), so that stoppages and typing errors do not decide a slope.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.prediction.memory import Floats, Ints
+from shared.prediction.minutes.one_task import OneTask, TaskRows
+from shared.prediction.minutes.robust import calmed
+from shared.prediction.minutes.sample import Left, Sample, Singles
+from shared.prediction.minutes.views import Views
+
+_SHARED_PENALTY = 1.0
+_MOST_ROWS = 15_000  # of one task
+_SHARED_BOUND = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Fitted lines; the first axis is the view, the last setup or run."""
+
+    slopes: Singles  # (views, tasks, size, 2)
+    base: Floats  # (views, tasks, 2)
+    effect: Singles  # (views, tasks, resources + 1, 2); the last is an unknown work centre
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Lines, and the sample's errors and drawn-in targets, as far as a view may know them."""
+
+    lines: Lines
+    errors: Singles  # (views, sample, 2) target less what was expected without the row's own part
+    calm: Singles  # (views, sample, 2) targets drawn in
+
+
+def thinned(row: Ints, task: Ints, tasks: int) -> Ints:
+    """Return entries to learn from: all of a task, or evenly spread ones of a task with very many."""
+    order = np.argsort(task, kind="stable")
+    sizes = np.bincount(task, minlength=tasks)
+    rank = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    step = np.maximum(-(-sizes // _MOST_ROWS), 1)
+    return np.sort(order[rank % step[task[order]] == 0])
+
+
+def fit_lines(sample: Sample, views: Views) -> Fitted:
+    """Fit the lines of every view and the errors that the view's own choices are made by."""
+    lefts = [*views.pairs, *(views.without(view) for view in range(views.count))]
+    shared = _fit_shared(sample, lefts, views.part_count)
+    size = sample.design_of(np.zeros(1, dtype=np.int64)).shape[1] if len(sample.row) else 0
+    slopes = np.zeros((views.count, sample.tasks, size, 2), dtype=np.float32)
+    base = np.full((views.count, sample.tasks, 2), np.nan)
+    effect = np.zeros((views.count, sample.tasks, sample.resources + 1, 2), dtype=np.float32)
+    errors = np.full((views.count, len(sample.row), 2), np.nan, dtype=np.float32)
+    calm = np.full_like(errors, np.nan)
+    order = np.argsort(sample.task, kind="stable")
+    bounds = np.searchsorted(sample.task[order], np.arange(sample.tasks + 1))
+    for task in range(sample.tasks):
+        entries = order[bounds[task] : bounds[task + 1]]
+        for out, mine, rows in _outputs(sample, entries, shared):
+            one = OneTask(rows, sample.target[mine, out], sample.weight[mine, out], out, shared)
+            for view in range(views.count):
+                found = one.fit(views, view)
+                slopes[view, task, :, out], effect[view, task, rows.named, out] = found.slopes, found.effect
+                base[view, task, out] = found.base
+                errors[view, mine, out], calm[view, mine, out] = found.errors, found.calm
+    return Fitted(lines=Lines(slopes=slopes, base=base, effect=effect), errors=errors, calm=calm)
+
+
+def _outputs(sample: Sample, entries: Ints, shared: dict[Left, Floats]) -> Iterator[tuple[int, Ints, TaskRows]]:
+    """Give setup and run with the entries that know them; products are made once where both are the same rows."""
+    known = [entries[~np.isnan(sample.target[entries, out])] for out in range(2)]
+    made: TaskRows | None = None
+    for out in range(2):
+        if not len(known[out]):
+            continue
+        alike = np.array_equal(*known) and bool((sample.weight[entries, 0] == sample.weight[entries, 1]).all())
+        if made is None or not alike:
+            made = TaskRows.of(sample, known[out], out, shared)
+        yield out, known[out], made
+
+
+def _fit_shared(sample: Sample, lefts: Collection[Left], parts: int) -> dict[Left, Floats]:
+    """Return the slopes (size, 2) that all tasks share, for each set of parts left out."""
+    from scipy.linalg import solve
+
+    size = sample.design_of(np.zeros(1, dtype=np.int64)).shape[1] if len(sample.row) else 0
+    grams, rights = np.zeros((2, parts, size, size)), np.zeros((2, parts, size))
+    order = np.argsort(sample.task, kind="stable")
+    bounds = np.searchsorted(sample.task[order], np.arange(sample.tasks + 1))
+    for task in range(sample.tasks):
+        entries = order[bounds[task] : bounds[task + 1]]
+        design = sample.design_of(entries)
+        for part in range(parts):
+            here = sample.part[entries] == part
+            for out in range(2):
+                used = here & ~np.isnan(sample.target[entries, out])
+                if not used.any():
+                    continue
+                weight = sample.weight[entries[used], out][:, None].astype(np.float32)
+                centre = (weight * design[used]).sum(axis=0) / weight.sum()
+                goal = sample.target[entries[used], out]
+                goal = calmed(goal, np.full(len(goal), np.median(goal)), _SHARED_BOUND)
+                off = design[used] - centre
+                grams[out, part] += (weight * off).T @ off
+                rights[out, part] += (weight * off).T @ goal.astype(np.float32)
+    found = {}
+    for left in lefts:
+        kept = [part for part in range(parts) if part not in left]
+        ridge = np.eye(size) * _SHARED_PENALTY
+        sums = [
+            solve(grams[out, kept].sum(axis=0) + ridge, rights[out, kept].sum(axis=0), assume_a="pos")
+            for out in range(2)
+        ]
+        found[left] = np.stack(sums, axis=1)
+    return found

@@ -1,0 +1,67 @@
+"""Which routing rows each fitted figure may have seen.
+
+A *view* leaves out one fold, the last view nothing. Every view's own choices are measured on rows that its figures have
+not seen: the factory is dealt into *parts* (the folds; halves of them where there are only two), and each view is also
+fitted without one part more. Such *pairs* are shared by the views they serve.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from shared.prediction.memory import Ints, Items
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """The parts of the factory and which of them each fitted set leaves out."""
+
+    fold_count: int
+    parts: Ints  # item -> part
+
+    @classmethod
+    def of(cls, items: Items) -> "Views":
+        """Deal the items, those of one drawing together."""
+        folds = items.folds.astype(np.int64)
+        parts = folds if items.fold_count > 2 else 2 * folds + items.groups % 2
+        return cls(fold_count=items.fold_count, parts=parts)
+
+    @property
+    def count(self) -> int:
+        """How many views there are."""
+        return self.fold_count + 1
+
+    @property
+    def part_count(self) -> int:
+        """How many parts there are."""
+        return self.fold_count if self.fold_count > 2 else 2 * self.fold_count
+
+    def without(self, view: int) -> frozenset[int]:
+        """Return the parts that a view leaves out."""
+        if view == self.fold_count:
+            return frozenset()
+        return frozenset({view}) if self.fold_count > 2 else frozenset({2 * view, 2 * view + 1})
+
+    def fold_of(self, part: int) -> int:
+        """Return the fold that a part belongs to."""
+        return part if self.fold_count > 2 else part // 2
+
+    def apart(self, view: int, part: int) -> frozenset[int]:
+        """Return what is left out where a view's figures are measured on a part it has seen."""
+        return self.without(self.fold_of(part)) if view == self.fold_count else self.without(view) | {part}
+
+    def check_part(self, view: int) -> int:
+        """Return the part on which a view of a fold is measured as a whole."""
+        return (max(self.without(view)) + 1) % self.part_count
+
+    @cached_property
+    def pairs(self) -> list[frozenset[int]]:
+        """Return the sets that leave out a fold and one part more."""
+        found = {
+            self.apart(view, part)
+            for view in range(self.fold_count)
+            for part in range(self.part_count)
+            if part not in self.without(view)
+        }
+        return sorted(found, key=sorted)
