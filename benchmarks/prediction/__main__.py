@@ -1,0 +1,113 @@
+"""Measure how fast the product predicts, beside peers in the same run on the same machine and data.
+
+    .venv/bin/python -m benchmarks.prediction --items 321000
+    .venv/bin/python -m benchmarks.prediction --quick
+    .venv/bin/python -m benchmarks.prediction --package models/version_x --factory /factory/demo --only in-process http
+
+Generates the demo factory (or takes the one of `--factory`), reads, fits and packages it (or takes `--package`), and
+installs the package into a data directory of its own. Linux only: it reads /proc. The peers over HTTP need
+requirements-benchmarks.txt. docs/SPEED.md says what each figure means.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.prediction import making, peers, sections
+from benchmarks.prediction.figures import Figure, table
+from benchmarks.prediction.in_process import measure
+from benchmarks.prediction.over_http import Amounts, benched
+from launcher.environment import instance_environment
+
+QUICK = Amounts(alone=100, together=300, batch=100, load_seconds=4)
+WHOLE = Amounts(alone=1_000, together=4_000, batch=1_000, load_seconds=30)
+QUICK_ITEMS, WHOLE_ITEMS = 5_000, 321_000
+SECTIONS = ("in-process", "start", "http", "training")
+
+
+def prepare(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], dict[str, str]]:
+    """Make the instance and return what that took, and the environment of its processes."""
+    data_dir, factory = folder / "data", options.factory or folder / "factory"
+    environment = {**instance_environment(data_dir), "ROUTING_SOURCE": str(factory), "ROUTING_PROFILE": "demo"}
+    if (folder / "prepared.json").exists():
+        return [Figure(**each) for each in json.loads((folder / "prepared.json").read_text())], environment
+    data_dir.mkdir(parents=True)
+    words = ("--items", str(options.items), "--seed", str(options.seed))
+    made: dict[str, making.Made] = {}
+    if not options.factory:
+        made["generate"] = making.make("generate", environment, *words)
+    made["extract"] = making.make("extract", environment)
+    package: list[str] = []
+    if options.package:
+        copy = folder / "packages" / options.package.name
+        package = ["--package", str(shutil.copytree(options.package, copy))]
+    else:
+        made["fit"] = making.make("fit", environment)
+    made["install"] = making.make("install", environment, *package)
+    figures = sections.of_making(made)
+    kept = [{**figure.__dict__} for figure in figures]
+    (folder / "prepared.json").write_text(json.dumps(kept), encoding="utf-8")
+    return figures, environment
+
+
+def run(options: argparse.Namespace, folder: Path) -> list[Figure]:
+    """Do every chosen measurement in `folder` and return the figures."""
+    figures, environment = prepare(options, folder)
+    amounts = QUICK if options.quick else WHOLE
+    peers_folder = folder / "peers"
+    told_file = peers_folder / "told.json"
+    if not told_file.exists():
+        told = measure("peers", peers_folder, environment)
+        told_file.write_text(json.dumps(told), encoding="utf-8")
+    told = json.loads(told_file.read_text(encoding="utf-8"))
+    if "in-process" in options.only:
+        figures += sections.in_process(peers_folder, environment, amounts.alone, told)
+    if "start" in options.only:
+        figures += sections.start(peers_folder, environment, amounts.alone, told)
+    if {"http", "training"} & set(options.only):
+        os.environ.update(environment)  # what is started from here belongs to the instance
+        codes, _ = peers.load_vectors(peers_folder)
+        with benched(folder / "data", peers_folder, codes, amounts) as bench:
+            if "http" in options.only:
+                figures += sections.over_http(bench, told["code"])
+            if "training" in options.only:
+                figures += sections.beside_work(bench)
+    return figures
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.prediction", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--items", type=int, help=f"items of the factory ({WHOLE_ITEMS:,}; {QUICK_ITEMS:,} with --quick)"
+    )
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--factory", type=Path, help="a demo factory's folder, not generated then")
+    parser.add_argument("--package", type=Path, help="a package's folder, not fitted then")
+    parser.add_argument(
+        "--keep", type=Path, help="make everything in this folder, and use what a run before left there"
+    )
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--quick", action="store_true", help="ask about fewer items")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(words)
+    options.items = options.items or (QUICK_ITEMS if options.quick else WHOLE_ITEMS)
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        figures = run(options, options.keep.resolve())
+    else:
+        with tempfile.TemporaryDirectory(prefix="prediction-speed-") as scratch:
+            figures = run(options, Path(scratch))
+    print(json.dumps([figure.as_json() for figure in figures]) if options.json else table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

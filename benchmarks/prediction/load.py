@@ -1,0 +1,173 @@
+"""The load generator: keep-alive connections over raw sockets, in a process of its own, the same for every contender.
+
+    python -m benchmarks.prediction.load < plan.json
+
+The plan holds `port` and `runs`; a run holds `path`, `bodies` (texts; each is sent once), `clients`, and may hold
+`headers`, `warm` (bodies sent before anything counts) and `seconds` (stop after so long). The answer on standard output
+holds, for each run, the latencies in milliseconds, the wall-clock seconds, the failures and the bytes of the answers.
+"""
+
+import json
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_TIMEOUT_SECONDS = 60.0
+_CHUNK = 1 << 18
+
+
+@dataclass(kw_only=True)
+class Connection:
+    """One client: asks, waits for the whole answer, and asks again."""
+
+    port: int
+    sock: socket.socket = field(init=False)
+    sent_at: float = 0.0
+    received: bytearray = field(default_factory=bytearray)
+    expected: int = -1  # bytes of the whole answer; -1 while its head is not complete
+
+    def __post_init__(self) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=_TIMEOUT_SECONDS)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, request: bytes) -> None:
+        """Send one request."""
+        self.received.clear()
+        self.expected = -1
+        self.sent_at = time.perf_counter()
+        self.sock.sendall(request)
+
+    def hear(self) -> bool:
+        """Take what has arrived and return whether the answer is whole.
+
+        Raises:
+            ConnectionError: the server hung up.
+        """
+        piece = self.sock.recv(_CHUNK)
+        if not piece:
+            raise ConnectionError("the server hung up")
+        self.received += piece
+        if self.expected < 0:
+            end = self.received.find(b"\r\n\r\n")
+            if end < 0:
+                return False
+            self.expected = end + 4 + _content_length(bytes(self.received[:end]))
+        return len(self.received) >= self.expected
+
+    @property
+    def status(self) -> int:
+        """The answer's status."""
+        return int(self.received[9:12])
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line[15:])
+    raise ConnectionError("an answer without Content-Length")
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What one run measured."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    finished_at: list[float] = field(default_factory=list)  # seconds since the run began, by answer
+    began: float = 0.0  # by the monotonic clock, which all processes share
+    seconds: float = 0.0
+    failures: list[str] = field(default_factory=list)
+    received_bytes: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "latencies_ms": self.latencies_ms, "finished_at": self.finished_at, "began": self.began,
+            "seconds": self.seconds, "failures": self.failures[:20], "failed": len(self.failures),
+            "received_bytes": self.received_bytes,
+        }  # fmt: skip
+
+
+def request_bytes(path: str, body: str, headers: Mapping[str, str] | None = None) -> bytes:
+    """Return a whole POST request."""
+    data = body.encode()
+    lines = [f"POST {path} HTTP/1.1", "host: 127.0.0.1", "content-type: application/json"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, f"content-length: {len(data)}", "", ""]).encode() + data
+
+
+def run(port: int, plan: Mapping[str, Any]) -> Outcome:
+    """Send a run's bodies over its connections, each as soon as its connection is free."""
+    connections = [Connection(port=port) for _ in range(int(plan["clients"]))]
+    try:
+        warming = _requests(plan, "warm")
+        _drive(connections, warming, Outcome(), None)
+        outcome = Outcome()
+        _drive(connections, _requests(plan, "bodies"), outcome, plan.get("seconds"))
+        return outcome
+    finally:
+        for connection in connections:
+            connection.sock.close()
+
+
+def _requests(plan: Mapping[str, Any], name: str) -> Iterator[bytes]:
+    made = [request_bytes(plan["path"], body, plan.get("headers")) for body in plan.get(name, ())]
+    return iter(made)
+
+
+def _drive(connections: list[Connection], requests: Iterator[bytes], outcome: Outcome, seconds: float | None) -> None:
+    outcome.began, started = time.monotonic(), time.perf_counter()
+    with selectors.DefaultSelector() as selector:
+        for connection in connections:
+            _next(connection, requests, selector)
+        while selector.get_map():
+            for key, _ in selector.select(_TIMEOUT_SECONDS):
+                connection = key.data
+                if not _heard(connection, outcome, selector, started):
+                    continue
+                over = seconds is not None and time.perf_counter() - started > seconds
+                selector.unregister(connection.sock)
+                if not over:
+                    _next(connection, requests, selector)
+    outcome.seconds = time.perf_counter() - started
+
+
+def _next(connection: Connection, requests: Iterator[bytes], selector: selectors.BaseSelector) -> None:
+    request = next(requests, None)
+    if request is not None:
+        connection.ask(request)
+        selector.register(connection.sock, selectors.EVENT_READ, connection)
+
+
+def _heard(connection: Connection, outcome: Outcome, selector: selectors.BaseSelector, started: float) -> bool:
+    try:
+        if not connection.hear():
+            return False
+    except (ConnectionError, OSError) as fault:
+        outcome.failures.append(repr(fault))
+        selector.unregister(connection.sock)
+        connection.sock.close()
+        connection.__post_init__()
+        selector.register(connection.sock, selectors.EVENT_READ, connection)
+        return True
+    now = time.perf_counter()
+    outcome.latencies_ms.append((now - connection.sent_at) * 1000)
+    outcome.finished_at.append(now - started)
+    outcome.received_bytes += len(connection.received)
+    if connection.status != 200:
+        outcome.failures.append(bytes(connection.received[:300]).decode("utf-8", "replace"))
+    return True
+
+
+def main() -> int:
+    """Do every run of the plan on standard input."""
+    plan = json.load(sys.stdin)
+    print(json.dumps([run(plan["port"], each).as_json() for each in plan["runs"]]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
