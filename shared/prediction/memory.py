@@ -6,10 +6,11 @@ occurrence (0 for the first time the code appears in the routing): together they
 washes twice keeps two times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Any, Self
 from zlib import crc32
 
 import numpy as np
@@ -51,6 +52,19 @@ class Items:
         order, bounds = self._by_group
         group = int(self.groups[place])
         return order[bounds[group] : bounds[group + 1]]
+
+    def state(self) -> dict[str, Any]:
+        """Return what `from_state` needs beside the frame, as plain values and arrays."""
+        return {
+            "groups": self.groups.astype(np.int32), "folds": self.folds, "fold_count": self.fold_count,
+            "families": self.families.astype(np.int32), "family_names": self.family_names,
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], frame: pl.DataFrame) -> Self:
+        """Rebuild the items from `state()` and their frame."""
+        codes = frame["item_code"].to_list()
+        return cls(codes=codes, place_of=places_by_code(codes), frame=frame, **state)
 
 
 def folds_for(routed_items: int) -> int:
@@ -118,6 +132,7 @@ class Routings:
     resource: Ints  # -1 unknown
     inside: npt.NDArray[np.int8]  # -1 unknown
     operation_name: Ints  # -1 unknown
+    name_of_task: Ints  # task -> its most frequent name, -1 unknown
     times: dict[str, Floats]  # planned minutes by column, nan where the ERP has none
     signature: Ints  # item -> signature, -1 without a routing
     signatures: list[tuple[int, ...]]
@@ -138,6 +153,31 @@ class Routings:
         if operation is None:
             return -1
         return int(np.searchsorted(self.task_keys, operation * _OCCURRENCES + occurrence, side="right")) - 1
+
+    def state(self) -> dict[str, Any]:
+        """Return everything but `frame` as plain values and arrays, small enough numbers in half the room."""
+        by_row = ("operation", "occurrence", "task", "sequence", "resource", "operation_name")
+        kept = (
+            "offsets", "task_keys", "inside", "times", "signature", "operations", "operation_names", "resources",
+            "resource_names", "name_of_task",
+        )  # fmt: skip
+        lengths = np.array([len(signature) for signature in self.signatures], dtype=np.int64)
+        return {
+            **{name: getattr(self, name).astype(np.int32) for name in by_row},
+            **{name: getattr(self, name) for name in kept},
+            "signature_lengths": lengths,
+            "signature_operations": np.array([step for s in self.signatures for step in s], dtype=np.int32),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], frame: pl.DataFrame) -> Self:
+        """Rebuild the routings from `state()` and their frame."""
+        values = dict(state)
+        ends = np.cumsum(values.pop("signature_lengths")).tolist()
+        steps = values.pop("signature_operations").tolist()
+        signatures = [tuple(steps[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+        place_of_operation = places_by_code(values["operations"])
+        return cls(frame=frame, signatures=signatures, place_of_operation=place_of_operation, **values)
 
     def text(self, signature: int, separator: str) -> str:
         """Return a signature as text."""
@@ -194,11 +234,22 @@ def build_routings(frame: pl.DataFrame, items: Items) -> Routings:
         task=task.astype(np.int64), task_keys=task_keys.astype(np.int64),
         sequence=rows["sequence"].fill_null(0).to_numpy().astype(np.int64), resource=resource,
         inside=rows["inside"].cast(pl.Int8).fill_null(-1).to_numpy().astype(np.int8), operation_name=name,
+        name_of_task=_most_frequent(task.astype(np.int64), name, len(task_keys)),
         times={name: planned_minutes(rows[name]) for name in PLANNED_TIMES}, signature=signature, signatures=signatures,
         operations=operations, operation_names=names, resources=resources,
         resource_names=[resource_names.get(code) for code in resources],
         place_of_operation=places_by_code(operations),
     )  # fmt: skip
+
+
+def _most_frequent(task: Ints, name: Ints, tasks: int) -> Ints:
+    """Return each task's most frequent name, the first of equally frequent ones; -1 where none is known."""
+    found = np.full(tasks, -1, dtype=np.int64)
+    known = np.flatnonzero(name >= 0)
+    pairs, number = np.unique(np.stack([task[known], name[known]], axis=1), axis=0, return_counts=True)
+    order = np.lexsort((-pairs[:, 1], number))
+    found[pairs[order, 0]] = pairs[order, 1]
+    return found
 
 
 def planned_minutes(column: pl.Series) -> Floats:
