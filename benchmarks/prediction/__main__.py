@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.prediction import making, peers, sections
@@ -24,8 +24,8 @@ from benchmarks.prediction.in_process import measure
 from benchmarks.prediction.over_http import Amounts, benched
 from launcher.environment import instance_environment
 
-QUICK = Amounts(alone=100, together=300, batch=100, load_seconds=4)
-WHOLE = Amounts(alone=1_000, together=4_000, batch=1_000, load_seconds=30)
+QUICK = Amounts(alone=100, together=300, batch=100, load_seconds=4, most_per_second=150)
+WHOLE = Amounts(alone=1_000, together=4_000, batch=1_000, load_seconds=30, most_per_second=500)
 QUICK_ITEMS, WHOLE_ITEMS = 5_000, 321_000
 SECTIONS = ("in-process", "start", "http", "training")
 
@@ -55,9 +55,10 @@ def prepare(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], di
     return figures, environment
 
 
-def run(options: argparse.Namespace, folder: Path) -> list[Figure]:
-    """Do every chosen measurement in `folder` and return the figures."""
+def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:
+    """Do every chosen measurement in `folder` and yield the figures, part by part."""
     figures, environment = prepare(options, folder)
+    yield figures
     amounts = QUICK if options.quick else WHOLE
     peers_folder = folder / "peers"
     told_file = peers_folder / "told.json"
@@ -66,18 +67,17 @@ def run(options: argparse.Namespace, folder: Path) -> list[Figure]:
         told_file.write_text(json.dumps(told), encoding="utf-8")
     told = json.loads(told_file.read_text(encoding="utf-8"))
     if "in-process" in options.only:
-        figures += sections.in_process(peers_folder, environment, amounts.alone, told)
+        yield sections.in_process(peers_folder, environment, amounts.alone, told)
     if "start" in options.only:
-        figures += sections.start(peers_folder, environment, amounts.alone, told)
+        yield sections.start(peers_folder, environment, amounts.alone, told)
     if {"http", "training"} & set(options.only):
         os.environ.update(environment)  # what is started from here belongs to the instance
         codes, _ = peers.load_vectors(peers_folder)
         with benched(folder / "data", peers_folder, codes, amounts) as bench:
             if "http" in options.only:
-                figures += sections.over_http(bench, told["code"])
+                yield sections.over_http(bench, told["code"])
             if "training" in options.only:
-                figures += sections.beside_work(bench)
-    return figures
+                yield sections.beside_work(bench)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -99,12 +99,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
     options.items = options.items or (QUICK_ITEMS if options.quick else WHOLE_ITEMS)
-    if options.keep:
-        options.keep.mkdir(parents=True, exist_ok=True)
-        figures = run(options, options.keep.resolve())
-    else:
-        with tempfile.TemporaryDirectory(prefix="prediction-speed-") as scratch:
-            figures = run(options, Path(scratch))
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="prediction-speed-") as scratch:
+        folder = (options.keep or Path(scratch)).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in run(options, folder):
+            print(table(part), file=sys.stderr, flush=True)  # a later failure loses nothing
+            figures += part
     print(json.dumps([figure.as_json() for figure in figures]) if options.json else table(figures))
     return 0
 

@@ -23,7 +23,6 @@ from benchmarks.prediction.instance import (
     running,
     start_load,
 )
-from benchmarks.prediction.making import SECOND_VERSION
 from benchmarks.prediction.questions import Questions, given, known_body, new_body
 from tests.acceptance.acceptance_support import RunningInstance
 
@@ -42,6 +41,7 @@ class Amounts:
     together: int  # requests of 16 clients
     batch: int  # items of one batch request
     load_seconds: float  # of the load beside a training, and beside a swap
+    most_per_second: int  # requests that such a load has in store: no item is asked about twice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,17 +156,18 @@ class HttpBench:
         return self._runs([self._lasting(self._amounts.load_seconds, clients)])
 
     def _lasting(self, seconds: float, clients: int) -> dict[str, Any]:
-        bodies = [known_body([code]) for code in self._questions.take(int(seconds * 60))]
+        bodies = [known_body([code]) for code in self._questions.take(int(seconds * self._amounts.most_per_second))]
         return _run(bodies, clients=clients) | {"seconds": seconds}
 
     def swap(self) -> tuple[Answered, Answered, float]:
         """Return requests in steady state and while the active model is exchanged, and how long the exchange took."""
         seconds = self._amounts.load_seconds
         steady = self._for_a_while(SWAP_CLIENTS)
+        active = self._serving_version()
+        [other] = [row["version"] for row in self.instance.get("models")["items"] if row["version"] != active]
         process = start_load(self.instance.port, [self._lasting(seconds, SWAP_CLIENTS)])
-        self.instance.post(f"models/{SECOND_VERSION}/activate", {"reason": "speed benchmark"}, status=200)
-        serving = f"{self.instance.address}/api/health"
-        eventually(lambda: httpx.get(serving, timeout=30).json()["serving_version"] == SECOND_VERSION, "swap", 120)
+        self.instance.post(f"models/{other}/activate", {"reason": "speed benchmark"}, status=200)
+        eventually(lambda: self._serving_version() == other, "the other version serves", 120)
         over = time.monotonic()
         [outcome] = finish_load(process)
         during = [
@@ -176,6 +177,11 @@ class HttpBench:
         ]
         taken = {**outcome, "latencies_ms": during, "seconds": over - outcome["began"]}
         return steady, Answered.of([taken]), over - outcome["began"]
+
+    def _serving_version(self) -> str:
+        """Return the version in service; the registry's row is ahead of it while a version is loaded."""
+        answer = self.instance.predict("no such item", as_if_unknown=True)
+        return str(answer.headers["x-model-version"])
 
     def quality_cycle(self, items: int) -> float:
         """Run a quality cycle and return the seconds between its begin and its end."""
