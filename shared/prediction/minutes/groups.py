@@ -28,11 +28,14 @@ class GroupFactors:
     features: Ints  # (chosen,)
     factors: Floats  # (chosen, 256)
 
-    def of(self, rows: npt.NDArray[np.float32], quantity: Floats) -> Floats:
-        """Return the factor of each order: rows (n, features), quantity (n,)."""
-        found = np.ones(len(quantity))
+    def of(self, rows: npt.NDArray[np.float32], quantity: Floats | None) -> Floats:
+        """Return the factor of each order: rows (n, features), quantity (n,) or None for any."""
+        found = np.ones(len(rows))
         for feature, factors in zip(self.features.tolist(), self.factors, strict=True):
-            found *= factors[bands(quantity) if feature == _QUANTITY else codes(rows[:, feature])]
+            if feature != _QUANTITY:
+                found *= factors[codes(rows[:, feature])]
+            elif quantity is not None:
+                found *= factors[bands(quantity)]
         return found
 
     def state(self) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import numpy as np
 
 from shared.prediction.memory import Floats
 
+SPREAD = 1.0 / (1.4826 * np.log(3.0))  # of a logistic variable, for a standard deviation that a median error gives
+NINE_TENTHS = float(np.log(9.0))  # score of the 90 % quantile
 _TINY = 1e-9
 _LEAST_MINUTES = 1e-4  # an order's run may be none
 
@@ -47,6 +49,14 @@ def order_score(minutes: Floats, setup: Floats, run: Floats, idle: Floats, sprea
 
 def _odds_share(score: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(score, -600.0, 600.0))))
+
+
+def setup_score(minutes_log: Floats, logs: Floats, idle: Floats, spread: Floats) -> Floats:
+    """Return the score of booked setups; where none was booked (nan), the middle of the idle share."""
+    rest = _odds_share((np.nan_to_num(minutes_log) - logs) / spread)
+    level = np.where(np.isnan(minutes_log), idle / 2, idle + (1 - idle) * rest)
+    level = np.clip(level, _TINY, 1 - _TINY)
+    return np.asarray(np.log(level) - np.log1p(-level))
 
 
 def setup_quantile(score: Floats, logs: Floats, idle: Floats, spread: Floats) -> Floats:

@@ -1,0 +1,220 @@
+"""Minutes of operations: fitted figures, and how they become estimates for a batch of items."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.learning.trees import BoostedTrees
+from shared.prediction.memory import Floats, Ints
+from shared.prediction.minutes.design import Design
+from shared.prediction.minutes.estimates import Estimates
+from shared.prediction.minutes.groups import GroupFactors
+from shared.prediction.minutes.observations import Observations, log_minutes
+from shared.prediction.minutes.sample import Singles
+from shared.prediction.minutes.scatter import SPREAD
+from shared.prediction.nearby import Nearby
+
+Flags = npt.NDArray[np.bool_]
+
+LEAST_VARIANCE = 1e-4
+_FAR_OFF = 2.5  # spreads by which a single own order may differ before it is drawn in
+_TOGETHER = 256  # from so many requests on, those of one task are multiplied at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinutesModel:
+    """The fitted figures; the first axis of each array is the view, the last (where 2) is setup, run.
+
+    Logarithms of minutes follow a line over the item's vector and sizes and the work centre; the run also follows
+    boosted trees as far as these were measured to help; near items pull by how they differed from their own line; the
+    item's own orders and plan count by their precision.
+    """
+
+    design: Design
+    slopes: Singles  # (views, tasks, size, 2)
+    base: Floats  # (views, tasks, 2), nan where nothing is known
+    effect: Singles  # (views, tasks, resources + 1, 2); the last is an unknown work centre
+    trees: tuple[BoostedTrees, ...]  # one a view, or none
+    blend: Floats  # (views,) how far the trees are followed
+    task_code: Singles  # (tasks,) as the trees know them
+    resource_code: Singles  # (resources + 1,)
+    by_results: Flags  # (tasks,) whether results, not planned times, were learned from
+    idle: Floats  # (views, tasks) share of orders without setup
+    prior: Floats  # (views, tasks, 2) variance between items about their line
+    within: Floats  # (views, tasks, 2) variance between orders of an item
+    between: Floats  # (views, 2, 2) variance between near items: constant, and per unit of dissimilarity
+    pull: Floats  # (views, 2) how far near items are followed
+    planned_bias: Floats  # (views, tasks, 2) mean logarithm of actual over planned
+    planned_variance: Floats  # (views, tasks, 2)
+    typical: Floats  # (views, 2) logarithms of an operation never seen
+    typical_variance: Floats  # (views, 2)
+    residuals: Singles  # (views, rows, 2) how known rows differed from lines that had not seen them; nan unknown
+    groups: tuple[GroupFactors, ...]  # one a view
+    scores: Floats  # (views, 3, 2) 10 % and 90 % scores of setup, run, order
+
+    def state(self) -> dict[str, Any]:
+        """Return plain arrays, in dictionaries and lists."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return plain | {
+            "design": self.design.state(),
+            "trees": [trees.state() for trees in self.trees],
+            "groups": [groups.state() for groups in self.groups],
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "MinutesModel":
+        """Return what `state` was made of."""
+        made: dict[str, Any] = {
+            "design": Design.from_state(state["design"]),
+            "trees": tuple(BoostedTrees.from_state(trees) for trees in state["trees"]),
+            "groups": tuple(GroupFactors.from_state(groups) for groups in state["groups"]),
+        }
+        plain = {field.name: state[field.name] for field in fields(cls) if field.name not in made}
+        return cls(**plain, **made)
+
+    def estimate(
+        self, seen: Observations, near: Nearby, views: Ints, vectors: Singles, rows: Singles, asked: Ints, task: Ints,
+        resource: Ints, plan: Floats, own_row: Ints,
+    ) -> Estimates:  # fmt: skip
+        """Estimate the minutes of requests, each for a task of an item of the batch.
+
+        Args:
+            seen: what is known of every routing row.
+            near: the items near each item of the batch.
+            views: (batch,) the view that answers for it.
+            vectors: (batch, size) the items' vectors.
+            rows: (batch, features) the items' features.
+            asked: (n,) which item of the batch.
+            task: (n,) -1 for an operation never seen.
+            resource: (n,) work centre, -1 unknown.
+            plan: (n, 2) the item's own planned setup and run minutes of a piece, nan unknown.
+            own_row: (n,) the item's own routing row whose results may be used, else -1.
+        """
+        view, place = views[asked], np.maximum(task, 0)
+        known = (task >= 0) & ~np.isnan(self.base[view, place, 1])
+        logs = self._lines(vectors, rows, view, asked, place, resource)
+        never = np.isnan(logs[:, 0])
+        planned = log_minutes(plan)
+        prior = self.prior[view, place]
+        pulled = self._pulled(seen, near, view, asked, np.where(known, task, -1), own_row)
+        gain = self.pull[view] * pulled.weight / (pulled.weight + 1.0 / prior)
+        logs = logs + np.where(pulled.weight > 0, gain * pulled.mean, 0.0)
+        logs, variance = self._own(seen, view, place, logs, prior * (1.0 - gain), planned, own_row)
+        within = self.within[view, place]
+        idle = np.where(never, 1.0, self.idle[view, place])
+        logs[never, 0] = 0.0
+        if not known.all():
+            self._unseen(~known, view, planned, plan, logs, variance, idle, within)
+        return Estimates.of(
+            logs=logs, spread=SPREAD * np.sqrt(variance + within), idle=idle, rows=rows[asked], view=view, seen=seen,
+            groups=self.groups, scores=self.scores[view], used=self._used(seen, place, known, own_row, pulled),
+        )  # fmt: skip
+
+    def _lines(self, vectors: Singles, rows: Singles, view: Ints, asked: Ints, task: Ints, resource: Ints) -> Floats:
+        """Return the (n, 2) logarithms that the lines and trees expect."""
+        design = self.design.rows(vectors, rows)
+        if len(asked) < _TOGETHER:
+            found = np.einsum("ns,nso->no", design[asked], self.slopes[view, task]).astype(np.float64)
+        else:
+            found = np.empty((len(asked), 2))
+            keys = view * len(self.by_results) + task
+            order = np.argsort(keys, kind="stable")
+            for mine in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+                found[mine] = design[asked[mine]] @ self.slopes[view[mine[0]], task[mine[0]]]
+        found += self.base[view, task] + self.effect[view, task, resource]
+        if self.trees:
+            codes = np.stack([self.task_code[task], self.resource_code[resource]], axis=1)
+            table = np.concatenate([rows[asked], codes], axis=1)
+            for one in np.unique(view).tolist():
+                mine = np.flatnonzero(view == one)
+                grown = self.trees[one].values(table[mine])[:, 0]
+                found[mine, 1] += self.blend[one] * (grown - found[mine, 1])
+        return np.asarray(found)
+
+    def _pulled(
+        self, seen: Observations, near: Nearby, view: Ints, asked: Ints, task: Ints, own_row: Ints
+    ) -> "_Pulled":
+        request, index = near.matching(asked, task)
+        row = near.rows[index]
+        kept = (row != own_row[request]) & ~np.isnan(self.residuals[view[request], row, 1])
+        request, index, row = request[kept], index[kept], row[kept]
+        similarity = near.similarities[near.row_near[index]]
+        at, one = view[request], task[request]
+        recent = np.where(self.by_results[one][:, None], seen.recent[row], 1.0)
+        between = self.between[at, 0] + self.between[at, 1] * (1.0 - similarity)[:, None]
+        off = self.residuals[at, row].astype(np.float64)
+        missing = np.isnan(off)
+        with np.errstate(divide="ignore"):
+            each = np.where(missing, 0.0, 1.0 / (between + self.within[at, one] / recent))
+        off = np.where(missing, 0.0, off)
+        count = len(asked)
+        weight = np.stack([np.bincount(request, each[:, part], count) for part in range(2)], axis=1).astype(np.float64)
+        total = np.stack([np.bincount(request, (each * off)[:, part], count) for part in range(2)], axis=1)
+        with np.errstate(invalid="ignore"):
+            mean = total / weight
+        return _Pulled(request=request, row=row, similarity=similarity, each=each[:, 1], weight=weight, mean=mean)
+
+    def _own(
+        self, seen: Observations, view: Ints, task: Ints, logs: Floats, variance: Floats, planned: Floats, own_row: Ints
+    ) -> tuple[Floats, Floats]:
+        """Return logarithms and variances with the item's own results and plan weighed in."""
+        by_results = self.by_results[task][:, None]
+        precision = 1.0 / np.maximum(variance, LEAST_VARIANCE)
+        total, pull = precision, np.zeros_like(logs)
+        has = ~np.isnan(planned)
+        if has.any():
+            spread = np.where(by_results, self.planned_variance[view, task], LEAST_VARIANCE)
+            shifted = planned + np.where(by_results, self.planned_bias[view, task], 0.0)
+            weight = np.where(has, 1.0 / spread, 0.0)
+            pull, total = pull + np.where(has, weight * (shifted - logs), 0.0), total + weight
+        mine = np.maximum(own_row, 0)
+        results = np.where((own_row >= 0)[:, None] & by_results, seen.results[mine], np.nan)
+        has = ~np.isnan(results)
+        if has.any():
+            within = self.within[view, task] / np.maximum(seen.recent[mine], 1e-3)
+            most = _FAR_OFF * np.sqrt((variance + within) * np.maximum(seen.orders[mine], 1)[:, None])
+            off = np.clip(np.where(has, results, logs) - logs, -most, most)
+            weight = np.where(has, 1.0 / within, 0.0)
+            pull, total = pull + weight * off, total + weight
+        return logs + pull / total, np.where(total > precision, 1.0 / total, variance)
+
+    def _unseen(
+        self, rare: Flags, view: Ints, planned: Floats, plan: Floats, logs: Floats, variance: Floats, idle: Floats,
+        within: Floats,
+    ) -> None:  # fmt: skip
+        """Fill in operations never seen: as planned, or as most operations take; as uncertain as plans turn out."""
+        at = view[rare]
+        learned = self.by_results if self.by_results.any() else np.ones_like(self.by_results)
+        error = (self.planned_bias**2 + self.planned_variance)[at][:, learned].mean(axis=1)
+        without = np.isnan(planned[rare])
+        logs[rare] = np.where(without, self.typical[at], planned[rare])
+        variance[rare] = np.where(without, self.typical_variance[at], error)
+        within[rare] = self.within[at][:, learned].mean(axis=1)
+        idle[rare] = np.where(without[:, 0] & ~np.isnan(plan[rare, 0]), 1.0, 0.0)
+
+    def _used(self, seen: Observations, task: Ints, known: Flags, own_row: Ints, pulled: "_Pulled") -> "_Pulled":
+        """Return which rows' results were used: the item's own first, then near items'."""
+        request, row = pulled.request, pulled.row
+        kept = self.by_results[task[request]] & (seen.orders[row] > 0)
+        own = np.flatnonzero(known & self.by_results[task] & (own_row >= 0))
+        own = own[seen.orders[own_row[own]] > 0]
+        strongest = np.maximum(seen.recent[own_row[own], 1], 1e-3) / self.within[-1, task[own], 1]
+        return _Pulled(
+            request=np.concatenate([own, request[kept]]), row=np.concatenate([own_row[own], row[kept]]),
+            similarity=np.concatenate([np.ones(len(own)), pulled.similarity[kept]]),
+            each=np.concatenate([strongest, pulled.each[kept]]), weight=pulled.weight, mean=pulled.mean,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pulled:
+    """Rows that speak for requests, and what they say together."""
+
+    request: Ints
+    row: Ints
+    similarity: Floats
+    each: Floats  # weight of each row for the run
+    weight: Floats  # (n, 2)
+    mean: Floats  # (n, 2), nan without any
