@@ -1,6 +1,5 @@
 """What is measured over HTTP, through the product as `manage.py up` runs it, recording and logs on."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from benchmarks.prediction.instance import (
     start_load,
 )
 from benchmarks.prediction.questions import Questions, given, known_body, new_body
+from benchmarks.time_summary import request_body
 from tests.acceptance.acceptance_support import RunningInstance
 
 PREDICTIONS, SUMMARIES = "/api/predictions", "/api/time-summaries"
@@ -133,7 +133,7 @@ class HttpBench:
 
     def summaries(self, operations: int, requests: int) -> Answered:
         """Time summaries of so many operations."""
-        return self._runs([_run([summary_body(operations)] * requests, path=SUMMARIES)])
+        return self._runs([_run([request_body(operations)] * requests, path=SUMMARIES)])
 
     def beside_training(self) -> tuple[Answered, Answered, str]:
         """Return one connection's requests idle and while a training runs, and the job's state when they ended."""
@@ -203,19 +203,6 @@ class HttpBench:
 
 def _run(bodies: Sequence[str], *, clients: int = 1, path: str = PREDICTIONS) -> dict[str, Any]:
     return {"path": path, "bodies": list(bodies), "clients": clients}
-
-
-def summary_body(operations: int) -> str:
-    """Return a time summary's request."""
-    rows = [
-        {
-            "sequence": number * 10, "operation_code": f"T{number % 40:02d}", "setup_minutes": 12.5 + number % 7,
-            "run_minutes_per_unit": 0.25 * (number % 11), "wait_minutes": 3.0, "move_minutes": 1.5,
-            "queue_minutes": 60.0 + number % 5,
-        }
-        for number in range(1, operations + 1)
-    ]  # fmt: skip
-    return json.dumps({"operations": rows, "quantity": 10})
 
 
 @contextmanager

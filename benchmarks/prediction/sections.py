@@ -9,6 +9,7 @@ from benchmarks.prediction.in_process import measure
 from benchmarks.prediction.instance import restart_host
 from benchmarks.prediction.making import Made
 from benchmarks.prediction.over_http import CLIENTS, Answered, HttpBench
+from benchmarks.time_summary import BUDGET_MS, compare
 
 KNOWN_MS, NEW_MS, EXACT_MS = 2.0, 5.0, 8.0
 HTTP_KNOWN_MS, HTTP_NEW_MS, HTTP_PEER_RATIO = 4.0, 8.0, 4.0
@@ -62,6 +63,7 @@ def in_process(folder: Path, environment: Mapping[str, str], count: int, told: M
     peer = ("exact NumPy", spreads["exact NumPy"])
     what = f"in process p95: known item without hnswlib ({exact['backend']})"
     figures.append(_latency(what, spreads["known item"], EXACT_MS, peer, ""))
+    figures += [_summary(operations, limit) for operations, limit in BUDGET_MS.items()]
     batch = found["batch"]
     figures.append(
         Figure(
@@ -70,6 +72,15 @@ def in_process(folder: Path, environment: Mapping[str, str], count: int, told: M
         )
     )  # fmt: skip
     return figures
+
+
+def _summary(operations: int, limit: float) -> Figure:
+    found = compare(operations, rounds=20)
+    ours, numpy = found["product: one loop"], found["NumPy, a column each"]
+    return Figure(
+        what=f"in process: time summary of {operations:,} operations", value=ours, unit="ms", limit=limit,
+        peer_name="NumPy", peer=numpy, note=f"reading their JSON takes {found['reading and checking the JSON']:.1f} ms",
+    )  # fmt: skip
 
 
 def _latency(what: str, spread: Spread, limit: float | None, peer: tuple[str, Spread] | None, note: str) -> Figure:

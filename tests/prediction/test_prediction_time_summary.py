@@ -1,5 +1,7 @@
 """The time summary."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +46,16 @@ def test_the_breakdown_adds_up_to_the_totals(operations: list[SummaryOperation],
     summary = summarise_times(operations, quantity, include_breakdown=True)
     assert sum(row["total_minutes"] for row in summary["breakdown"]) == pytest.approx(summary["lead_minutes"])
     assert summary["operation_count"] == len(summary["breakdown"])
+
+
+@given(operations=st.lists(OPERATION, max_size=30), quantity=st.floats(min_value=0.001, max_value=1e4))
+def test_the_totals_are_those_of_an_exact_sum(operations: list[SummaryOperation], quantity: float) -> None:
+    summary = summarise_times(operations, quantity)
+    run = math.fsum(operation.run_minutes_per_unit for operation in operations) * quantity
+    setup = math.fsum(operation.setup_minutes for operation in operations)
+    others = math.fsum(o.wait_minutes + o.move_minutes + o.queue_minutes for o in operations)
+    assert summary["run_minutes"] == pytest.approx(run, rel=1e-12)
+    assert summary["lead_minutes"] == pytest.approx(setup + run + others, rel=1e-12)
 
 
 @pytest.mark.parametrize(
