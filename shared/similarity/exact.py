@@ -34,8 +34,8 @@ class ExactSearch:
 
     def _nearest(self, asked: Vectors, bounds: Vectors, wanted: int) -> tuple[Ints, Floats]:
         first = min(_FIRST * wanted, len(bounds))
-        if wanted < 1 or not len(bounds):
-            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        if not asked.any() or not first:  # to a zero vector all are alike, and entries are in the order of their items
+            return np.arange(wanted), np.zeros(wanted)
         entries = np.argpartition(bounds, len(bounds) - first)[len(bounds) - first :]
         scores = similarities(self._vectors, entries, asked)
         if first < len(bounds):

@@ -1,5 +1,6 @@
 """HNSW search: a graph over shortened vectors gives a pool of entries, which are then scored in full."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ from shared.similarity.projection import Projection
 from shared.similarity.ranking import Floats, Ints, Vectors, similarities
 
 AXES = 95  # with the length of the rest 96 numbers, a multiple of what the processor handles at once
-LINKS, BREADTH = 16, 100  # hnswlib's M and ef_construction
+LINKS, BREADTH = 16, 150  # hnswlib's M and ef_construction
+_SKELETON = 0.1  # share of the entries that is inserted first
+_CELL_SAMPLE, _CELL_ROUNDS = 20_000, 4
+_BLOCK = 8_192
 
 
 def hnswlib_is_here() -> bool:
@@ -30,16 +34,18 @@ class GraphSearch:
 
     @classmethod
     def build(cls, vectors: Vectors, projection: Projection, *, seed: int) -> "GraphSearch":
-        """Build the graph in one thread, which leaves the interpreter free for others meanwhile.
-
-        Entries are inserted in a seeded random order: in the order of their codes whole families come one after
-        another, and the graph falls into regions that no walk leaves.
-        """
+        """Build the graph in one thread, outside the interpreter's lock."""
         graph = _new_graph(projection)
         graph.init_index(max_elements=len(vectors), M=LINKS, ef_construction=BREADTH, random_seed=seed)
-        order = np.random.default_rng(seed).permutation(len(vectors))
-        graph.add_items(projection.shortened(vectors)[order], order, num_threads=1)  # more threads: another graph
+        short = projection.shortened(vectors)
+        order = _insertion_order(short, seed)
+        graph.add_items(short[order], order, num_threads=1)  # several threads would build another graph each time
         return cls(graph, vectors, projection)
+
+    @staticmethod
+    def parameters(projection: Projection) -> dict[str, int]:
+        """Return what a graph is built with."""
+        return {"axes": projection.axes.shape[1], "m": LINKS, "ef_construction": BREADTH}
 
     @classmethod
     def load(cls, path: Path, vectors: Vectors, projection: Projection) -> "GraphSearch":
@@ -61,7 +67,8 @@ class GraphSearch:
         for size in np.unique(sizes).tolist():
             chosen = np.flatnonzero(sizes == size)
             for place, entries in zip(chosen.tolist(), self._walk(short[chosen], size), strict=True):
-                found[place] = (entries, similarities(self._vectors, entries, asked[place]))
+                chosen_entries = entries if asked[place].any() else np.arange(size)  # to a zero vector all are alike
+                found[place] = (chosen_entries, similarities(self._vectors, chosen_entries, asked[place]))
         return found
 
     def _walk(self, short: Vectors, size: int) -> Ints:
@@ -81,3 +88,35 @@ def _new_graph(projection: Projection) -> Any:
     graph = hnswlib.Index(space="ip", dim=projection.axes.shape[1] + 1)
     graph.set_num_threads(1)
     return graph
+
+
+def _insertion_order(short: Vectors, seed: int) -> Ints:
+    """Return entries in the order of their insertion: a random tenth, then the others cell by cell.
+
+    Inserted in the order of item codes, where whole families follow each other, the graph falls into regions that a
+    walk seldom leaves. The random tenth ties the regions together; after it, neighbours inserted one after the other
+    find memory that is still in the processor's cache, which makes building and searching faster.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(short))
+    skeleton, others = np.split(shuffled, [int(len(short) * _SKELETON)])
+    centres = _cell_centres(short[np.sort(shuffled[:_CELL_SAMPLE])], max(1, math.isqrt(len(short))))
+    return np.concatenate([skeleton, others[np.argsort(_cells(short, centres)[others], kind="stable")]])
+
+
+def _cell_centres(sample: Vectors, cells: int) -> Vectors:
+    """Return unit vectors in the middle of groups of similar ones (spherical k-means)."""
+    centres = sample[np.linspace(0, len(sample) - 1, cells).astype(np.int64)]
+    for _ in range(_CELL_ROUNDS):
+        sums = np.zeros(centres.shape, dtype=np.float64)
+        np.add.at(sums, _cells(sample, centres), sample)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        centres = np.where(lengths > 0, sums / np.maximum(lengths, np.finfo(np.float64).tiny), centres).astype(
+            np.float32
+        )
+    return centres
+
+
+def _cells(short: Vectors, centres: Vectors) -> Ints:
+    """Return the nearest centre of each vector."""
+    blocks = [short[start : start + _BLOCK] for start in range(0, len(short), _BLOCK)]
+    return np.concatenate([(block @ centres.T).argmax(axis=1) for block in blocks])

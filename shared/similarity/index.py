@@ -12,19 +12,23 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
+from shared.errors import PackageRejected
 from shared.similarity import graph as graph_module
 from shared.similarity.distinct import collapse
 from shared.similarity.exact import ExactSearch
 from shared.similarity.graph import GraphSearch, hnswlib_is_here
 from shared.similarity.projection import Projection
 from shared.similarity.ranking import Floats, Found, Ints, Members, Vectors
-from shared.similarity.recall import choose_pool
+from shared.similarity.recall import RECALL_WANTED, choose_pool
+
+log = structlog.get_logger()
 
 EXACT_BELOW = 5_000  # distinct vectors; below it exact search is as fast and never misses
 INDEX_FILE = "similarity_index.bin"
 VECTORS_FILE = "item_vectors.npy"
-_POOL_FOR_ONE = 2  # entries scored in full for each item asked for, at least
+_POOL_FOR_ONE = 4  # entries scored in full for each item asked for, at least
 _POOL_REWEIGHTED = 10  # the same where other weights than the fitted ones count
 
 
@@ -66,6 +70,7 @@ class NeighbourIndex:
     def build(cls, item_codes: Sequence[str], vectors: Vectors, *, seed: int, backend: str = "auto") -> Self:
         """Index items whose codes are sorted; `backend` is `auto`, `hnsw` or `exact`.
 
+        `auto` takes the graph only where it finds what is wanted of it, and exact search otherwise.
         Nearly all of it runs outside the interpreter's lock: in a thread it leaves a second core to other work.
         """
         if list(item_codes) != sorted(set(item_codes)):
@@ -76,10 +81,11 @@ class NeighbourIndex:
         exact = ExactSearch(distinct, projection)
         if backend == "hnsw" or (backend == "auto" and len(distinct) >= EXACT_BELOW and hnswlib_is_here()):
             graph = GraphSearch.build(distinct, projection, seed=seed)
-            parameters |= {"backend": "hnsw", "axes": projection.axes.shape[1], "m": graph_module.LINKS}
-            parameters |= {"ef_construction": graph_module.BREADTH}
-            parameters |= choose_pool(graph, exact, distinct, seed)
-            return cls(item_codes, distinct, entry_of, projection, parameters, graph)
+            parameters |= GraphSearch.parameters(projection) | choose_pool(graph, exact, distinct, seed)
+            if backend == "hnsw" or parameters["recall_at_10"] >= RECALL_WANTED:
+                return cls(item_codes, distinct, entry_of, projection, parameters | {"backend": "hnsw"}, graph)
+            log.warning("similarity.graph_misses_too_much", **parameters)
+            parameters["graph_recall_at_10"] = parameters["recall_at_10"]
         parameters |= {"backend": "exact", "recall_at_10": 1.0}
         return cls(item_codes, distinct, entry_of, projection, parameters, exact)
 
@@ -94,6 +100,8 @@ class NeighbourIndex:
             without: Distinct places to leave out, one array for each vector.
             factors: (size,) new weight over fitted weight, by number of the vector; they act on every similarity.
         """
+        if without is not None and len(without) != len(vectors):
+            raise ValueError(f"There are {len(vectors)} vectors, and places to leave out for {len(without)}.")
         asked = np.ascontiguousarray(vectors if factors is None else vectors * factors, dtype=np.float32)
         hidden = np.array([len(w) for w in without] if without else [0] * len(asked), dtype=np.int64)
         wanted = np.minimum(count + hidden, len(self.vectors))
@@ -106,6 +114,14 @@ class NeighbourIndex:
         """Return the `count` nearest items to one vector, leaving out the places in `without`."""
         found = self.search_many(vector[None, :], count, None if without is None else [without])
         return Neighbours(places=found.places, similarities=found.similarities)
+
+    def searched_exactly(self) -> Self:
+        """Return this index with exact search in place of its own; all vectors are read for it."""
+        if isinstance(self._search, ExactSearch):
+            return self
+        parameters = {**self.parameters, "backend": "exact", "recall_at_10": 1.0}
+        search = ExactSearch(self.vectors, self._projection)
+        return type(self)(self.item_codes, self.vectors, self.entry_of, self._projection, parameters, search)
 
     def vectors_of(self, places: Ints) -> Vectors:
         """Return the stored vectors of items."""
@@ -135,6 +151,13 @@ class NeighbourIndex:
         The vectors stay in their file and are read where they are needed.
         """
         parameters = dict(state["parameters"])
+        if parameters["recall_at_10"] < RECALL_WANTED:
+            raise PackageRejected(
+                f"The similarity index finds {parameters['recall_at_10']:.4f} of the nearest items, and "
+                f"{RECALL_WANTED} are wanted.",
+                remedy="Train again: a graph that misses too much is then left out for exact search.",
+                check="load",
+            )
         vectors = np.load(vectors_path, mmap_mode="r", allow_pickle=False)
         if vectors.shape != (parameters["entries"], parameters["size"]):
             raise ValueError(f"{vectors_path.name} does not hold the vectors that the index was built from.")

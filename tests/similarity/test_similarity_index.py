@@ -4,31 +4,12 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from shared.similarity import index as index_module
-from shared.similarity.index import INDEX_FILE, VECTORS_FILE, NeighbourIndex, hnswlib_is_here
-
-needs_hnswlib = pytest.mark.skipif(not hnswlib_is_here(), reason="hnswlib is not installed")
-
-
-def make_vectors(items: int, size: int = 24, *, copies: int = 1, seed: int = 1) -> npt.NDArray[np.float32]:
-    centres = np.random.default_rng(seed).standard_normal((max(items // 20, 1), size))
-    rng = np.random.default_rng(seed + 1)
-    vectors = centres[rng.integers(0, len(centres), items)] + 0.4 * rng.standard_normal((items, size))
-    vectors = np.repeat(vectors[: -(-items // copies)], copies, axis=0)[:items]
-    lengths = np.sqrt((vectors**2).sum(axis=1, keepdims=True))
-    return np.asarray(vectors / lengths, dtype=np.float32)
-
-
-def codes(items: int) -> list[str]:
-    return [f"I{number:06d}" for number in range(items)]
-
-
-def brute_force(vectors: npt.NDArray[np.float32], vector: npt.NDArray[np.float32], count: int) -> list[int]:
-    scores = np.round((vectors.astype(np.float64) @ vector.astype(np.float64)), 6)
-    return sorted(range(len(vectors)), key=lambda place: (-scores[place], place))[:count]
+from shared.similarity.graph import hnswlib_is_here
+from shared.similarity.index import INDEX_FILE, VECTORS_FILE, NeighbourIndex
+from tests.similarity.similarity_support import brute_force, codes, each_backend, make_vectors, needs_hnswlib
 
 
 def test_exact_search_finds_the_nearest_in_order_and_ties_go_by_code() -> None:
@@ -42,7 +23,7 @@ def test_exact_search_finds_the_nearest_in_order_and_ties_go_by_code() -> None:
         assert found.similarities[0] == pytest.approx(1.0, abs=1e-5)
 
 
-@pytest.mark.parametrize("backend", ["exact", pytest.param("hnsw", marks=needs_hnswlib)])
+@each_backend
 def test_many_at_once_are_answered_as_one_by_one(backend: str) -> None:
     vectors = make_vectors(300, copies=3)
     index = NeighbourIndex.build(codes(300), vectors, seed=1, backend=backend)
@@ -102,7 +83,7 @@ def test_a_graph_is_built_the_same_way_twice(tmp_path: Path) -> None:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-@pytest.mark.parametrize("backend", ["exact", pytest.param("hnsw", marks=needs_hnswlib)])
+@each_backend
 def test_a_loaded_index_answers_as_the_saved_one(tmp_path: Path, backend: str) -> None:
     vectors = make_vectors(500)
     index = NeighbourIndex.build(codes(500), vectors, seed=2, backend=backend)
@@ -129,3 +110,63 @@ def test_few_items_are_searched_exactly_and_many_by_a_graph_where_there_is_one(m
     assert NeighbourIndex.build(codes(99), make_vectors(99), seed=1).backend == "exact"
     wanted = "hnsw" if hnswlib_is_here() else "exact"
     assert NeighbourIndex.build(codes(150), make_vectors(150), seed=1).backend == wanted
+
+
+@each_backend
+def test_new_weights_count_in_every_similarity(backend: str) -> None:
+    vectors = make_vectors(600)
+    index = NeighbourIndex.build(codes(600), vectors, seed=1, backend=backend)
+    factors = np.repeat(np.array([0.0, 3.0, 0.5], dtype=np.float32), 8)
+    found = index.search_many(vectors[:30], 6, factors=factors)
+    for number in range(30):
+        asked = vectors[number] * factors
+        places = found.places[found.bounds[number] : found.bounds[number + 1]]
+        assert places.tolist() == brute_force(vectors, asked, 6)
+        alike = vectors[places].astype(np.float64) @ asked.astype(np.float64)
+        assert found.similarities[6 * number : 6 * number + 6] == pytest.approx(alike, abs=1e-6)
+
+
+@each_backend
+def test_to_a_vector_of_zeros_all_items_are_alike_and_come_by_code(backend: str) -> None:
+    index = NeighbourIndex.build(codes(400), make_vectors(400, copies=2), seed=1, backend=backend)
+    found = index.search(np.zeros(24, dtype=np.float32), 5, without=np.array([0, 3]))
+    assert found.places.tolist() == [1, 2, 4, 5, 6]
+    assert found.similarities.tolist() == [0.0] * 5
+
+
+@each_backend
+def test_withholding_all_the_nearest_leaves_as_many_neighbours_as_asked_for(backend: str) -> None:
+    vectors = make_vectors(1_000)
+    index = NeighbourIndex.build(codes(1_000), vectors, seed=1, backend=backend)
+    hidden = np.sort(index.search(vectors[7], 300).places)
+    found = index.search(vectors[7], 40, without=hidden).places
+    assert found.tolist() == brute_force(vectors, vectors[7], 40, set(hidden.tolist()))
+
+
+@each_backend
+def test_item_codes_of_any_text_come_back(backend: str, tmp_path: Path) -> None:
+    names = sorted(["", "A\nB", "Ä-7", "漢字", "I\u0000", "Z" * 40])
+    index = NeighbourIndex.build(names, make_vectors(6), seed=1, backend=backend)
+    index.save(tmp_path)
+    assert NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE).item_codes == names
+
+
+@each_backend
+def test_files_that_do_not_belong_together_are_refused(backend: str, tmp_path: Path) -> None:
+    index = NeighbourIndex.build(codes(50), make_vectors(50), seed=1, backend=backend)
+    index.save(tmp_path)
+    np.save(tmp_path / VECTORS_FILE, make_vectors(49))
+    with pytest.raises(ValueError, match="item_vectors"):
+        NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE)
+
+
+def test_places_to_leave_out_are_given_for_every_vector() -> None:
+    index = NeighbourIndex.build(codes(5), make_vectors(5), seed=1)
+    with pytest.raises(ValueError, match="leave out"):
+        index.search_many(make_vectors(5), 2, [np.array([1])])
+
+
+def test_no_vectors_find_nothing() -> None:
+    index = NeighbourIndex.build(codes(5), make_vectors(5), seed=1)
+    found = index.search_many(make_vectors(5)[:0], 2)
+    assert (found.bounds.tolist(), found.places.tolist()) == ([0], [])

@@ -1,0 +1,23 @@
+"""What an index did not find: each item that exact search has in its answer and the index has not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shared.similarity.index import NeighbourIndex
+from shared.similarity.ranking import Found, Ints, Vectors
+
+
+def misses(index: NeighbourIndex, vectors: Vectors, count: int, without: Sequence[Ints] | None = None) -> Found:
+    """Return the items that `index.search_many` should have found for each vector and did not, flat as its answer."""
+    found = index.search_many(vectors, count, without)
+    exact = index.searched_exactly().search_many(vectors, count, without)
+    items = len(index.entry_of)
+    keys = _asked(exact) * items + exact.places
+    missed = ~np.isin(keys, _asked(found) * items + found.places)
+    bounds = np.concatenate([[0], np.cumsum(missed)])[exact.bounds]
+    return Found(bounds=bounds, places=exact.places[missed], similarities=exact.similarities[missed])
+
+
+def _asked(found: Found) -> Ints:
+    return np.repeat(np.arange(len(found.bounds) - 1), np.diff(found.bounds))
