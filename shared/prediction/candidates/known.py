@@ -1,0 +1,98 @@
+"""The routings that exist, as sets and sequences of tasks, and how many items have each."""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.prediction.memory import Floats, Ints, Items, Routings
+from shared.prediction.nearby import ranges
+
+Keys = npt.NDArray[np.uint64]
+MOST_COMMON = 4_096  # signatures that every item is held against, near or not
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownSignatures:
+    """Signature `s` does the tasks `tasks[bounds[s]:bounds[s + 1]]` in this order."""
+
+    bounds: Ints  # (signatures + 1,)
+    tasks: Ints
+    task_count: int
+    counts: npt.NDArray[np.int32]  # (views, signatures) items that have it, without the view's fold
+    common: Ints  # the most frequent signatures
+    outside: npt.NDArray[np.float32]  # (signatures,) mean number of outsourced operations
+    before: npt.NDArray[np.int32]  # (tasks,) the same operation one occurrence earlier, -1 for the first
+
+    def state(self) -> dict[str, Any]:
+        """Return plain arrays."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def size(self) -> int:
+        """How many signatures there are."""
+        return len(self.bounds) - 1
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """Return the number of tasks of every signature."""
+        return np.diff(self.bounds)
+
+    @cached_property
+    def common_sets(self) -> npt.NDArray[np.float32]:
+        """Return which tasks the common signatures have: (tasks, common) of 0 and 1."""
+        found = np.zeros((self.task_count, len(self.common)), dtype=np.float32)
+        sizes = self.lengths[self.common]
+        found[self.tasks[ranges(self.bounds[self.common], sizes)], np.repeat(np.arange(len(sizes)), sizes)] = 1
+        return found
+
+    @cached_property
+    def task_keys(self) -> Keys:
+        """Return a random number for every task; a set is known by the sum of its tasks' (Zobrist's way)."""
+        return np.random.default_rng(0).integers(0, 2**64, self.task_count, dtype=np.uint64)
+
+    @cached_property
+    def _by_key(self) -> tuple[Keys, Ints]:
+        sums = np.zeros(self.size, dtype=np.uint64)
+        np.add.at(sums, np.repeat(np.arange(self.size), self.lengths), self.task_keys[self.tasks])
+        order = np.lexsort((-self.counts[-1], sums))
+        first = np.ones(len(order), dtype=np.bool_)
+        first[1:] = sums[order][1:] != sums[order][:-1]
+        return sums[order][first], order[first]
+
+    def of_sets(self, keys: Keys) -> Ints:
+        """Return the most frequent signature that has exactly the set of each key, -1 where none does."""
+        known, signatures = self._by_key
+        place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        return np.where(known[place] == keys, signatures[place], -1)
+
+    def sums(self, request: Ints, signature: Ints, values: Floats) -> Floats:
+        """Return, for pairs of a request and a signature, the sum of `values` (requests, tasks) over its tasks."""
+        sizes = self.lengths[signature]
+        pair = np.repeat(np.arange(len(signature)), sizes)
+        task = self.tasks[ranges(self.bounds[signature], sizes)]
+        return np.bincount(pair, values[request[pair], task], len(signature)).astype(np.float64)
+
+
+def collect(routings: Routings, items: Items, routed: Ints) -> KnownSignatures:
+    """Collect the signatures of the routed items."""
+    signature, count = routings.signature[routed], len(routings.signatures)
+    first = np.zeros(count, dtype=np.int64)
+    first[signature[::-1]] = routed[::-1]
+    sizes = routings.offsets[first + 1] - routings.offsets[first]
+    views = [*range(items.fold_count), items.fold_count]
+    counts = np.stack([np.bincount(signature[items.folds[routed] != view], minlength=count) for view in views])
+    owner = np.repeat(signature, routings.offsets[routed + 1] - routings.offsets[routed])
+    rows = ranges(routings.offsets[routed], routings.offsets[routed + 1] - routings.offsets[routed])
+    outside = np.bincount(owner, routings.inside[rows] == 0, count) / np.maximum(counts[-1], 1)
+    keys = routings.task_keys
+    earlier = np.searchsorted(keys, keys - 1)
+    same = keys[np.minimum(earlier, len(keys) - 1)] == keys - 1
+    return KnownSignatures(
+        bounds=np.concatenate([[0], np.cumsum(sizes)]), tasks=routings.task[ranges(routings.offsets[first], sizes)],
+        task_count=routings.tasks, counts=counts.astype(np.int32),
+        common=np.sort(np.argsort(-counts[-1], kind="stable")[:MOST_COMMON]), outside=outside.astype(np.float32),
+        before=np.where(same, earlier, -1).astype(np.int32),
+    )  # fmt: skip

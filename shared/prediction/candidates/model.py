@@ -1,0 +1,257 @@
+"""Ranked candidate routings of a batch of items, and the work centres of their operations."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.prediction.candidates.centres import Centres, fit_centres
+from shared.prediction.candidates.known import KnownSignatures, collect
+from shared.prediction.candidates.operations import OperationOdds, fit_operations, near_odds
+from shared.prediction.candidates.order import Precedence, learn_order
+from shared.prediction.candidates.pool import Pool, gather
+from shared.prediction.candidates.scoring import (
+    KNOTS,
+    PLAIN,
+    Alternatives,
+    calibrate,
+    first_ones,
+    fit_weights,
+)
+from shared.prediction.candidates.votes import SCALES, best_scale, nearest, shares, votes
+from shared.prediction.memory import Floats, Ints, Items, Routings
+from shared.prediction.nearby import Nearby
+
+Rows = npt.NDArray[np.float32]
+_WIDER = 6.0  # the wide votes' scale, as a multiple of the narrow one's
+_NO_VOTE = 0.01  # share of the votes that a candidate without any is taken to have
+
+
+class WithheldLike(Protocol):
+    """Items asked as if unknown, found without themselves and their sisters."""
+
+    @property
+    def near(self) -> Nearby: ...  # noqa: D102
+    @property
+    def places(self) -> Ints: ...  # noqa: D102
+    @property
+    def views(self) -> Ints: ...  # noqa: D102
+    @property
+    def rows(self) -> Rows: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One candidate routing; `signature` is -1 where no known item has it, and then nobody is a member."""
+
+    tasks: tuple[int, ...]
+    signature: int
+    share: float  # of the near items' votes
+    probability: float
+    similarity: float  # of its nearest member; without members, of the near item most like it times their likeness
+    members: Ints  # indexes into `Nearby`, nearest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateModel:
+    """Chooses routings; every array's first axis is the view."""
+
+    known: KnownSignatures
+    operations: OperationOdds
+    precedence: Precedence
+    centres: Centres
+    scale: Floats  # (views,) an item this much less similar than the nearest has 1/e of its vote
+    weights: Floats  # (views, features)
+    knots: Floats  # (views, KNOTS)
+    right: Floats  # (views, KNOTS)
+
+    def state(self) -> dict[str, Any]:
+        """Return plain values and arrays."""
+        return {
+            "known": self.known.state(), "operations": self.operations.state(),
+            "precedence": self.precedence.state(), "centres": self.centres.state(), "scale": self.scale,
+            "weights": self.weights, "knots": self.knots, "right": self.right,
+        }  # fmt: skip
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "CandidateModel":
+        """Return what `state` was made of."""
+        return cls(
+            known=KnownSignatures(**state["known"]), operations=OperationOdds.from_state(state["operations"]),
+            precedence=Precedence(**state["precedence"]), centres=Centres.from_state(state["centres"]),
+            scale=state["scale"], weights=state["weights"], knots=state["knots"], right=state["right"],
+        )  # fmt: skip
+
+    @cached_property
+    def _log_shares(self) -> npt.NDArray[np.float32]:
+        """Return the common signatures' log shares by view, as heavy as the score takes them on likelihood's scale."""
+        heavy = self.weights[:, [3]] / np.maximum(self.weights[:, [0]], 0.1)
+        return (heavy * _log_share(self.known, self.known.common)).astype(np.float32)
+
+    def _alternatives(self, near: Nearby, rows: Rows, views: Ints) -> tuple[Pool, Alternatives, Floats]:
+        narrow = votes(near, self.scale[views])
+        wide = votes(near, self.scale[views] * _WIDER)
+        odds = self.operations.odds(near, wide, rows, views)
+        consensus = near_odds(near, wide, self.operations.shares[views].astype(np.float64))
+        pool = gather(near, self.known, odds, self._log_shares, views)
+        share = shares(near, narrow, pool)
+        existing = pool.signature >= 0
+        log_share = _log_share(self.known, np.maximum(pool.signature, 0), views[pool.request])
+        features = np.stack([
+            pool.likelihood, np.log(share + _NO_VOTE), np.log(shares(near, wide, pool) + _NO_VOTE),
+            np.where(existing, log_share, _log_share(self.known, None, views[pool.request])), ~existing,
+            _likelihood(pool, self.known, consensus),
+        ], axis=1)  # fmt: skip
+        certain = -np.logaddexp(0, -np.abs(odds)).sum(axis=1)
+        none = np.stack([np.ones(len(views)), 1 - nearest(near), certain], axis=1)
+        return pool, Alternatives(request=pool.request, features=features, none=none), share
+
+    def choose(self, near: Nearby, rows: Rows, views: Ints, count: int) -> list[list[Choice]]:
+        """Return every asked item's `count` most probable routings, best first.
+
+        Equally probable ones come by fewer outsourced operations, then fewer operations, then their tasks.
+
+        Args:
+            near: the near items of the batch.
+            rows: (batch, features) of the feature table.
+            views: (batch,) which statistics to use: an item's own fold when it is asked as if unknown.
+            count: how many routings at most.
+        """
+        pool, alternatives, share = self._alternatives(near, rows, views)
+        raw = alternatives.probabilities(self.weights[views])
+        probability = self._calibrated(raw, views[pool.request], pool)
+        top = first_ones(pool.request, np.round(raw, 9), count)
+        found: list[list[Choice]] = [[] for _ in range(pool.requests)]
+        for place in top.tolist():
+            request = int(pool.request[place])
+            choice = self._choice(
+                near, pool, place, float(share[place]), float(probability[place]), int(views[request])
+            )
+            found[request].append(choice)
+        return found
+
+    def _calibrated(self, raw: Floats, view: Ints, pool: Pool) -> Floats:
+        found = np.empty(len(raw))
+        for one in np.unique(view).tolist():
+            mine = view == one
+            # Below the first knot the curve falls to 0: many next to impossible candidates must not add up.
+            found[mine] = np.interp(raw[mine], np.append(0.0, self.knots[one]), np.append(0.0, self.right[one]))
+        total = np.bincount(pool.request, found, pool.requests)
+        return np.asarray(found / np.maximum(total, 1.0)[pool.request])
+
+    def _choice(
+        self, near: Nearby, pool: Pool, place: int, share: float, probability: float, view: int
+    ) -> Choice:  # fmt: skip
+        request, signature = int(pool.request[place]), int(pool.signature[place])
+        start, end = int(near.bounds[request]), int(near.bounds[request + 1])
+        alike = near.routings.signature[near.places[start:end]] == signature
+        members = start + np.flatnonzero(alike & near.voters[start:end]) if signature >= 0 else np.zeros(0, np.int64)
+        if signature >= 0:
+            tasks = tuple(self.known.tasks[self.known.bounds[signature] : self.known.bounds[signature + 1]].tolist())
+        else:
+            chosen = np.flatnonzero(pool.sets[pool.made[place]])
+            tasks = self.precedence.ordered(chosen, view, near_order(near, request, chosen))
+        similarity = float(near.similarities[members[0]]) if len(members) else likeness(near, request, tasks)
+        return Choice(
+            tasks=tasks, signature=signature, share=share, probability=probability, similarity=similarity,
+            members=members,
+        )  # fmt: skip
+
+    def work_centres(
+        self, near: Nearby, rows: Rows, views: Ints, asked: Ints, task: Ints
+    ) -> tuple[Ints, npt.NDArray[np.int8]]:
+        """Return every asked operation's work centre (-1 unknown) and whether it is in-house (1, 0, -1 unknown)."""
+        return self.centres.choose(near, rows, views, asked, task)
+
+
+def _log_share(known: KnownSignatures, signature: Ints | None, view: Ints | None = None) -> Floats:
+    """Return the log share of items that have a signature: by view, or of each pair; None: one that nobody has."""
+    total = known.counts.sum(axis=1) + 1.0
+    if view is None:
+        return np.asarray(np.log((known.counts[:, signature] + 0.5) / total[:, None]))
+    counts = 0.0 if signature is None else known.counts[view, signature]
+    return np.asarray(np.log((counts + 0.5) / total[view]))
+
+
+def _likelihood(pool: Pool, known: KnownSignatures, odds: Floats) -> Floats:
+    """Return the log-likelihood of each candidate's set, relative to its request's most probable set."""
+    found = np.empty(len(pool.request))
+    existing = pool.signature >= 0
+    found[existing] = known.sums(pool.request[existing], pool.signature[existing], odds)
+    made = ~existing
+    found[made] = (pool.sets[pool.made[made]] * odds[pool.request[made]]).sum(axis=1)
+    return np.asarray(found - np.maximum(odds, 0).sum(axis=1)[pool.request])
+
+
+def near_order(near: Nearby, request: int, chosen: Ints) -> Floats:
+    """Return how strongly the near items do each chosen task before each other one, (chosen, chosen)."""
+    start, end = int(near.bounds[request]), int(near.bounds[request + 1])
+    first, last = np.searchsorted(near.row_near, [start, end])
+    place = np.minimum(np.searchsorted(chosen, near.task[first:last]), len(chosen) - 1)
+    kept = chosen[place] == near.task[first:last]
+    step = np.full((end - start, len(chosen)), np.nan)
+    step[near.row_near[first:last][kept] - start, place[kept]] = near.rows[first:last][kept]
+    weight = np.maximum(near.similarities[start:end], 0.0) * near.voters[start:end]
+    return np.asarray(((step[:, :, None] < step[:, None, :]) * weight[:, None, None]).sum(axis=0))
+
+
+def likeness(near: Nearby, request: int, tasks: tuple[int, ...]) -> float:
+    """Return the greatest product of a near item's similarity and the share of tasks that it has in common."""
+    start, end = int(near.bounds[request]), int(near.bounds[request + 1])
+    if start == end:
+        return 0.0
+    first, last = np.searchsorted(near.row_near, [start, end])
+    own = near.row_near[first:last] - start
+    sizes = np.bincount(own, minlength=end - start)
+    common = np.bincount(own, np.isin(near.task[first:last], tasks), end - start)
+    share = common / np.maximum(sizes + len(tasks) - common, 1)
+    return float((near.similarities[start:end] * share * near.voters[start:end]).max())
+
+
+def fit_candidates(
+    table_rows: Rows, categorical: npt.NDArray[np.bool_], routings: Routings, items: Items, routed: Ints,
+    withheld: WithheldLike, seed: int,
+) -> CandidateModel:  # fmt: skip
+    """Learn which routings items call for.
+
+    Args:
+        table_rows: (routed, features) of the feature table.
+        categorical: (features,) which features are categories.
+        routings: the current routings.
+        items: every item.
+        routed: places of the items with a routing, rising.
+        withheld: a sample of them asked as if unknown; what the weights and the curve are fitted on.
+        seed: draws the items that trees are grown from.
+    """
+    views = items.fold_count + 1
+    model = CandidateModel(
+        known=collect(routings, items, routed),
+        operations=fit_operations(table_rows, categorical, routings, items, routed, seed),
+        precedence=learn_order(routings, items, routed),
+        centres=fit_centres(table_rows, categorical, routings, items, routed, withheld, seed),
+        scale=np.full(views, SCALES[len(SCALES) // 2]), weights=np.tile(PLAIN, (views, 1)),
+        knots=np.tile(np.linspace(0, 1, KNOTS), (views, 1)), right=np.tile(np.linspace(0, 1, KNOTS), (views, 1)),
+    )  # fmt: skip
+    return fit_scores(model, withheld, routings.signature[withheld.places]) if len(withheld.places) else model
+
+
+def fit_scores(model: CandidateModel, withheld: WithheldLike, truth: Ints) -> CandidateModel:
+    """Fit scale, weights and curve of every view on the withheld items of other folds."""
+    near, rows, own = withheld.near, withheld.rows, withheld.views
+    scale, weights = model.scale.copy(), model.weights.copy()
+    knots, right = model.knots.copy(), model.right.copy()
+    for view in range(len(scale)):
+        used = own != view
+        if not used.any():
+            continue
+        scale[view] = best_scale(near, truth, np.flatnonzero(used))
+        asked = replace(model, scale=np.full(len(scale), scale[view]))
+        pool, alternatives, _ = asked._alternatives(near, rows, own)
+        true = (pool.signature == truth[pool.request]) & (pool.signature >= 0)
+        weights[view] = fit_weights(alternatives, true, used)
+        chance = alternatives.probabilities(np.tile(weights[view], (len(own), 1)))
+        kept = used[pool.request]
+        knots[view], right[view] = calibrate(pool.request[kept], chance[kept], true[kept])
+    return replace(model, scale=scale, weights=weights, knots=knots, right=right)

@@ -1,0 +1,90 @@
+"""Which operations an item calls for: boosted trees on its attributes, else the near items' shares."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.learning.boosting import Growth, fit_boosted
+from shared.learning.trees import BoostedTrees
+from shared.prediction.memory import Floats, Ints, Items, Routings
+from shared.prediction.nearby import Nearby, ranges
+
+LEAST_ITEMS = 200  # that boosting learns from; neighbours' shares say more where there are fewer
+MOST_ITEMS = 20_000  # of a view that trees are grown from
+MOST_TASKS = 64  # that trees are grown for, the most uncertain ones
+GROWTH = Growth(loss="log_loss", rounds=40, learning_rate=0.15, l2=0.1, screening=10)
+_LEAST_OF_EITHER = 5  # items that have a task, and that lack it
+_DOUBT = 1.0  # near items' worth of belief in the overall share
+_CERTAIN = 9.0  # log odds beyond this say no more
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationOdds:
+    """Log odds of every task; `learned` tasks by trees, the others by the near items' shares."""
+
+    learned: Ints
+    trees: tuple[BoostedTrees, ...]  # one a view; none where too little is known
+    shares: npt.NDArray[np.float32]  # (views, tasks) of the items that have the task
+
+    def odds(self, near: Nearby, votes: Floats, rows: npt.NDArray[np.float32], views: Ints) -> Floats:
+        """Return (batch, tasks) log odds; `votes` are the near items' weights."""
+        found = near_odds(near, votes, self.shares[views].astype(np.float64))
+        for view in np.unique(views).tolist() if len(self.learned) else []:
+            mine = np.flatnonzero(views == view)
+            found[np.ix_(mine, self.learned)] = self.trees[view].values(rows[mine])
+        return np.clip(found, -_CERTAIN, _CERTAIN)
+
+    def state(self) -> dict[str, Any]:
+        """Return plain values and arrays."""
+        return {"learned": self.learned, "trees": [tree.state() for tree in self.trees], "shares": self.shares}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "OperationOdds":
+        """Return what `state` was made of."""
+        trees = tuple(BoostedTrees.from_state(tree) for tree in state["trees"])
+        return cls(learned=state["learned"], trees=trees, shares=state["shares"])
+
+
+def near_odds(near: Nearby, votes: Floats, prior: Floats) -> Floats:
+    """Return (batch, tasks) log odds from the near items' votes and from how many items have the task at all."""
+    batch, tasks = prior.shape
+    cells = np.bincount(near.row_asked * tasks + near.task, votes[near.row_near], batch * tasks)
+    total = np.bincount(near.asked, votes, batch)[:, None]
+    share = (cells.reshape(batch, tasks) + _DOUBT * prior) / (total + _DOUBT)
+    share = np.clip(share, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(share / (1 - share)))
+
+
+def fit_operations(
+    rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], routings: Routings, items: Items, routed: Ints,
+    seed: int,
+) -> OperationOdds:  # fmt: skip
+    """Learn each task's odds once without each fold and once from everything; `rows` are the routed items'."""
+    folds, views = items.folds[routed], range(items.fold_count + 1)
+    table = _task_table(routings, routed)
+    shares = np.stack([_share(table[folds != view]) for view in views])
+    have = table.sum(axis=0, dtype=np.int64)
+    uncertain = np.flatnonzero(np.minimum(have, len(routed) - have) >= _LEAST_OF_EITHER)
+    ranked = uncertain[np.argsort(-np.minimum(have, len(routed) - have)[uncertain], kind="stable")]
+    learned = np.sort(ranked[:MOST_TASKS])
+    if len(routed) < LEAST_ITEMS or not rows.shape[1]:
+        return OperationOdds(learned=learned[:0], trees=(), shares=shares)
+    order = np.random.default_rng(seed).permutation(len(routed))
+    trees = []
+    for view in views:
+        chosen = np.sort(order[folds[order] != view][:MOST_ITEMS])
+        trees.append(fit_boosted(rows[chosen], table[np.ix_(chosen, learned)], categorical, growth=GROWTH, seed=seed))
+    return OperationOdds(learned=learned, trees=tuple(trees), shares=shares)
+
+
+def _task_table(routings: Routings, routed: Ints) -> npt.NDArray[np.bool_]:
+    sizes = routings.offsets[routed + 1] - routings.offsets[routed]
+    table = np.zeros((len(routed), routings.tasks), dtype=np.bool_)
+    table[np.repeat(np.arange(len(routed)), sizes), routings.task[ranges(routings.offsets[routed], sizes)]] = True
+    return table
+
+
+def _share(table: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    return np.asarray((table.sum(axis=0) + 0.5) / (len(table) + 1), dtype=np.float32)
