@@ -12,10 +12,12 @@ requirements-benchmarks.txt. docs/SPEED.md says what each figure means.
 import argparse
 import json
 import os
+import platform
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from benchmarks.prediction import making, peers, sections
@@ -80,6 +82,20 @@ def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:
                 yield sections.beside_work(bench)
 
 
+def surroundings() -> str:
+    """Return what a reader must know of the machine: nothing else should have run on it."""
+    cpu = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
+    )
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "polars", "hnswlib", "uvicorn"))
+    return f"{os.cpu_count()} cores ({cpu}), load {load}; Python {platform.python_version()}, {versions}"
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines()
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(
@@ -100,12 +116,14 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     options.items = options.items or (QUICK_ITEMS if options.quick else WHOLE_ITEMS)
     figures: list[Figure] = []
+    print(f"before: {surroundings()}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="prediction-speed-") as scratch:
         folder = (options.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         for part in run(options, folder):
             print(table(part), file=sys.stderr, flush=True)  # a later failure loses nothing
             figures += part
+    print(f"after: {surroundings()}", file=sys.stderr, flush=True)
     print(json.dumps([figure.as_json() for figure in figures]) if options.json else table(figures))
     return 0
 

@@ -119,19 +119,12 @@ def start_task(options: argparse.Namespace) -> dict[str, Any]:
 
 def memory_task(options: argparse.Namespace) -> dict[str, Any]:
     """Measure what loading the model, and then answering with it, adds to a process that has imported everything."""
-    import hnswlib  # noqa: F401
-    import joblib  # noqa: F401
     import polars as pl
 
-    import shared.prediction.golden
-    import shared.prediction.package
-    import shared.registry.safe_loading  # noqa: F401
     from shared.bootstrap import current_services
 
     services = current_services()
-    version = services.model_versions.active()
-    assert version is not None
-    folder = services.settings.models / version.version
+    folder = _everything_but_the_model(services)
     before = resident_mib()
     model = services.serving.active().model
     loaded = resident_mib()
@@ -150,6 +143,24 @@ def memory_task(options: argparse.Namespace) -> dict[str, Any]:
         "before_mib": before, "loaded_mib": loaded, "used_mib": used, "index_mib": index / 2**20,
         "tables_mib": tables / 2**20, "heavy": _heavy(),
     }  # fmt: skip
+
+
+def _everything_but_the_model(services: Any) -> Path:
+    """Import what loading needs, let polars start its threads, and return the active version's folder."""
+    import hnswlib  # noqa: F401
+    import joblib  # noqa: F401
+    import polars as pl
+
+    import shared.prediction.golden
+    import shared.prediction.package
+    import shared.registry.safe_loading  # noqa: F401
+
+    version = services.model_versions.active()
+    assert version is not None
+    services.keys.list()
+    pl.DataFrame({"number": range(1_000)}).lazy().filter(pl.col("number") > 5).sort("number").collect()
+    folder: Path = services.settings.models / version.version
+    return folder
 
 
 def resident_mib() -> float:
