@@ -34,8 +34,8 @@ class ExactSearch:
 
     def _nearest(self, asked: Vectors, bounds: Vectors, wanted: int) -> tuple[Ints, Floats]:
         first = min(_FIRST * wanted, len(bounds))
-        if not asked.any() or not first:  # to a zero vector all are alike, and entries are in the order of their items
-            return np.arange(wanted), np.zeros(wanted)
+        if not asked.any() or not first:  # to a vector of zeros all are alike
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
         entries = np.argpartition(bounds, len(bounds) - first)[len(bounds) - first :]
         scores = similarities(self._vectors, entries, asked)
         if first < len(bounds):

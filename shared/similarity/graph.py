@@ -1,19 +1,22 @@
-"""HNSW search: a graph over shortened vectors gives a pool of entries, which are then scored in full."""
+"""HNSW search: a graph over shortened vectors gives a pool of entries, which are then scored in full.
 
-import math
+Where the graph leads into a wrong region, the cells nearest to the vector hold what it missed.
+"""
+
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from shared.similarity.cells import Cells
 from shared.similarity.projection import Projection
 from shared.similarity.ranking import Floats, Ints, Vectors, similarities
 
 AXES = 95  # with the length of the rest 96 numbers, a multiple of what the processor handles at once
 LINKS, BREADTH = 16, 150  # hnswlib's M and ef_construction
 _SKELETON = 0.1  # share of the entries that is inserted first
-_CELL_SAMPLE, _CELL_ROUNDS = 20_000, 4
-_BLOCK = 8_192
+_CELLS = 3  # nearest cells that are scanned beside the walk
+_ROUNDING = 1e-5  # of scores in single precision
 
 
 def hnswlib_is_here() -> bool:
@@ -28,19 +31,27 @@ def hnswlib_is_here() -> bool:
 class GraphSearch:
     """A pool of entries near a vector, found by walking a graph."""
 
-    def __init__(self, graph: Any, vectors: Vectors, projection: Projection) -> None:
+    def __init__(self, graph: Any, vectors: Vectors, projection: Projection, cells: Cells) -> None:
         """Join the parts; `build` and `load` make them."""
-        self._graph, self._vectors, self._projection = graph, vectors, projection
+        self._graph, self._vectors, self._projection, self._cells = graph, vectors, projection, cells
+        self._bounds = cells.starts.tolist()
 
     @classmethod
-    def build(cls, vectors: Vectors, projection: Projection, *, seed: int) -> "GraphSearch":
-        """Build the graph in one thread, outside the interpreter's lock."""
+    def build(cls, vectors: Vectors, projection: Projection, cells: Cells, *, seed: int) -> "GraphSearch":
+        """Build the graph in one thread, outside the interpreter's lock.
+
+        First comes a random part, then the rest cell by cell. Inserted in the order of item codes, where whole families
+        follow each other, the graph falls into regions that a walk seldom leaves; the random part ties them together.
+        After it, entries that follow each other find their neighbours in the processor's cache.
+        """
         graph = _new_graph(projection)
         graph.init_index(max_elements=len(vectors), M=LINKS, ef_construction=BREADTH, random_seed=seed)
+        shuffled = np.random.default_rng(seed).permutation(len(vectors))
+        skeleton, others = np.split(shuffled, [int(len(vectors) * _SKELETON)])
+        order = np.concatenate([skeleton, np.sort(others)])
         short = projection.shortened(vectors)
-        order = _insertion_order(short, seed)
         graph.add_items(short[order], order, num_threads=1)  # several threads would build another graph each time
-        return cls(graph, vectors, projection)
+        return cls(graph, vectors, projection, cells)
 
     @staticmethod
     def parameters(projection: Projection) -> dict[str, int]:
@@ -48,28 +59,41 @@ class GraphSearch:
         return {"axes": projection.axes.shape[1], "m": LINKS, "ef_construction": BREADTH}
 
     @classmethod
-    def load(cls, path: Path, vectors: Vectors, projection: Projection) -> "GraphSearch":
+    def load(cls, path: Path, vectors: Vectors, projection: Projection, cells: Cells) -> "GraphSearch":
         """Read a graph that `save` wrote."""
         graph = _new_graph(projection)
         graph.load_index(str(path))
         if graph.get_current_count() != len(vectors):
             raise ValueError(f"The graph has {graph.get_current_count()} entries and there are {len(vectors)} vectors.")
-        return cls(graph, vectors, projection)
+        return cls(graph, vectors, projection, cells)
 
     def save(self, path: Path) -> None:
         """Write the graph to a file."""
         self._graph.save_index(str(path))
 
-    def pools(self, asked: Vectors, sizes: Ints) -> list[tuple[Ints, Floats]]:
-        """Return, for each vector, a pool of `sizes` entries near it, scored; one walk for all of a size."""
+    def pools(self, asked: Vectors, wanted: Ints, sizes: Ints) -> list[tuple[Ints, Floats]]:
+        """Return, for each vector, a pool of entries near it, scored: the `wanted` nearest of them are what counts.
+
+        A walk gives `sizes` entries, one walk for all of a size; the nearest cells give what is nearer than the last
+        of those wanted.
+        """
         found: list[tuple[Ints, Floats]] = [(np.zeros(0, dtype=np.int64), np.zeros(0))] * len(asked)
         short = self._projection.shortened(asked)
+        near = self._cells.near(short, _CELLS).tolist()
         for size in np.unique(sizes).tolist():
             chosen = np.flatnonzero(sizes == size)
             for place, entries in zip(chosen.tolist(), self._walk(short[chosen], size), strict=True):
-                chosen_entries = entries if asked[place].any() else np.arange(size)  # to a zero vector all are alike
-                found[place] = (chosen_entries, similarities(self._vectors, chosen_entries, asked[place]))
+                found[place] = self._completed(asked[place], entries, near[place], int(wanted[place]))
         return found
+
+    def _completed(self, asked: Vectors, entries: Ints, cells: list[int], wanted: int) -> tuple[Ints, Floats]:
+        scores = similarities(self._vectors, entries, asked)
+        least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted] if wanted < len(scores) else -np.inf
+        parts = [entries]
+        for start, end in ((self._bounds[cell], self._bounds[cell + 1]) for cell in cells):
+            parts.append(start + np.flatnonzero(self._vectors[start:end] @ asked >= least - _ROUNDING))
+        more = np.setdiff1d(np.concatenate(parts[1:]), entries, assume_unique=True)
+        return np.concatenate([entries, more]), np.concatenate([scores, similarities(self._vectors, more, asked)])
 
     def _walk(self, short: Vectors, size: int) -> Ints:
         while size > 0:
@@ -88,35 +112,3 @@ def _new_graph(projection: Projection) -> Any:
     graph = hnswlib.Index(space="ip", dim=projection.axes.shape[1] + 1)
     graph.set_num_threads(1)
     return graph
-
-
-def _insertion_order(short: Vectors, seed: int) -> Ints:
-    """Return entries in the order of their insertion: a random tenth, then the others cell by cell.
-
-    Inserted in the order of item codes, where whole families follow each other, the graph falls into regions that a
-    walk seldom leaves. The random tenth ties the regions together; after it, neighbours inserted one after the other
-    find memory that is still in the processor's cache, which makes building and searching faster.
-    """
-    shuffled = np.random.default_rng(seed).permutation(len(short))
-    skeleton, others = np.split(shuffled, [int(len(short) * _SKELETON)])
-    centres = _cell_centres(short[np.sort(shuffled[:_CELL_SAMPLE])], max(1, math.isqrt(len(short))))
-    return np.concatenate([skeleton, others[np.argsort(_cells(short, centres)[others], kind="stable")]])
-
-
-def _cell_centres(sample: Vectors, cells: int) -> Vectors:
-    """Return unit vectors in the middle of groups of similar ones (spherical k-means)."""
-    centres = sample[np.linspace(0, len(sample) - 1, cells).astype(np.int64)]
-    for _ in range(_CELL_ROUNDS):
-        sums = np.zeros(centres.shape, dtype=np.float64)
-        np.add.at(sums, _cells(sample, centres), sample)
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        centres = np.where(lengths > 0, sums / np.maximum(lengths, np.finfo(np.float64).tiny), centres).astype(
-            np.float32
-        )
-    return centres
-
-
-def _cells(short: Vectors, centres: Vectors) -> Ints:
-    """Return the nearest centre of each vector."""
-    blocks = [short[start : start + _BLOCK] for start in range(0, len(short), _BLOCK)]
-    return np.concatenate([(block @ centres.T).argmax(axis=1) for block in blocks])

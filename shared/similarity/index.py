@@ -16,6 +16,7 @@ import structlog
 
 from shared.errors import PackageRejected
 from shared.similarity import graph as graph_module
+from shared.similarity.cells import Cells
 from shared.similarity.distinct import collapse
 from shared.similarity.exact import ExactSearch
 from shared.similarity.graph import GraphSearch, hnswlib_is_here
@@ -45,7 +46,7 @@ class NeighbourIndex:
 
     def __init__(
         self, item_codes: Sequence[str], vectors: Vectors, entry_of: npt.NDArray[np.int32], projection: Projection,
-        parameters: dict[str, Any], search: GraphSearch | ExactSearch,
+        cells: Cells, parameters: dict[str, Any], search: GraphSearch | ExactSearch,
     ) -> None:  # fmt: skip
         """Join the parts; `build` and `load` make them."""
         self.item_codes = list(item_codes)
@@ -53,6 +54,7 @@ class NeighbourIndex:
         self.entry_of = entry_of  # item place -> entry
         self.parameters = parameters
         self._projection = projection
+        self._cells = cells
         self._search = search
         self._members = Members(entry_of, len(vectors))
 
@@ -77,17 +79,19 @@ class NeighbourIndex:
             raise ValueError("Item codes must be sorted and distinct.")
         distinct, entry_of = collapse(vectors)
         projection = Projection.fit(distinct, graph_module.AXES, seed=seed)
+        cells, order = Cells.fit(projection.shortened(distinct), seed=seed)
+        distinct, entry_of = distinct[order], _inverse(order)[entry_of]
         parameters: dict[str, Any] = {"seed": seed, "size": int(vectors.shape[1]), "entries": len(distinct)}
         exact = ExactSearch(distinct, projection)
         if backend == "hnsw" or (backend == "auto" and len(distinct) >= EXACT_BELOW and hnswlib_is_here()):
-            graph = GraphSearch.build(distinct, projection, seed=seed)
+            graph = GraphSearch.build(distinct, projection, cells, seed=seed)
             parameters |= GraphSearch.parameters(projection) | choose_pool(graph, exact, distinct, seed)
             if backend == "hnsw" or parameters["recall_at_10"] >= RECALL_WANTED:
-                return cls(item_codes, distinct, entry_of, projection, parameters | {"backend": "hnsw"}, graph)
+                return cls(item_codes, distinct, entry_of, projection, cells, parameters | {"backend": "hnsw"}, graph)
             log.warning("similarity.graph_misses_too_much", **parameters)
             parameters["graph_recall_at_10"] = parameters["recall_at_10"]
         parameters |= {"backend": "exact", "recall_at_10": 1.0}
-        return cls(item_codes, distinct, entry_of, projection, parameters, exact)
+        return cls(item_codes, distinct, entry_of, projection, cells, parameters, exact)
 
     def search_many(
         self, vectors: Vectors, count: int, without: Sequence[Ints] | None = None, factors: Vectors | None = None
@@ -107,8 +111,14 @@ class NeighbourIndex:
         wanted = np.minimum(count + hidden, len(self.vectors))
         if isinstance(self._search, GraphSearch):
             pool = max(self.parameters["pool"], count * (_POOL_FOR_ONE if factors is None else _POOL_REWEIGHTED))
-            wanted = np.minimum(pool + _next_power_of_two(hidden), len(self.vectors))
-        return self._members.rank(self._search.pools(asked, wanted), count, without, len(self.entry_of))
+            sizes = np.minimum(pool + _next_power_of_two(hidden), len(self.vectors))
+            pools = self._search.pools(asked, wanted, sizes)
+        else:
+            pools = self._search.pools(asked, wanted)
+        for place in np.flatnonzero(~asked.any(axis=1)).tolist():  # all are alike: the first by code come first
+            entries = np.unique(self.entry_of[: count + int(hidden[place])]).astype(np.int64)
+            pools[place] = (entries, np.zeros(len(entries)))
+        return self._members.rank(pools, count, without, len(self.entry_of))
 
     def search(self, vector: Vectors, count: int, *, without: Ints | None = None) -> Neighbours:
         """Return the `count` nearest items to one vector, leaving out the places in `without`."""
@@ -121,18 +131,21 @@ class NeighbourIndex:
             return self
         parameters = {**self.parameters, "backend": "exact", "recall_at_10": 1.0}
         search = ExactSearch(self.vectors, self._projection)
-        return type(self)(self.item_codes, self.vectors, self.entry_of, self._projection, parameters, search)
+        return type(self)(
+            self.item_codes, self.vectors, self.entry_of, self._projection, self._cells, parameters, search
+        )
 
     def vectors_of(self, places: Ints) -> Vectors:
         """Return the stored vectors of items."""
         return self.vectors[self.entry_of[places]]
 
     def state(self) -> dict[str, Any]:
-        """Return what `similarity_engine.joblib` holds: parameters, item codes, which entry each has, the axes."""
+        """Return what `similarity_engine.joblib` holds: parameters, item codes, which entry each has, axes, cells."""
         return {
             "parameters": dict(self.parameters), "item_codes": "".join(self.item_codes),
             "code_lengths": np.array([len(code) for code in self.item_codes], dtype=np.int32),
-            "entry_of": self.entry_of, "axes": self._projection.axes,
+            "entry_of": self.entry_of, "axes": self._projection.axes, "cell_centres": self._cells.centres,
+            "cell_starts": self._cells.starts,
         }  # fmt: skip
 
     def save(self, folder: Path) -> None:
@@ -162,18 +175,25 @@ class NeighbourIndex:
         if vectors.shape != (parameters["entries"], parameters["size"]):
             raise ValueError(f"{vectors_path.name} does not hold the vectors that the index was built from.")
         projection = Projection(axes=state["axes"])
+        cells = Cells(centres=state["cell_centres"], starts=state["cell_starts"])
         search: GraphSearch | ExactSearch
         if parameters["backend"] == "hnsw" and hnswlib_is_here():
-            search = GraphSearch.load(index_path, vectors, projection)
+            search = GraphSearch.load(index_path, vectors, projection, cells)
         else:
             search = ExactSearch(vectors, projection)
         codes = _split(state["item_codes"], state["code_lengths"])
-        return cls(codes, vectors, state["entry_of"], projection, parameters, search)
+        return cls(codes, vectors, state["entry_of"], projection, cells, parameters, search)
 
 
 def _split(text: str, lengths: npt.NDArray[np.int32]) -> list[str]:
     ends = np.cumsum(lengths, dtype=np.int64).tolist()
     return [text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _inverse(order: Ints) -> npt.NDArray[np.int32]:
+    places = np.empty(len(order), dtype=np.int32)
+    places[order] = np.arange(len(order), dtype=np.int32)
+    return places
 
 
 def _next_power_of_two(numbers: Ints) -> Ints:

@@ -21,10 +21,11 @@ def choose_pool(graph: GraphSearch, exact: ExactSearch, vectors: Vectors, seed: 
     """
     asked = vectors[np.sort(np.random.default_rng(seed).permutation(len(vectors))[:RECALL_ITEMS])]
     count = min(RECALL_AT, len(vectors))
-    edges = _edges([scores for _, scores in exact.pools(asked, np.full(len(asked), count))], count)
+    wanted = np.full(len(asked), count)
+    edges = _edges([scores for _, scores in exact.pools(asked, wanted)], count)
     recall = 0.0
     for pool in sorted({min(pool, len(vectors)) for pool in _POOLS}):
-        found = [scores for _, scores in graph.pools(asked, np.full(len(asked), pool))]
+        found = [scores for _, scores in graph.pools(asked, wanted, np.full(len(asked), pool))]
         hits = [min(count, int((scores >= edge).sum())) for scores, edge in zip(found, edges, strict=True)]
         recall = sum(hits) / (count * len(asked))
         if recall >= RECALL_WANTED:

@@ -1,0 +1,55 @@
+"""Groups of similar entries that lie one after the other: what is near a vector is mostly in the cells nearest to it.
+
+A walk through a graph may end in a wrong region. The nearest cells, scanned beside it, hold what it then lacks.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from shared.similarity.ranking import Ints, Vectors
+
+_SAMPLE, _ROUNDS = 20_000, 4  # vectors and rounds that the centres are fitted with
+_BLOCK = 8_192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """Cell `c` is the entries `starts[c]:starts[c + 1]`; its centre is the shortened vector in its middle."""
+
+    centres: Vectors  # (cells, numbers of a shortened vector), of unit length
+    starts: Ints  # (cells + 1,)
+
+    @classmethod
+    def fit(cls, short: Vectors, *, seed: int) -> tuple[Self, Ints]:
+        """Group vectors by spherical k-means, as many cells as the square root of their number.
+
+        Returns:
+            The cells, and the order in which the vectors lie in them.
+        """
+        sample = short[np.sort(np.random.default_rng(seed).permutation(len(short))[:_SAMPLE])]
+        centres = sample[np.linspace(0, len(sample) - 1, max(1, math.isqrt(len(short)))).astype(np.int64)]
+        for _ in range(_ROUNDS):
+            sums = np.zeros(centres.shape, dtype=np.float64)
+            np.add.at(sums, _nearest(sample, centres), sample)
+            lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+            moved = sums / np.maximum(lengths, np.finfo(np.float64).tiny)
+            centres = np.where(lengths > 0, moved, centres).astype(np.float32)
+        cell = _nearest(short, centres)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
+        return cls(centres=centres, starts=starts), np.argsort(cell, kind="stable")
+
+    def near(self, short: Vectors, number: int) -> Ints:
+        """Return the cells nearest to each vector: (vectors, `number` or all)."""
+        alike = short @ self.centres.T
+        if number >= len(self.centres):
+            return np.tile(np.arange(len(self.centres)), (len(short), 1))
+        return np.asarray(np.argpartition(-alike, number, axis=1)[:, :number])
+
+
+def _nearest(short: Vectors, centres: Vectors) -> Ints:
+    """Return the nearest centre of each vector."""
+    blocks = [short[start : start + _BLOCK] for start in range(0, len(short), _BLOCK)]
+    return np.concatenate([(block @ centres.T).argmax(axis=1) for block in blocks])
