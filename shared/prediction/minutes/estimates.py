@@ -41,6 +41,8 @@ class Estimates:
     trimmed: Ints  # orders beside them that were left out
     trimmed_mean: Floats  # run minutes of a piece, nan without samples
     std: Floats
+    raw_mean: Floats  # the same with what was left out
+    raw_std: Floats
     confidence: Floats  # 0 to 1
     used_request: Ints
     used_row: Ints
@@ -59,25 +61,26 @@ class Estimates:
     ) -> "Estimates":  # fmt: skip
         """Turn logarithms and spreads into minutes."""
         setup, run = np.exp(logs[:, 0]) * (idle < 1), np.maximum(np.exp(logs[:, 1]) - RUN_OFFSET, 0.0)
-        zero = np.zeros(len(run))
-        middle = setup_quantile(zero, logs[:, 0], idle, spread[:, 0])
-        middle = np.where(idle > _ALMOST_NONE, middle, setup)
-        factor = _factor(groups, view, rows, None)
-        ends = []
-        for end in range(2):
-            first = setup_quantile(scores[:, 0, end], logs[:, 0], idle, spread[:, 0] * factor)
-            run_end = np.exp(logs[:, 1] + scores[:, 1, end] * spread[:, 1] * factor) - RUN_OFFSET
-            ends.append(np.maximum(np.stack([first, run_end], axis=1), 0.0))
-        minutes = np.stack([middle, run], axis=1)
+        minutes, factor = np.stack([setup, run], axis=1), _factor(groups, view, rows, None)
+        wide = spread * factor[:, None]
+        ends = np.exp(logs + scores[:, :2].transpose(2, 0, 1) * wide)
+        ends[:, :, 1] = np.maximum(ends[:, :, 1] - RUN_OFFSET, 0.0)
+        some = np.flatnonzero(idle > _ALMOST_NONE)
+        if len(some):
+            rest = idle[some]
+            minutes[some, 0] = setup_quantile(np.zeros(len(some)), logs[some, 0], rest, spread[some, 0])
+            for end in range(2):
+                ends[end, some, 0] = setup_quantile(scores[some, 0, end], logs[some, 0], rest, wide[some, 0])
         figures = _figures(len(run), seen, used)
         near = figures.pop("similarity")
         enough = 0.5 + 0.5 * figures["samples"] / (figures["samples"] + _FULL_CONFIDENCE_ORDERS)
         return cls(
-            minutes=minutes, low=np.minimum(ends[0], minutes), high=np.maximum(ends[1], minutes),
+            minutes=minutes, low=ends[0], high=ends[1],
             confidence=np.clip(near * enough / (1.0 + spread[:, 1] * factor), 0.0, 1.0), used_request=used.request,
             used_row=used.row, setup=setup, idle=idle, spread=spread, view=view, features=rows, groups=groups,
             scores=scores, samples=figures["samples"].astype(np.int64), trimmed=figures["trimmed"].astype(np.int64),
-            trimmed_mean=figures["mean"], std=figures["std"],
+            trimmed_mean=figures["trimmed_mean"], std=figures["std"], raw_mean=figures["raw_mean"],
+            raw_std=figures["raw_std"],
         )  # fmt: skip
 
     def order(self, quantity: Floats | float) -> Floats:
@@ -87,13 +90,14 @@ class Estimates:
         whole = self.setup + run
         spread = order_spread(self.setup, run, self.spread)
         spread = spread * _factor(self.groups, self.view, self.features, pieces)
-        some = self.idle > _ALMOST_NONE
-        middle = np.where(some, self._at(np.zeros(len(run)), run, spread), whole)
-        low, high = (self._at(self.scores[:, 2, end], run, spread) for end in range(2))
-        return np.stack([np.minimum(low, middle), middle, np.maximum(high, middle)], axis=1)
-
-    def _at(self, score: Floats, run: Floats, spread: Floats) -> Floats:
-        return order_quantile(score, self.setup, run, self.idle, spread)
+        found = np.stack([whole, whole, whole], axis=1)
+        found[:, ::2] *= np.exp(self.scores[:, 2] * spread[:, None])
+        some = np.flatnonzero(self.idle > _ALMOST_NONE)
+        if len(some):
+            scores = (self.scores[some, 2, 0], np.zeros(len(some)), self.scores[some, 2, 1])
+            for place, score in enumerate(scores):
+                found[some, place] = order_quantile(score, self.setup[some], run[some], self.idle[some], spread[some])
+        return found
 
 
 def order_spread(setup: Floats, run: Floats, spread: Floats) -> Floats:
@@ -102,28 +106,39 @@ def order_spread(setup: Floats, run: Floats, spread: Floats) -> Floats:
     return np.asarray(np.sqrt((share * spread[:, 0]) ** 2 + ((1 - share) * spread[:, 1]) ** 2))
 
 
+def each_view(view: Ints) -> list[tuple[int, Ints | slice]]:
+    """Return each view with the requests it answers."""
+    if not len(view):
+        return []
+    first = int(view[0])
+    if bool((view == first).all()):
+        return [(first, slice(None))]
+    return [(one, np.flatnonzero(view == one)) for one in np.unique(view).tolist()]
+
+
 def _factor(groups: Sequence[GroupFactors], view: Ints, rows: Singles, quantity: Floats | None) -> Floats:
     found = np.ones(len(view))
-    for one in np.unique(view).tolist():
-        mine = np.flatnonzero(view == one)
+    for one, mine in each_view(view):
         found[mine] = groups[one].of(rows[mine], None if quantity is None else quantity[mine])
     return found
 
 
 def _figures(count: int, seen: Observations, used: Used) -> dict[str, Floats]:
-    """Return, for each request, samples, trimmed, mean and standard deviation of the run, and similarity."""
+    """Return, for each request, samples, trimmed, means and standard deviations of the run, and similarity."""
     request, row = used.request, used.row
+    orders = seen.orders[row].astype(np.float64)
+    each = np.bincount(request, used.each, count)
+    share = used.each / each[request]
 
     def total(values: Floats) -> Floats:
         return np.asarray(np.bincount(request, values, count), dtype=np.float64)
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = used.each / total(used.each)[request]
-        mean = total(share * seen.trimmed_mean[row])
-        variance = total(share * (seen.std[row] ** 2 + (seen.trimmed_mean[row] - mean[request]) ** 2))
-    some = np.bincount(request, minlength=count) > 0
-    return {
-        "samples": total(seen.orders[row].astype(np.float64)), "trimmed": total(seen.trimmed[row].astype(np.float64)),
-        "mean": np.where(some, mean, np.nan), "std": np.where(some, np.sqrt(variance), np.nan),
-        "similarity": total(share * used.similarity),
-    }  # fmt: skip
+    found = {"samples": total(orders), "trimmed": total(seen.trimmed[row].astype(np.float64))}
+    found["similarity"] = total(share * used.similarity)
+    none = each <= 0
+    for mean, std in (("trimmed_mean", "std"), ("raw_mean", "raw_std")):
+        values, spreads = getattr(seen, mean)[row], getattr(seen, std)[row]
+        middle = total(share * values)
+        variance = total(share * (spreads**2 + (values - middle[request]) ** 2))
+        found[mean], found[std] = np.where(none, np.nan, middle), np.where(none, np.nan, np.sqrt(variance))
+    return found

@@ -183,7 +183,7 @@ def _measured(
     residuals: Singles, pairs: Pairs, apart: Deviations, by_results: npt.NDArray[np.bool_],
 ) -> _Measured:  # fmt: skip
     task, seen, tasks = known.routings.task, known.seen, known.routings.tasks
-    outside = np.asarray(~np.isin(views.parts, list(views.without(view))))[known.owner]
+    outside = views.outside(view)[known.owner]
     own = outside[apart.row]
     within = by_task(task[apart.row[own]], apart.apart[own], tasks)
     total = _totals(sample, fitted.errors[view], apart, tasks, task, by_results)
@@ -199,14 +199,14 @@ def _measured(
     taught = sample.target[outside[sample.row]]
     return _Measured(
         groups=groups, scores=scores, idle=idle, prior=prior, within=within, between=between, pull=pull,
-        planned_bias=bias, planned_variance=planned, typical=_over(taught, np.nanmean),
-        typical_variance=_over(taught, np.nanvar),
+        planned_bias=bias, planned_variance=planned, typical=_over(taught, np.mean),
+        typical_variance=_over(taught, np.var),
     )  # fmt: skip
 
 
 def _over(values: Floats, figure: Callable[..., Floats]) -> Floats:
-    known = ~np.isnan(values).all(axis=0)
-    return np.array([float(figure(values[:, out])) if known[out] else 0.0 for out in range(2)])
+    known = (values[~np.isnan(values[:, out]), out] for out in range(2))
+    return np.array([float(figure(one)) if len(one) else 0.0 for one in known])
 
 
 def _totals(

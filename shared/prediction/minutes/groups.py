@@ -16,7 +16,8 @@ from shared.prediction.memory import Floats, Ints
 MOST_GROUPINGS = 4
 _CODES = 256  # the last one is for a missing value
 _BANDS = 12  # of quantity, each twice the one before
-_CAP = 4.0  # spreads that one order may count for
+_CAP = 3.0  # typical errors that one order may count for
+_ROUNDS = 4
 _LEAST_GAIN = 1e-3  # of the scatter's relative variance
 _QUANTITY = -1
 
@@ -69,20 +70,22 @@ def fit_groups(
         categorical: (features,) which are categories.
         quantity: (orders,) pieces.
     """
-    rest = np.minimum(np.abs(scores), _CAP)
+    rest = np.abs(scores)
     columns = {_QUANTITY: bands(quantity)}
     columns |= {int(feature): codes(rows[:, feature]) for feature in np.flatnonzero(categorical)}
     chosen: list[int] = []
     factors: list[Floats] = []
     while columns and len(rest) and len(chosen) < MOST_GROUPINGS:
-        found = {feature: _shrunk(rest, column) for feature, column in columns.items()}
-        best = max(found, key=lambda feature: (found[feature][0], -feature))
-        gain, factor = found[best]
-        if gain < _LEAST_GAIN:
+        found = {feature: _shrunk(rest, column)[0] for feature, column in columns.items()}
+        best = max(found, key=lambda feature: (found[feature], -feature))
+        if found[best] < _LEAST_GAIN:
             break
+        column, factor = columns.pop(best), np.ones(_CODES)
+        for _ in range(_ROUNDS):  # what an order may count for depends on its group's factor
+            factor = factor * _shrunk(rest / factor[column], column)[1]
         chosen.append(best)
         factors.append(factor)
-        rest = rest / factor[columns.pop(best)]
+        rest = rest / factor[column]
     return GroupFactors(
         features=np.array(chosen, dtype=np.int64), factors=np.array(factors).reshape(len(chosen), _CODES)
     )
@@ -90,6 +93,8 @@ def fit_groups(
 
 def _shrunk(scatter: Floats, code: Ints) -> tuple[float, Floats]:
     """Return how much of the relative scatter's variance the groups explain, and each code's factor."""
+    typical = float(np.median(scatter))
+    scatter = np.minimum(scatter, _CAP * typical)
     relative = scatter / max(float(scatter.mean()), 1e-12)
     number = np.bincount(code, minlength=_CODES).astype(np.float64)
     present = number > 0

@@ -14,7 +14,7 @@ from shared.prediction.minutes.views import Views
 _LEAST_ROWS = 3_000  # below that trees find too little that lines have not found
 _MOST_ROWS = 60_000
 _LEAST_GAIN = 0.01  # of the squared error
-_GROWTH = Growth(loss="squared_error", rounds=60, learning_rate=0.15, leaves=15, least_in_leaf=20, l2=2.0)
+_GROWTH = Growth(loss="squared_error", rounds=30, learning_rate=0.3, leaves=15, least_in_leaf=20, l2=2.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from shared.prediction.minutes.groups import GroupFactors, fit_groups
 from shared.prediction.minutes.observations import log_minutes
 from shared.prediction.minutes.sample import Singles
 from shared.prediction.minutes.scatter import NINE_TENTHS, SPREAD, order_score, setup_score
+from shared.prediction.minutes.views import halves
 
 _LEAST_CASES = 20
 
@@ -51,7 +52,7 @@ def measure_scores(
         return groups, np.tile(np.array([-NINE_TENTHS, NINE_TENTHS]), (3, 1))
     whole, parts = np.ones(len(raw)), np.ones(len(raw))
     for half in range(2):
-        mine = cases.item % 2 == half
+        mine = halves(cases.item) == half
         other = fit_groups(raw[~mine], rows[~mine], categorical, cases.quantity[~mine])
         whole[mine] = other.of(rows[mine], cases.quantity[mine])
         parts[mine] = other.of(rows[mine], None)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from shared.learning.trees import BoostedTrees
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.design import Design
-from shared.prediction.minutes.estimates import Estimates
+from shared.prediction.minutes.estimates import Estimates, each_view
 from shared.prediction.minutes.groups import GroupFactors
 from shared.prediction.minutes.observations import Observations, log_minutes
 from shared.prediction.minutes.sample import Singles
@@ -96,7 +96,7 @@ class MinutesModel:
         known = (task >= 0) & ~np.isnan(self.base[view, place, 1])
         logs = self._lines(vectors, rows, view, asked, place, resource)
         never = np.isnan(logs[:, 0])
-        planned = log_minutes(plan)
+        planned = log_minutes(plan) if not np.isnan(plan).all() else plan
         prior = self.prior[view, place]
         pulled = self._pulled(seen, near, view, asked, np.where(known, task, -1), own_row)
         gain = self.pull[view] * pulled.weight / (pulled.weight + 1.0 / prior)
@@ -127,10 +127,9 @@ class MinutesModel:
         if self.trees:
             codes = np.stack([self.task_code[task], self.resource_code[resource]], axis=1)
             table = np.concatenate([rows[asked], codes], axis=1)
-            for one in np.unique(view).tolist():
-                mine = np.flatnonzero(view == one)
-                grown = self.trees[one].values(table[mine])[:, 0]
-                found[mine, 1] += self.blend[one] * (grown - found[mine, 1])
+            for one, part in each_view(view):
+                grown = self.trees[one].values(table[part])[:, 0]
+                found[part, 1] += self.blend[one] * (grown - found[part, 1])
         return np.asarray(found)
 
     def _pulled(

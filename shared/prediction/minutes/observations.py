@@ -27,7 +27,8 @@ class Observations:
     trimmed: npt.NDArray[np.int32]
     trimmed_mean: Singles  # run minutes of a piece over the believed orders, nan without any
     std: Singles
-    squares: Singles  # (rows, 3) sums of squared logarithms about the mean: setup, run, whole order
+    raw_mean: Singles  # the same over all sound orders, trimmed or not
+    raw_std: Singles
     item_orders: npt.NDArray[np.int32]  # item -> sound orders, trimmed or not
 
     def state(self) -> dict[str, Any]:
@@ -61,7 +62,8 @@ def condense(orders: Orders, routings: Routings) -> Observations:
     with np.errstate(invalid="ignore", divide="ignore"):
         means = sums / recent
     believed = np.bincount(row, kept, count).astype(np.float64)
-    plain, spread = _plain(row, kept, orders.run, believed)
+    plain, spread = _plain(row, kept, orders.run, count)
+    raw, raw_spread = _plain(row, np.ones(len(row)), orders.run, count)
     planned = np.stack([routings.times["setup_minutes"], routings.times["run_minutes_per_unit"]], axis=1)
     here = np.add.reduceat(np.append(np.diff(orders.start), 0), routings.offsets[:-1]) if count else 0
     here = np.where(np.diff(routings.offsets) > 0, here, 0)
@@ -70,31 +72,16 @@ def condense(orders: Orders, routings: Routings) -> Observations:
         planned=log_minutes(planned).astype(np.float32), orders=believed.astype(np.int32),
         idle=np.bincount(row, kept * ~booked, count).astype(np.int32),
         trimmed=np.bincount(row, 1 - kept, count).astype(np.int32), trimmed_mean=plain.astype(np.float32),
-        std=spread.astype(np.float32), squares=_squares(orders, logs, means, booked).astype(np.float32),
+        std=spread.astype(np.float32), raw_mean=raw.astype(np.float32), raw_std=raw_spread.astype(np.float32),
         item_orders=(here + orders.elsewhere).astype(np.int32),
     )  # fmt: skip
 
 
-def _plain(row: Ints, kept: Floats, run: Floats, believed: Floats) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of the believed orders' run minutes of a piece."""
-    count = len(believed)
+def _plain(row: Ints, kept: Floats, run: Floats, count: int) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of run minutes of a piece by row; nan without any."""
+    number = np.bincount(row, kept, count)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(row, kept * run, count) / believed
-    off = (run - mean[row]) ** 2 if len(row) else run
-    variance = np.bincount(row, np.where(kept > 0, off, 0.0), count) / np.maximum(believed - 1, 1)
-    return mean, np.where(believed > 0, np.sqrt(variance), np.nan)
-
-
-def _squares(orders: Orders, logs: Floats, means: Floats, booked: npt.NDArray[np.bool_]) -> Floats:
-    row, count = orders.row, len(means)
-    middle = means[row]
-    used = orders.kept & ~np.isnan(middle[:, 1])
-    setup = np.where(np.isnan(middle[:, 0]), 0.0, np.exp(np.nan_to_num(middle[:, 0])))
-    expected = setup * booked + np.exp(middle[:, 1]) * orders.quantity
-    ratio = np.log((orders.minutes + LEAST_SETUP) / (expected + LEAST_SETUP))
-    parts = (
-        np.where(used & booked, (logs[:, 0] - middle[:, 0]) ** 2, 0.0),
-        np.where(used, (logs[:, 1] - middle[:, 1]) ** 2, 0.0),
-        np.where(used, ratio**2, 0.0),
-    )
-    return np.stack([np.bincount(row, np.nan_to_num(part), count) for part in parts], axis=1)
+        mean = np.bincount(row, kept * run, count) / number
+    off = np.where(kept > 0, (run - mean[row]) ** 2, 0.0)
+    variance = np.bincount(row, off, count) / np.maximum(number - 1, 1)
+    return mean, np.where(number > 0, np.sqrt(variance), np.nan)

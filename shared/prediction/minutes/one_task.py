@@ -97,11 +97,13 @@ class OneTask:
     def _expected(self, left: Left, penalty: float) -> Floats:
         """Return what is expected of all rows without some parts, nan where nothing else is there."""
         if (left, penalty) not in self._outside:
-            if not self._solver.seen(left).any():
+            seen = self._solver.seen(left)
+            if not seen.any():
                 found = np.full(len(self._target), np.nan)
             else:
-                first = self._line(left, penalty, self._target)
-                found = self._line(left, penalty, calmed(self._target, first, _BOUND))
+                goal = np.where(seen, self._target, np.nan)
+                goal = calmed(goal, self._line(left, penalty, goal), _BOUND)
+                found = self._line(left, penalty, goal)
             self._outside[left, penalty] = found
         return self._outside[left, penalty]
 

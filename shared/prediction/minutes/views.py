@@ -9,8 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.prediction.memory import Ints, Items
+
+
+def halves(numbers: Ints) -> Ints:
+    """Deal numbers into two halves, 0 and 1, whatever order or rhythm they come in ("lowbias32", Wellons 2018)."""
+    mixed = numbers.astype(np.uint32)
+    mixed = (mixed ^ (mixed >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    mixed = (mixed ^ (mixed >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return np.asarray((mixed ^ (mixed >> np.uint32(16))) & np.uint32(1), dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +33,7 @@ class Views:
     def of(cls, items: Items) -> "Views":
         """Deal the items, those of one drawing together."""
         folds = items.folds.astype(np.int64)
-        parts = folds if items.fold_count > 2 else 2 * folds + items.groups % 2
+        parts = folds if items.fold_count > 2 else 2 * folds + halves(items.groups)
         return cls(fold_count=items.fold_count, parts=parts)
 
     @property
@@ -42,6 +51,10 @@ class Views:
         if view == self.fold_count:
             return frozenset()
         return frozenset({view}) if self.fold_count > 2 else frozenset({2 * view, 2 * view + 1})
+
+    def outside(self, view: int) -> npt.NDArray[np.bool_]:
+        """Tell which items a view may know."""
+        return np.asarray(~np.isin(self.parts, list(self.without(view))), dtype=np.bool_)
 
     def fold_of(self, part: int) -> int:
         """Return the fold that a part belongs to."""
