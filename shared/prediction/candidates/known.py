@@ -68,6 +68,16 @@ class KnownSignatures:
         place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         return np.where(known[place] == keys, signatures[place], -1)
 
+    @cached_property
+    def log_share_table(self) -> npt.NDArray[np.float32]:
+        """Return (views, signatures + 1) the log share of items with each signature; last, of one that nobody has."""
+        counts = np.pad(self.counts, ((0, 0), (0, 1)))
+        return np.asarray(np.log((counts + 0.5) / (counts.sum(axis=1, keepdims=True) + 1)), dtype=np.float32)
+
+    def log_shares(self, signature: Ints, view: Ints) -> Floats:
+        """Return the log share of pairs of a signature (-1: one that nobody has) and a view."""
+        return self.log_share_table[view, signature].astype(np.float64)
+
     def sums(self, request: Ints, signature: Ints, values: Floats) -> Floats:
         """Return, for pairs of a request and a signature, the sum of `values` (requests, tasks) over its tasks."""
         sizes = self.lengths[signature]

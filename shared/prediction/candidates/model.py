@@ -19,6 +19,7 @@ from shared.prediction.candidates.scoring import (
     calibrate,
     first_ones,
     fit_weights,
+    least_trusted,
 )
 from shared.prediction.candidates.votes import SCALES, best_scale, nearest, shares, votes
 from shared.prediction.memory import Floats, Ints, Items, Routings
@@ -66,13 +67,14 @@ class CandidateModel:
     weights: Floats  # (views, features)
     knots: Floats  # (views, KNOTS)
     right: Floats  # (views, KNOTS)
+    least: Floats  # (views,) similarity of the nearest item below which answers are not to be trusted, NaN unknown
 
     def state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
         return {
             "known": self.known.state(), "operations": self.operations.state(),
             "precedence": self.precedence.state(), "centres": self.centres.state(), "scale": self.scale,
-            "weights": self.weights, "knots": self.knots, "right": self.right,
+            "weights": self.weights, "knots": self.knots, "right": self.right, "least": self.least,
         }  # fmt: skip
 
     @classmethod
@@ -82,36 +84,36 @@ class CandidateModel:
             known=KnownSignatures(**state["known"]), operations=OperationOdds.from_state(state["operations"]),
             precedence=Precedence(**state["precedence"]), centres=Centres.from_state(state["centres"]),
             scale=state["scale"], weights=state["weights"], knots=state["knots"], right=state["right"],
+            least=state["least"],
         )  # fmt: skip
 
     @cached_property
     def _log_shares(self) -> npt.NDArray[np.float32]:
         """Return the common signatures' log shares by view, as heavy as the score takes them on likelihood's scale."""
         heavy = self.weights[:, [3]] / np.maximum(self.weights[:, [0]], 0.1)
-        return (heavy * _log_share(self.known, self.known.common)).astype(np.float32)
+        return (heavy * self.known.log_share_table[:, self.known.common]).astype(np.float32)
 
     def _alternatives(self, near: Nearby, rows: Rows, views: Ints) -> tuple[Pool, Alternatives, Floats]:
-        narrow = votes(near, self.scale[views])
-        wide = votes(near, self.scale[views] * _WIDER)
-        odds = self.operations.odds(near, wide, rows, views)
+        top = nearest(near)
+        narrow, wide = votes(near, self.scale[views], top), votes(near, self.scale[views] * _WIDER, top)
         consensus = near_odds(near, wide, self.operations.shares[views].astype(np.float64))
+        odds = self.operations.odds(consensus, rows, views)
         pool = gather(near, self.known, odds, self._log_shares, views)
-        share = shares(near, narrow, pool)
+        share, wide_share = shares(near, (narrow, wide), pool)
         existing = pool.signature >= 0
-        log_share = _log_share(self.known, np.maximum(pool.signature, 0), views[pool.request])
         features = np.stack([
-            pool.likelihood, np.log(share + _NO_VOTE), np.log(shares(near, wide, pool) + _NO_VOTE),
-            np.where(existing, log_share, _log_share(self.known, None, views[pool.request])), ~existing,
+            pool.likelihood, np.log(share + _NO_VOTE), np.log(wide_share + _NO_VOTE),
+            self.known.log_shares(pool.signature, views[pool.request]), ~existing,
             _likelihood(pool, self.known, consensus),
         ], axis=1)  # fmt: skip
         certain = -np.logaddexp(0, -np.abs(odds)).sum(axis=1)
-        none = np.stack([np.ones(len(views)), 1 - nearest(near), certain], axis=1)
+        none = np.stack([np.ones(len(views)), 1 - top, certain], axis=1)
         return pool, Alternatives(request=pool.request, features=features, none=none), share
 
     def choose(self, near: Nearby, rows: Rows, views: Ints, count: int) -> list[list[Choice]]:
         """Return every asked item's `count` most probable routings, best first.
 
-        Equally probable ones come by fewer outsourced operations, then fewer operations, then their tasks.
+        Equally probable ones come by fewer outsourced operations, then fewer operations, then those that exist.
 
         Args:
             near: the near items of the batch.
@@ -122,7 +124,7 @@ class CandidateModel:
         pool, alternatives, share = self._alternatives(near, rows, views)
         raw = alternatives.probabilities(self.weights[views])
         probability = self._calibrated(raw, views[pool.request], pool)
-        top = first_ones(pool.request, np.round(raw, 9), count)
+        top = first_ones(pool.request, np.round(raw, 9), count, self._ties(pool))
         found: list[list[Choice]] = [[] for _ in range(pool.requests)]
         for place in top.tolist():
             request = int(pool.request[place])
@@ -131,6 +133,15 @@ class CandidateModel:
             )
             found[request].append(choice)
         return found
+
+    def _ties(self, pool: Pool) -> tuple[npt.NDArray[Any], ...]:
+        """Return what decides between equally probable candidates, the weightiest last."""
+        existing = pool.signature >= 0
+        lengths, outside = np.zeros(len(existing)), np.zeros(len(existing))
+        lengths[existing] = self.known.lengths[pool.signature[existing]]
+        outside[existing] = self.known.outside[pool.signature[existing]]
+        lengths[~existing] = pool.sets[pool.made[~existing]].sum(axis=1)
+        return pool.signature, ~existing, lengths, outside
 
     def _calibrated(self, raw: Floats, view: Ints, pool: Pool) -> Floats:
         found = np.empty(len(raw))
@@ -159,20 +170,25 @@ class CandidateModel:
             members=members,
         )  # fmt: skip
 
+    def least_similarity(self, views: Ints, otherwise: float) -> Floats:
+        """Return, by request, how similar the nearest item must be; `otherwise` where too few withheld items tell.
+
+        It is the greater of two: the least similarity at which any withheld item was answered right, and the greatest
+        one up to which fewer than half of them were.
+        """
+        least = self.least[views]
+        return np.where(np.isnan(least), otherwise, least)
+
+    def abstains(self, near: Nearby, views: Ints, otherwise: float) -> npt.NDArray[np.bool_]:
+        """Tell for which requests nothing is near enough to propose a routing."""
+        voters = np.bincount(near.asked, near.voters, len(views))
+        return np.asarray((voters == 0) | (nearest(near) < self.least_similarity(views, otherwise)))
+
     def work_centres(
         self, near: Nearby, rows: Rows, views: Ints, asked: Ints, task: Ints
     ) -> tuple[Ints, npt.NDArray[np.int8]]:
         """Return every asked operation's work centre (-1 unknown) and whether it is in-house (1, 0, -1 unknown)."""
         return self.centres.choose(near, rows, views, asked, task)
-
-
-def _log_share(known: KnownSignatures, signature: Ints | None, view: Ints | None = None) -> Floats:
-    """Return the log share of items that have a signature: by view, or of each pair; None: one that nobody has."""
-    total = known.counts.sum(axis=1) + 1.0
-    if view is None:
-        return np.asarray(np.log((known.counts[:, signature] + 0.5) / total[:, None]))
-    counts = 0.0 if signature is None else known.counts[view, signature]
-    return np.asarray(np.log((counts + 0.5) / total[view]))
 
 
 def _likelihood(pool: Pool, known: KnownSignatures, odds: Floats) -> Floats:
@@ -233,6 +249,7 @@ def fit_candidates(
         centres=fit_centres(table_rows, categorical, routings, items, routed, withheld, seed),
         scale=np.full(views, SCALES[len(SCALES) // 2]), weights=np.tile(PLAIN, (views, 1)),
         knots=np.tile(np.linspace(0, 1, KNOTS), (views, 1)), right=np.tile(np.linspace(0, 1, KNOTS), (views, 1)),
+        least=np.full(views, np.nan),
     )  # fmt: skip
     return fit_scores(model, withheld, routings.signature[withheld.places]) if len(withheld.places) else model
 
@@ -241,7 +258,7 @@ def fit_scores(model: CandidateModel, withheld: WithheldLike, truth: Ints) -> Ca
     """Fit scale, weights and curve of every view on the withheld items of other folds."""
     near, rows, own = withheld.near, withheld.rows, withheld.views
     scale, weights = model.scale.copy(), model.weights.copy()
-    knots, right = model.knots.copy(), model.right.copy()
+    knots, right, least = model.knots.copy(), model.right.copy(), model.least.copy()
     for view in range(len(scale)):
         used = own != view
         if not used.any():
@@ -254,4 +271,8 @@ def fit_scores(model: CandidateModel, withheld: WithheldLike, truth: Ints) -> Ca
         chance = alternatives.probabilities(np.tile(weights[view], (len(own), 1)))
         kept = used[pool.request]
         knots[view], right[view] = calibrate(pool.request[kept], chance[kept], true[kept])
-    return replace(model, scale=scale, weights=weights, knots=knots, right=right)
+        first = first_ones(pool.request, chance, 1)
+        answered = np.zeros(len(own), dtype=np.bool_)
+        answered[pool.request[first]] = true[first]
+        least[view] = least_trusted(nearest(near)[used], answered[used])
+    return replace(model, scale=scale, weights=weights, knots=knots, right=right, least=least)

@@ -28,9 +28,9 @@ class OperationOdds:
     trees: tuple[BoostedTrees, ...]  # one a view; none where too little is known
     shares: npt.NDArray[np.float32]  # (views, tasks) of the items that have the task
 
-    def odds(self, near: Nearby, votes: Floats, rows: npt.NDArray[np.float32], views: Ints) -> Floats:
-        """Return (batch, tasks) log odds; `votes` are the near items' weights."""
-        found = near_odds(near, votes, self.shares[views].astype(np.float64))
+    def odds(self, consensus: Floats, rows: npt.NDArray[np.float32], views: Ints) -> Floats:
+        """Return (batch, tasks) log odds, given the near items' by `near_odds`."""
+        found = consensus.copy()
         for view in np.unique(views).tolist() if len(self.learned) else []:
             mine = np.flatnonzero(views == view)
             found[np.ix_(mine, self.learned)] = self.trees[view].values(rows[mine])

@@ -29,16 +29,10 @@ class Pool:
     likelihood: Floats  # log-likelihood of the set, relative to the most probable set's
 
 
-def near_signatures(near: Nearby) -> tuple[Ints, Ints]:
-    """Return each near item's signature, and which of them vote."""
-    return near.routings.signature[near.places], np.flatnonzero(near.voters)
-
-
 def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArray[np.float32], views: Ints) -> Pool:
     """Gather the candidates, given the tasks' log odds (batch, tasks) and the common signatures' log shares."""
     batch = len(odds)
-    signatures, voting = near_signatures(near)
-    keys = [near.asked[voting] * known.size + signatures[voting]]
+    keys = [(near.asked * known.size + near.routings.signature[near.places])[near.voters]]
     fits = odds.astype(np.float32) @ known.common_sets + prior[views]
     count = min(LIKELY, fits.shape[1])
     best = np.argpartition(-fits, count - 1, axis=1)[:, :count]

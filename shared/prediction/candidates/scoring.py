@@ -7,6 +7,7 @@ drawn towards plain ones where items are few.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ _ROUNDS = 30
 KNOTS = 24
 _LEAST, _MOST = 0.001, 0.999
 _CALIBRATED = 5  # most probable candidates of an item that the curve is drawn from
+_TELLING = 50  # right answers before similarity is held against anyone
+_BELIEVED = 3  # answers taken for right before the least similar ones are counted
 _TRUST = 2.0  # candidates' worth of trust in the probability itself, in every stretch of the curve
 
 
@@ -117,9 +120,12 @@ def isotonic(values: Floats, right: npt.NDArray[np.bool_]) -> tuple[Floats, Floa
     return knots, np.clip(np.interp(knots, middles, curve), _LEAST, _MOST)
 
 
-def first_ones(request: Ints, probability: Floats, count: int) -> Ints:
-    """Return the `count` most probable candidates of every request, request by request, best first."""
-    order = np.lexsort((-probability, request))
+def first_ones(request: Ints, probability: Floats, count: int, ties: tuple[npt.NDArray[Any], ...] = ()) -> Ints:
+    """Return the `count` most probable candidates of every request, request by request, best first.
+
+    Of equally probable ones the one with the least `ties` comes first, the last of these being the weightiest.
+    """
+    order = np.lexsort((*ties, -probability, request))
     starts = np.searchsorted(request[order], request[order], side="left")
     return order[np.arange(len(order)) - starts < count]
 
@@ -128,3 +134,14 @@ def calibrate(request: Ints, probability: Floats, right: npt.NDArray[np.bool_]) 
     """Return the curve from probability to the share that was right."""
     top = first_ones(request, probability, _CALIBRATED)
     return isotonic(probability[top], right[top])
+
+
+def least_trusted(similarity: Floats, right: npt.NDArray[np.bool_]) -> float:
+    """Return the similarity of the nearest item below which answers are not to be trusted, NaN if too few tell."""
+    if right.sum() < _TELLING:
+        return float("nan")
+    order = np.argsort(similarity, kind="stable")
+    answered, number = np.cumsum(right[order]) + _BELIEVED, np.arange(1, len(order) + 1) + _BELIEVED
+    poor = np.flatnonzero(2 * answered < number)
+    mostly_wrong = float(similarity[order][poor[-1]]) if len(poor) else -np.inf
+    return max(mostly_wrong, float(similarity[right].min()))
