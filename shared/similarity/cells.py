@@ -41,6 +41,10 @@ class Cells:
         starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
         return cls(centres=centres, starts=starts), np.argsort(cell, kind="stable")
 
+    def inside(self, cell: int) -> slice:
+        """Return a cell's entries."""
+        return slice(int(self.starts[cell]), int(self.starts[cell + 1]))
+
     def near(self, short: Vectors, number: int) -> Ints:
         """Return the cells nearest to each vector: (vectors, `number` or all)."""
         alike = short @ self.centres.T

@@ -34,7 +34,6 @@ class GraphSearch:
     def __init__(self, graph: Any, vectors: Vectors, projection: Projection, cells: Cells) -> None:
         """Join the parts; `build` and `load` make them."""
         self._graph, self._vectors, self._projection, self._cells = graph, vectors, projection, cells
-        self._bounds = cells.starts.tolist()
 
     @classmethod
     def build(cls, vectors: Vectors, projection: Projection, cells: Cells, *, seed: int) -> "GraphSearch":
@@ -89,10 +88,11 @@ class GraphSearch:
     def _completed(self, asked: Vectors, entries: Ints, cells: list[int], wanted: int) -> tuple[Ints, Floats]:
         scores = similarities(self._vectors, entries, asked)
         least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted] if wanted < len(scores) else -np.inf
-        parts = [entries]
-        for start, end in ((self._bounds[cell], self._bounds[cell + 1]) for cell in cells):
-            parts.append(start + np.flatnonzero(self._vectors[start:end] @ asked >= least - _ROUNDING))
-        more = np.setdiff1d(np.concatenate(parts[1:]), entries, assume_unique=True)
+        parts = [
+            inside.start + np.flatnonzero(self._vectors[inside] @ asked >= least - _ROUNDING)
+            for inside in map(self._cells.inside, cells)
+        ]
+        more = np.setdiff1d(np.concatenate(parts), entries, assume_unique=True)
         return np.concatenate([entries, more]), np.concatenate([scores, similarities(self._vectors, more, asked)])
 
     def _walk(self, short: Vectors, size: int) -> Ints:

@@ -82,7 +82,7 @@ class NeighbourIndex:
         cells, order = Cells.fit(projection.shortened(distinct), seed=seed)
         distinct, entry_of = distinct[order], _inverse(order)[entry_of]
         parameters: dict[str, Any] = {"seed": seed, "size": int(vectors.shape[1]), "entries": len(distinct)}
-        exact = ExactSearch(distinct, projection)
+        exact = ExactSearch(distinct, projection, cells)
         if backend == "hnsw" or (backend == "auto" and len(distinct) >= EXACT_BELOW and hnswlib_is_here()):
             graph = GraphSearch.build(distinct, projection, cells, seed=seed)
             parameters |= GraphSearch.parameters(projection) | choose_pool(graph, exact, distinct, seed)
@@ -130,7 +130,7 @@ class NeighbourIndex:
         if isinstance(self._search, ExactSearch):
             return self
         parameters = {**self.parameters, "backend": "exact", "recall_at_10": 1.0}
-        search = ExactSearch(self.vectors, self._projection)
+        search = ExactSearch(self.vectors, self._projection, self._cells)
         return type(self)(
             self.item_codes, self.vectors, self.entry_of, self._projection, self._cells, parameters, search
         )
@@ -171,7 +171,7 @@ class NeighbourIndex:
                 remedy="Train again: a graph that misses too much is then left out for exact search.",
                 check="load",
             )
-        vectors = np.load(vectors_path, mmap_mode="r", allow_pickle=False)
+        vectors = np.load(vectors_path, mmap_mode="r", allow_pickle=False).view(np.ndarray)  # slices of it are quicker
         if vectors.shape != (parameters["entries"], parameters["size"]):
             raise ValueError(f"{vectors_path.name} does not hold the vectors that the index was built from.")
         projection = Projection(axes=state["axes"])
@@ -180,7 +180,7 @@ class NeighbourIndex:
         if parameters["backend"] == "hnsw" and hnswlib_is_here():
             search = GraphSearch.load(index_path, vectors, projection, cells)
         else:
-            search = ExactSearch(vectors, projection)
+            search = ExactSearch(vectors, projection, cells)
         codes = _split(state["item_codes"], state["code_lengths"])
         return cls(codes, vectors, state["entry_of"], projection, cells, parameters, search)
 

@@ -36,6 +36,12 @@ def similarities(vectors: Vectors, entries: Ints, asked: Vectors) -> Floats:
     return np.concatenate([similarities(vectors, part, asked) for part in parts])
 
 
+def roughly_similar(vectors: Vectors, entries: Ints, asked: Vectors) -> Vectors:
+    """Return the dot products in single precision: half the time, for leaving out what is far below."""
+    parts = np.split(entries, range(_BLOCK, len(entries), _BLOCK)) if len(entries) > _BLOCK else [entries]
+    return np.concatenate([vectors[part] @ asked for part in parts])
+
+
 class Members:
     """Which items share each entry."""
 
