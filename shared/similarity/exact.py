@@ -1,13 +1,10 @@
 """Exact search: bounds from shortened vectors leave few entries to score in full, and none of the nearest is lost."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from shared.similarity.cells import Cells
 from shared.similarity.projection import Projection
-from shared.similarity.ranking import DIGITS, Floats, Ints, Vectors, roughly_similar, similarities
+from shared.similarity.ranking import DIGITS, Floats, Ints, Vectors, last_of_nearest, roughly_similar, similarities
 
 AXES = 48  # with fewer, more entries are left to score in full; with more, reading the shortened vectors takes longer
 _FIRST = 4  # entries scored before the bounds are used, as a multiple of those wanted
@@ -43,20 +40,13 @@ class ExactSearch:
             return np.zeros(0, dtype=np.int64), np.zeros(0)
         margin = _TIE + _ROUNDING * self._longest * float(np.linalg.norm(asked))
         inside = np.concatenate([self._vectors[self._cells.inside(cell)] @ asked for cell in cells])
-        left = np.flatnonzero(bounds >= _last_of_nearest(inside, wanted) - margin)
+        left = np.flatnonzero(bounds >= last_of_nearest(inside, wanted) - margin)
         hopeful = left
         if _FIRST * wanted < len(left):
             hopeful = left[np.argpartition(bounds[left], len(left) - _FIRST * wanted)[len(left) - _FIRST * wanted :]]
-        least = _last_of_nearest(similarities(self._vectors, hopeful, asked), wanted) - margin
+        least = last_of_nearest(similarities(self._vectors, hopeful, asked), wanted) - margin
         left = left[bounds[left] >= least]
         left = left[roughly_similar(self._vectors, left, asked) >= least]
         scores = similarities(self._vectors, left, asked)
-        kept = scores >= _last_of_nearest(scores, wanted)
+        kept = scores >= last_of_nearest(scores, wanted)
         return left[kept], scores[kept]
-
-
-def _last_of_nearest(scores: npt.NDArray[Any], wanted: int) -> float:
-    """Return the similarity of the last of the `wanted` nearest; below all where there are fewer."""
-    if len(scores) < wanted:
-        return -np.inf
-    return float(np.partition(scores, len(scores) - wanted)[len(scores) - wanted])

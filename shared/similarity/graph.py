@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.similarity.cells import Cells
 from shared.similarity.projection import Projection
-from shared.similarity.ranking import Floats, Ints, Vectors, similarities
+from shared.similarity.ranking import Floats, Ints, Vectors, last_of_nearest, roughly_similar, similarities
 
 AXES = 95  # with the length of the rest 96 numbers, a multiple of what the processor handles at once
 LINKS, BREADTH = 16, 150  # hnswlib's M and ef_construction
@@ -79,21 +79,21 @@ class GraphSearch:
         found: list[tuple[Ints, Floats]] = [(np.zeros(0, dtype=np.int64), np.zeros(0))] * len(asked)
         short = self._projection.shortened(asked)
         near = self._cells.near(short, _CELLS).tolist()
-        for size in np.unique(sizes).tolist():
+        for size in sorted(set(sizes.tolist())):
             chosen = np.flatnonzero(sizes == size)
             for place, entries in zip(chosen.tolist(), self._walk(short[chosen], size), strict=True):
                 found[place] = self._completed(asked[place], entries, near[place], int(wanted[place]))
         return found
 
     def _completed(self, asked: Vectors, entries: Ints, cells: list[int], wanted: int) -> tuple[Ints, Floats]:
-        scores = similarities(self._vectors, entries, asked)
-        least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted] if wanted < len(scores) else -np.inf
-        parts = [
-            inside.start + np.flatnonzero(self._vectors[inside] @ asked >= least - _ROUNDING)
-            for inside in map(self._cells.inside, cells)
-        ]
-        more = np.setdiff1d(np.concatenate(parts), entries, assume_unique=True)
-        return np.concatenate([entries, more]), np.concatenate([scores, similarities(self._vectors, more, asked)])
+        """Return the `wanted` nearest of a walk's entries and what the cells hold that is as near, scored."""
+        rough = roughly_similar(self._vectors, entries, asked)
+        least = last_of_nearest(rough, wanted) - _ROUNDING
+        parts = [entries[rough >= least]]
+        slices = map(self._cells.inside, cells)
+        parts += [inside.start + np.flatnonzero(self._vectors[inside] @ asked >= least) for inside in slices]
+        near = np.unique(np.concatenate(parts))
+        return near, similarities(self._vectors, near, asked)
 
     def _walk(self, short: Vectors, size: int) -> Ints:
         while size > 0:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,13 @@ def roughly_similar(vectors: Vectors, entries: Ints, asked: Vectors) -> Vectors:
     """Return the dot products in single precision: half the time, for leaving out what is far below."""
     parts = np.split(entries, range(_BLOCK, len(entries), _BLOCK)) if len(entries) > _BLOCK else [entries]
     return np.concatenate([vectors[part] @ asked for part in parts])
+
+
+def last_of_nearest(scores: npt.NDArray[Any], wanted: int) -> float:
+    """Return the similarity of the last of the `wanted` nearest; below all where there are fewer."""
+    if len(scores) < wanted:
+        return -np.inf
+    return float(np.partition(scores, len(scores) - wanted)[len(scores) - wanted])
 
 
 class Members:

@@ -6,7 +6,7 @@ import numpy as np
 
 from shared.similarity.exact import ExactSearch
 from shared.similarity.graph import GraphSearch
-from shared.similarity.ranking import Floats, Vectors
+from shared.similarity.ranking import Vectors, last_of_nearest
 
 RECALL_AT = 10
 RECALL_ITEMS = 1_000
@@ -22,7 +22,7 @@ def choose_pool(graph: GraphSearch, exact: ExactSearch, vectors: Vectors, seed: 
     asked = vectors[np.sort(np.random.default_rng(seed).permutation(len(vectors))[:RECALL_ITEMS])]
     count = min(RECALL_AT, len(vectors))
     wanted = np.full(len(asked), count)
-    edges = _edges([scores for _, scores in exact.pools(asked, wanted)], count)
+    edges = [last_of_nearest(scores, count) for _, scores in exact.pools(asked, wanted)]
     recall = 0.0
     for pool in sorted({min(pool, len(vectors)) for pool in _POOLS}):
         found = [scores for _, scores in graph.pools(asked, wanted, np.full(len(asked), pool))]
@@ -31,8 +31,3 @@ def choose_pool(graph: GraphSearch, exact: ExactSearch, vectors: Vectors, seed: 
         if recall >= RECALL_WANTED:
             break
     return {"pool": pool, "recall_at_10": recall}
-
-
-def _edges(scores: list[Floats], count: int) -> list[float]:
-    """Return the similarity of the last of the `count` nearest."""
-    return [float(np.partition(row, len(row) - count)[len(row) - count]) for row in scores]

@@ -51,6 +51,16 @@ def test_a_graph_that_misses_nothing_has_an_empty_list() -> None:
     assert listed.bounds.tolist() == [0] * 21
 
 
+def test_a_walk_that_ends_in_a_wrong_region_loses_no_item_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = make_vectors(1_000)
+    index = NeighbourIndex.build(codes(1_000), vectors, seed=1, backend="hnsw")
+    monkeypatch.setattr(
+        graph_module.GraphSearch, "_walk", lambda _, short, size: np.tile(np.arange(size), (len(short), 1))
+    )
+    found = index.search_many(vectors, 1)
+    assert found.places.tolist() == list(range(1_000))
+
+
 def test_exact_search_takes_the_place_of_a_graph_that_misses_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     index = careless_index(monkeypatch, 2_000, "auto")
     assert (index.backend, index.recall) == ("exact", 1.0)
