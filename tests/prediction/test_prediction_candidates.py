@@ -174,3 +174,14 @@ def test_work_centres_of_unknown_and_far_operations(plant: Plant, model: Candida
     assert resource[0] == -1
     assert inside[0] == -1
     assert plant.routings.resources[resource[1]] == "PAINT-SMALL"
+
+
+def test_an_empty_batch_has_no_answers(plant: Plant, model: CandidateModel) -> None:
+    near = plant.near(plant.rows[:1], 3)
+    nobody = type(near)(
+        routings=plant.routings, bounds=np.zeros(1, dtype=np.int64), places=near.places[:0],
+        similarities=near.similarities[:0], own=near.own[:0],
+    )  # fmt: skip
+    nothing = np.zeros(0, dtype=np.int64)
+    assert model.choose(nobody, plant.rows[:0], nothing, 3) == []
+    assert len(model.work_centres(nobody, plant.rows[:0], nothing, nothing, nothing)[0]) == 0

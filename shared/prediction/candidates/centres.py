@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from shared.learning.boosting import Growth, fit_boosted
 from shared.learning.trees import BoostedTrees
+from shared.prediction.candidates.operations import by_view
 from shared.prediction.candidates.votes import SCALES, votes
 from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby, ranges
@@ -125,10 +126,7 @@ class Centres:
         if not self.trees:
             return found
         asked = pairs.asked[pairs.request]
-        scores = np.zeros((len(views), len(self.trees[0].baseline)))
-        for view in np.unique(views).tolist():
-            mine = np.flatnonzero(views == view)
-            scores[mine] = self.trees[view].values(rows[mine])
+        scores = by_view(views, lambda view, mine: self.trees[view].values(rows[mine]))
         spoken = self._learned[pairs.task[pairs.request]]
         output = self.output[pairs.option]
         score = np.where(output >= 0, scores[asked, np.maximum(output, 0)], _UNLEARNED)

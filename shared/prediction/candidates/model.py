@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from shared.prediction.candidates.centres import Centres, fit_centres
 from shared.prediction.candidates.known import KnownSignatures, collect
-from shared.prediction.candidates.operations import OperationOdds, fit_operations, near_odds
+from shared.prediction.candidates.operations import OperationOdds, by_view, fit_operations, near_odds
 from shared.prediction.candidates.order import Precedence, learn_order
 from shared.prediction.candidates.pool import Pool, gather
 from shared.prediction.candidates.scoring import (
@@ -102,9 +102,9 @@ class CandidateModel:
         share, wide_share = shares(near, (narrow, wide), pool)
         existing = pool.signature >= 0
         features = np.stack([
-            pool.likelihood, np.log(share + _NO_VOTE), np.log(wide_share + _NO_VOTE),
+            pool.likelihood(self.known, odds), np.log(share + _NO_VOTE), np.log(wide_share + _NO_VOTE),
             self.known.log_shares(pool.signature, views[pool.request]), ~existing,
-            _likelihood(pool, self.known, consensus),
+            pool.likelihood(self.known, consensus),
         ], axis=1)  # fmt: skip
         certain = -np.logaddexp(0, -np.abs(odds)).sum(axis=1)
         none = np.stack([np.ones(len(views)), 1 - top, certain], axis=1)
@@ -121,6 +121,8 @@ class CandidateModel:
             views: (batch,) which statistics to use: an item's own fold when it is asked as if unknown.
             count: how many routings at most.
         """
+        if not len(views):
+            return []
         pool, alternatives, share = self._alternatives(near, rows, views)
         raw = alternatives.probabilities(self.weights[views])
         probability = self._calibrated(raw, views[pool.request], pool)
@@ -144,11 +146,11 @@ class CandidateModel:
         return pool.signature, ~existing, lengths, outside
 
     def _calibrated(self, raw: Floats, view: Ints, pool: Pool) -> Floats:
-        found = np.empty(len(raw))
-        for one in np.unique(view).tolist():
-            mine = view == one
-            # Below the first knot the curve falls to 0: many next to impossible candidates must not add up.
-            found[mine] = np.interp(raw[mine], np.append(0.0, self.knots[one]), np.append(0.0, self.right[one]))
+        # Below the first knot the curve falls to 0: many next to impossible candidates must not add up.
+        def curve(one: int, mine: Ints | slice) -> Floats:
+            return np.asarray(np.interp(raw[mine], np.append(0.0, self.knots[one]), np.append(0.0, self.right[one])))
+
+        found = by_view(view, curve)
         total = np.bincount(pool.request, found, pool.requests)
         return np.asarray(found / np.maximum(total, 1.0)[pool.request])
 
@@ -191,16 +193,6 @@ class CandidateModel:
         return self.centres.choose(near, rows, views, asked, task)
 
 
-def _likelihood(pool: Pool, known: KnownSignatures, odds: Floats) -> Floats:
-    """Return the log-likelihood of each candidate's set, relative to its request's most probable set."""
-    found = np.empty(len(pool.request))
-    existing = pool.signature >= 0
-    found[existing] = known.sums(pool.request[existing], pool.signature[existing], odds)
-    made = ~existing
-    found[made] = (pool.sets[pool.made[made]] * odds[pool.request[made]]).sum(axis=1)
-    return np.asarray(found - np.maximum(odds, 0).sum(axis=1)[pool.request])
-
-
 def near_order(near: Nearby, request: int, chosen: Ints) -> Floats:
     """Return how strongly the near items do each chosen task before each other one, (chosen, chosen)."""
     start, end = int(near.bounds[request]), int(near.bounds[request + 1])
@@ -221,7 +213,9 @@ def likeness(near: Nearby, request: int, tasks: tuple[int, ...]) -> float:
     first, last = np.searchsorted(near.row_near, [start, end])
     own = near.row_near[first:last] - start
     sizes = np.bincount(own, minlength=end - start)
-    common = np.bincount(own, np.isin(near.task[first:last], tasks), end - start)
+    wanted = np.zeros(near.routings.tasks, dtype=np.bool_)
+    wanted[list(tasks)] = True
+    common = np.bincount(own, wanted[near.task[first:last]], end - start)
     share = common / np.maximum(sizes + len(tasks) - common, 1)
     return float((near.similarities[start:end] * share * near.voters[start:end]).max())
 

@@ -1,5 +1,6 @@
 """Which operations an item calls for: boosted trees on its attributes, else the near items' shares."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +32,8 @@ class OperationOdds:
     def odds(self, consensus: Floats, rows: npt.NDArray[np.float32], views: Ints) -> Floats:
         """Return (batch, tasks) log odds, given the near items' by `near_odds`."""
         found = consensus.copy()
-        for view in np.unique(views).tolist() if len(self.learned) else []:
-            mine = np.flatnonzero(views == view)
-            found[np.ix_(mine, self.learned)] = self.trees[view].values(rows[mine])
+        if len(self.learned):
+            found[:, self.learned] = by_view(views, lambda view, mine: self.trees[view].values(rows[mine]))
         return np.clip(found, -_CERTAIN, _CERTAIN)
 
     def state(self) -> dict[str, Any]:
@@ -45,6 +45,15 @@ class OperationOdds:
         """Return what `state` was made of."""
         trees = tuple(BoostedTrees.from_state(tree) for tree in state["trees"])
         return cls(learned=state["learned"], trees=trees, shares=state["shares"])
+
+
+def by_view(views: Ints, answer: Callable[[int, Ints | slice], Floats]) -> Floats:
+    """Return the answers to every request, asked for view by view; most batches have one view."""
+    if (views == views[0]).all():
+        return answer(int(views[0]), slice(None))
+    parts = {view: np.flatnonzero(views == view) for view in np.unique(views).tolist()}
+    found = np.concatenate([answer(view, mine) for view, mine in parts.items()])
+    return found[np.argsort(np.concatenate(list(parts.values())))]
 
 
 def near_odds(near: Nearby, votes: Floats, prior: Floats) -> Floats:

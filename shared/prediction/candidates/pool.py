@@ -26,7 +26,19 @@ class Pool:
     signature: Ints
     made: Ints  # row of `sets`, -1 for existing signatures
     sets: npt.NDArray[np.bool_]  # (new, tasks)
-    likelihood: Floats  # log-likelihood of the set, relative to the most probable set's
+
+    def sums(self, known: KnownSignatures, values: Floats) -> Floats:
+        """Return, by candidate, the sum of its request's `values` (requests, tasks) over its tasks."""
+        found = np.empty(len(self.request))
+        existing = self.signature >= 0
+        found[existing] = known.sums(self.request[existing], self.signature[existing], values)
+        made = ~existing
+        found[made] = (self.sets[self.made[made]] * values[self.request[made]]).sum(axis=1)
+        return found
+
+    def likelihood(self, known: KnownSignatures, odds: Floats) -> Floats:
+        """Return the log-likelihood of each candidate's set, relative to its request's most probable set."""
+        return np.asarray(self.sums(known, odds) - np.maximum(odds, 0).sum(axis=1)[self.request])
 
 
 def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArray[np.float32], views: Ints) -> Pool:
@@ -45,15 +57,8 @@ def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArra
     owner = np.concatenate([pairs // known.size, request[new]])
     signature = np.concatenate([pairs % known.size, np.full(len(new), -1)])
     made = np.concatenate([np.full(len(pairs), -1), np.arange(len(new))])
-    fit = np.concatenate([
-        known.sums(pairs // known.size, pairs % known.size, odds), (sets[new] * odds[request[new]]).sum(axis=1)
-    ])  # fmt: skip
     order = np.argsort(owner, kind="stable")
-    ceiling = np.maximum(odds, 0).sum(axis=1)
-    return Pool(
-        requests=batch, request=owner[order], signature=signature[order], made=made[order], sets=sets[new],
-        likelihood=(fit - ceiling[owner])[order],
-    )  # fmt: skip
+    return Pool(requests=batch, request=owner[order], signature=signature[order], made=made[order], sets=sets[new])
 
 
 def _compose(odds: Floats, known: KnownSignatures) -> tuple[Ints, npt.NDArray[np.bool_]]:

@@ -19,6 +19,7 @@ from shared.prediction.memory import Floats, Ints
 PLAIN = np.array([0.5, 0.7, 0.3, 0.3, -1.0, 0.2, -4.0, 2.0, 0.0])
 OF_CANDIDATES = 6
 _PULL = 2.0  # withheld items' worth of belief in the plain weights
+_LEAST_SPREAD = 0.1  # what hardly differs between candidates keeps its plain weight
 _ROUNDS = 30
 KNOTS = 24
 _LEAST, _MOST = 0.001, 0.999
@@ -59,7 +60,7 @@ def fit_weights(alternatives: Alternatives, right: npt.NDArray[np.bool_], used: 
     design[len(features) :, OF_CANDIDATES:] = alternatives.none[used]
     owner = np.concatenate([request, np.flatnonzero(used)])
     true = np.concatenate([right[kept], ~chosen[used]])
-    spread = np.maximum(design.std(axis=0), 1e-3) if len(design) else np.ones(len(PLAIN))
+    spread = np.maximum(design.std(axis=0), _LEAST_SPREAD) if len(design) else np.ones(len(PLAIN))
     pull = _PULL * spread**2
     return _newton(design, owner, true, requests, pull)
 
