@@ -9,7 +9,6 @@ import numpy.typing as npt
 from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.minutes.design import Design
 from shared.prediction.minutes.groups import GroupFactors
-from shared.prediction.minutes.growing import Grown, Table, checks, grow, ranked_codes
 from shared.prediction.minutes.measuring import Cases, measure_scores
 from shared.prediction.minutes.model import MinutesModel
 from shared.prediction.minutes.observations import Observations
@@ -70,23 +69,18 @@ def fit_minutes(known: Known, near: Nearby, places: Ints, seed: int) -> MinutesM
     learned = by_results[task]
     target = np.where(learned[:, None], seen.results, seen.planned).astype(np.float64)
     design = _design(known)
-    sample = _sample(known, views, design, owner, target, learned)
+    sample = _sample(known, views, design, owner, target, learned, seed)
     fitted = fit_lines(sample, views)
-    check = checks(sample, views, _CHECKED_ROWS)
-    resource_code = ranked_codes(sample.resource, len(known.routings.resources))
-    task_code = ranked_codes(sample.task, tasks)[:-1]
-    grown = _grown(known, sample, views, fitted, check, (task_code, resource_code), owner, seed)
     residuals = _residuals(known, sample, views, fitted, design, owner, target)
     pairs = row_pairs(near, places, known.routings)
     apart = deviations(known.orders, seen)
     found = [
-        _measured(known, sample, views, view, fitted, grown, check[view], residuals[view], pairs, apart, by_results)
+        _measured(known, sample, views, view, fitted, residuals[view], pairs, apart, by_results)
         for view in range(views.count)
     ]
     return MinutesModel(
         design=design, slopes=fitted.lines.slopes, base=fitted.lines.base, effect=fitted.lines.effect,
-        trees=grown.trees if grown else (), blend=grown.blend if grown else np.zeros(views.count),
-        task_code=task_code, resource_code=resource_code, by_results=by_results, residuals=residuals,
+        by_results=by_results, residuals=residuals,
         groups=tuple(one.groups for one in found), idle=np.stack([one.idle for one in found]),
         prior=np.stack([one.prior for one in found]), within=np.stack([one.within for one in found]),
         between=np.stack([one.between for one in found]), pull=np.stack([one.pull for one in found]),
@@ -105,11 +99,12 @@ def _design(known: Known) -> Design:
 
 
 def _sample(
-    known: Known, views: Views, design: Design, owner: Ints, target: Floats, learned: npt.NDArray[np.bool_]
-) -> Sample:
+    known: Known, views: Views, design: Design, owner: Ints, target: Floats, learned: npt.NDArray[np.bool_],
+    seed: int,
+) -> Sample:  # fmt: skip
     rows = np.flatnonzero(~np.isnan(target[:, 1]))
     task = known.routings.task
-    rows = rows[thinned(rows, task[rows], known.routings.tasks)]
+    rows = rows[thinned(task[rows], known.routings.tasks, seed)]
     recent = np.where(learned[rows][:, None], known.seen.recent[rows], 1.0).astype(np.float64)
 
     def design_of(entries: Ints) -> Singles:
@@ -121,19 +116,6 @@ def _sample(
         target=target[rows], weight=recent / (recent + 1.0), design_of=design_of, tasks=known.routings.tasks,
         resources=len(known.routings.resources),
     )  # fmt: skip
-
-
-def _grown(
-    known: Known, sample: Sample, views: Views, fitted: Fitted, check: dict[int, Ints],
-    codes: tuple[Singles, Singles], owner: Ints, seed: int,
-) -> Grown | None:  # fmt: skip
-    of_task, of_resource = codes
-    both = np.stack([of_task[sample.task], of_resource[sample.resource]], axis=1)
-    table = Table(
-        rows=np.concatenate([known.rows_of(owner[sample.row]), both], axis=1),
-        categorical=np.concatenate([known.categorical, [True, True]]),
-    )
-    return grow(sample, table, views, fitted.errors, fitted.calm, check, seed)
 
 
 def _residuals(
@@ -179,7 +161,7 @@ class _Measured:
 
 
 def _measured(
-    known: Known, sample: Sample, views: Views, view: int, fitted: Fitted, grown: Grown | None, check: Ints,
+    known: Known, sample: Sample, views: Views, view: int, fitted: Fitted,
     residuals: Singles, pairs: Pairs, apart: Deviations, by_results: npt.NDArray[np.bool_],
 ) -> _Measured:  # fmt: skip
     task, seen, tasks = known.routings.task, known.seen, known.routings.tasks
@@ -194,7 +176,7 @@ def _measured(
     kept = outside[pairs.row]
     mine = Pairs(row=pairs.row[kept], other=pairs.other[kept], similarity=pairs.similarity[kept])
     between, pull = measure_pull(mine, residuals, noise, prior[task])
-    cases = _cases(known, sample, view, fitted, grown, check, idle, np.sqrt(total), by_results)
+    cases = _cases(known, sample, view, fitted, _checked(sample, views, view), idle, np.sqrt(total), by_results)
     groups, scores = measure_scores(cases, known.rows_of(cases.item), known.categorical)
     taught = sample.target[outside[sample.row]]
     return _Measured(
@@ -225,15 +207,18 @@ def _totals(
     )
 
 
+def _checked(sample: Sample, views: Views, view: int) -> Ints:
+    """Return evenly spread entries that the errors of a view are measured on."""
+    entries = np.flatnonzero(views.outside_parts(view)[sample.part])
+    return entries[:: max(1, -(-len(entries) // _CHECKED_ROWS))]
+
+
 def _cases(
-    known: Known, sample: Sample, view: int, fitted: Fitted, grown: Grown | None, check: Ints, idle: Floats,
+    known: Known, sample: Sample, view: int, fitted: Fitted, check: Ints, idle: Floats,
     spread: Floats, by_results: npt.NDArray[np.bool_],
 ) -> Cases:  # fmt: skip
     """Return the newest orders of the rows that a view is measured on; one planned piece where plans are learned."""
     expected = (sample.target - fitted.errors[view])[check]
-    if grown is not None:
-        _, trees = grown.expected[view]
-        expected[:, 1] += grown.blend[view] * (trees - expected[:, 1])
     ready = ~np.isnan(expected[:, 1])
     check, expected = check[ready], expected[ready]
     orders, row = known.orders, sample.row[check]

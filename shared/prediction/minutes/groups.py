@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
 
-MOST_GROUPINGS = 4
+MOST_GROUPINGS = 6
 _CODES = 256  # the last one is for a missing value
 _BANDS = 12  # of quantity, each twice the one before
 _CAP = 3.0  # typical errors that one order may count for
 _ROUNDS = 4
-_LEAST_GAIN = 1e-3  # of the scatter's relative variance
+_LEAST_GAIN = 1e-4  # of the scatter's relative variance
 _QUANTITY = -1
 
 

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.trees import BoostedTrees
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.design import Design
-from shared.prediction.minutes.estimates import Estimates, each_view
+from shared.prediction.minutes.estimates import Estimates
 from shared.prediction.minutes.groups import GroupFactors
 from shared.prediction.minutes.observations import Observations, log_minutes
 from shared.prediction.minutes.sample import Singles
@@ -27,19 +26,15 @@ _TOGETHER = 256  # from so many requests on, those of one task are multiplied at
 class MinutesModel:
     """The fitted figures; the first axis of each array is the view, the last (where 2) is setup, run.
 
-    Logarithms of minutes follow a line over the item's vector and sizes and the work centre; the run also follows
-    boosted trees as far as these were measured to help; near items pull by how they differed from their own line; the
-    item's own orders and plan count by their precision.
+    Logarithms of minutes follow a line over the item's vector and sizes and the work centre; near items pull by how
+    they differed from their own line, as far as that was measured to help; the item's own orders and plan count by
+    their precision.
     """
 
     design: Design
     slopes: Singles  # (views, tasks, size, 2)
     base: Floats  # (views, tasks, 2), nan where nothing is known
     effect: Singles  # (views, tasks, resources + 1, 2); the last is an unknown work centre
-    trees: tuple[BoostedTrees, ...]  # one a view, or none
-    blend: Floats  # (views,) how far the trees are followed
-    task_code: Singles  # (tasks,) as the trees know them
-    resource_code: Singles  # (resources + 1,)
     by_results: Flags  # (tasks,) whether results, not planned times, were learned from
     idle: Floats  # (views, tasks) share of orders without setup
     prior: Floats  # (views, tasks, 2) variance between items about their line
@@ -59,7 +54,6 @@ class MinutesModel:
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         return plain | {
             "design": self.design.state(),
-            "trees": [trees.state() for trees in self.trees],
             "groups": [groups.state() for groups in self.groups],
         }
 
@@ -68,7 +62,6 @@ class MinutesModel:
         """Return what `state` was made of."""
         made: dict[str, Any] = {
             "design": Design.from_state(state["design"]),
-            "trees": tuple(BoostedTrees.from_state(trees) for trees in state["trees"]),
             "groups": tuple(GroupFactors.from_state(groups) for groups in state["groups"]),
         }
         plain = {field.name: state[field.name] for field in fields(cls) if field.name not in made}
@@ -113,7 +106,7 @@ class MinutesModel:
         )  # fmt: skip
 
     def _lines(self, vectors: Singles, rows: Singles, view: Ints, asked: Ints, task: Ints, resource: Ints) -> Floats:
-        """Return the (n, 2) logarithms that the lines and trees expect."""
+        """Return the (n, 2) logarithms that the lines expect."""
         design = self.design.rows(vectors, rows)
         if len(asked) < _TOGETHER:
             found = np.einsum("ns,nso->no", design[asked], self.slopes[view, task]).astype(np.float64)
@@ -124,12 +117,6 @@ class MinutesModel:
             for mine in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
                 found[mine] = design[asked[mine]] @ self.slopes[view[mine[0]], task[mine[0]]]
         found += self.base[view, task] + self.effect[view, task, resource]
-        if self.trees:
-            codes = np.stack([self.task_code[task], self.resource_code[resource]], axis=1)
-            table = np.concatenate([rows[asked], codes], axis=1)
-            for one, part in each_view(view):
-                grown = self.trees[one].values(table[part])[:, 0]
-                found[part, 1] += self.blend[one] * (grown - found[part, 1])
         return np.asarray(found)
 
     def _pulled(

@@ -34,7 +34,7 @@ class TaskRows:
     solver: PartSolver
     named: Ints
     size: int  # columns that are attributes
-    shared: dict[Left, Floats]  # (rows, 2) what all tasks together expect, without the task's level
+    shared: dict[Left, Singles]  # (rows, 2) what all tasks together expect, without the task's level
 
     @classmethod
     def of(cls, sample: Sample, entries: Ints, out: int, slopes: dict[Left, Floats]) -> "TaskRows":
@@ -46,10 +46,9 @@ class TaskRows:
         centres = sample.resource[entries][:, None] == named[None, :]
         level = np.full((len(entries), 1), _LEVEL_SIZE)
         design: Singles = np.concatenate([attributes, centres, level], axis=1, dtype=np.float32)
-        return cls(
-            solver=PartSolver(design, sample.weight[entries, out], sample.part[entries]), named=named,
-            size=attributes.shape[1], shared={left: attributes @ shared for left, shared in slopes.items()},
-        )  # fmt: skip
+        shared = {left: attributes @ some.astype(np.float32) for left, some in slopes.items()}
+        solver = PartSolver(design, sample.weight[entries, out], sample.part[entries])
+        return cls(solver=solver, named=named, size=attributes.shape[1], shared=shared)
 
 
 class OneTask:
@@ -109,7 +108,7 @@ class OneTask:
 
     def _line(self, left: Left, penalty: float, goal: Floats) -> Floats:
         coefficients, level = self._solve(left, penalty, goal)
-        return np.asarray(self._shared[left] + level + self._solver.design @ coefficients)
+        return np.asarray(self._shared[left] + level + self._solver.expected(coefficients))
 
     def _solve(self, left: Left, penalty: float, goal: Floats) -> tuple[Floats, float]:
         """Return coefficients (size + named + 1) on top of the shared slopes, and the level they start from."""

@@ -40,13 +40,13 @@ class Fitted:
     calm: Singles  # (views, sample, 2) targets drawn in
 
 
-def thinned(row: Ints, task: Ints, tasks: int) -> Ints:
-    """Return entries to learn from: all of a task, or evenly spread ones of a task with very many."""
-    order = np.argsort(task, kind="stable")
+def thinned(task: Ints, tasks: int, seed: int) -> Ints:
+    """Return entries to learn from, rising: all of a task, or a seeded draw of a task with very many."""
+    drawn = np.random.default_rng(seed).permutation(len(task))
+    drawn = drawn[np.argsort(task[drawn], kind="stable")]
     sizes = np.bincount(task, minlength=tasks)
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    step = np.maximum(-(-sizes // _MOST_ROWS), 1)
-    return np.sort(order[rank % step[task[order]] == 0])
+    rank = np.arange(len(task)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(drawn[rank < _MOST_ROWS])
 
 
 def fit_lines(sample: Sample, views: Views) -> Fitted:

@@ -26,6 +26,10 @@ class PartSolver:
             self._grams = {one: mine.T @ mine for one, mine in zip(self.present, scaled, strict=True)}
         self._factors: dict[tuple[Left, float], Any] = {}
 
+    def expected(self, coefficients: Floats) -> Floats:
+        """Return what coefficients expect of every row."""
+        return np.asarray(self.design @ coefficients.astype(np.float32), dtype=np.float64)
+
     def seen(self, left: Left) -> Any:
         """Tell which rows are not left out."""
         return ~np.isin(self.part, list(left))
@@ -37,11 +41,11 @@ class PartSolver:
         seen = self.seen(left)
         if (left, penalty) not in self._factors:
             self._factors[left, penalty] = cho_factor(self._matrix(left, penalty), check_finite=False, overwrite_a=True)
-        right = self._root[seen] * goal[seen]
         if self._dual:
+            right = self._root[seen] * goal[seen]
             held = cho_solve(self._factors[left, penalty], right, check_finite=False)
             return np.asarray(self._scaled[seen].T @ held)
-        right = self._scaled[seen].T @ right
+        right = self._scaled.T @ np.where(seen, self._root * goal, 0.0).astype(np.float32)
         return np.asarray(cho_solve(self._factors[left, penalty], right, check_finite=False))
 
     def _matrix(self, left: Left, penalty: float) -> Floats:

@@ -52,9 +52,13 @@ class Views:
             return frozenset()
         return frozenset({view}) if self.fold_count > 2 else frozenset({2 * view, 2 * view + 1})
 
+    def outside_parts(self, view: int) -> npt.NDArray[np.bool_]:
+        """Tell which parts a view may know."""
+        return np.asarray(~np.isin(np.arange(self.part_count), list(self.without(view))), dtype=np.bool_)
+
     def outside(self, view: int) -> npt.NDArray[np.bool_]:
         """Tell which items a view may know."""
-        return np.asarray(~np.isin(self.parts, list(self.without(view))), dtype=np.bool_)
+        return self.outside_parts(view)[self.parts]
 
     def fold_of(self, part: int) -> int:
         """Return the fold that a part belongs to."""
@@ -63,10 +67,6 @@ class Views:
     def apart(self, view: int, part: int) -> frozenset[int]:
         """Return what is left out where a view's figures are measured on a part it has seen."""
         return self.without(self.fold_of(part)) if view == self.fold_count else self.without(view) | {part}
-
-    def check_part(self, view: int) -> int:
-        """Return the part on which a view of a fold is measured as a whole."""
-        return (max(self.without(view)) + 1) % self.part_count
 
     @cached_property
     def pairs(self) -> list[frozenset[int]]:
