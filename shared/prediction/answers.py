@@ -70,7 +70,7 @@ class Tier(StrEnum):
     LOW = "low"
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Minutes:
     """A time with its 80 % interval and the planned time beside it."""
 
@@ -80,7 +80,7 @@ class Minutes:
     planned: float | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Support:
     """One item that speaks for or against an operation."""
 
@@ -112,6 +112,8 @@ class PredictedOperation:
     trimmed_mean: Annotated[float | None, Field(description="mean minutes per piece of the results used")]
     std: Annotated[float | None, Field(description="their standard deviation")]
     confidence: Annotated[float, Field(ge=0, le=1)]
+    supporting: Annotated[int, Field(description="near items whose routing holds the operation")]
+    disagreeing: Annotated[int, Field(description="near items whose routing lacks it")]
     evidence: list[Support]
 
 
@@ -127,7 +129,7 @@ class Totals:
     lead_minutes: float
 
 
-@dataclass(kw_only=True)
+@dataclass
 class AttributeContribution:
     """How much one attribute added to a similarity (the contributions sum to it)."""
 

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,21 +13,23 @@ import polars as pl
 import structlog
 
 from shared.clock import Clock, utc_now
-from shared.configuration import Configuration, PredictionConfiguration
+from shared.configuration import Configuration
 from shared.erp.canonical import Attribute
 from shared.errors import Cancelled, NotEnoughData
 from shared.features.encoder import ItemEncoder
 from shared.features.learned import SAMPLE, LearnedWeights, learn_factors
-from shared.features.statistics import feature_importance, feature_recommendations, feature_statistics
-from shared.prediction.answering import Knowledge
-from shared.prediction.cells import build_cells, condense, squares_of, usable_results
-from shared.prediction.fit_times import fit_times, with_between, with_quantiles
+from shared.features.statistics import feature_statistics
+from shared.features.table import FeatureTable
+from shared.prediction.candidates.model import fit_candidates
+from shared.prediction.documents import package_documents
+from shared.prediction.history import RoutingHistory
+from shared.prediction.knowledge import Knowledge, Memory, Singles
 from shared.prediction.memory import Ints, Items, Routings, build_items, build_routings, choose_current, folds_for
-from shared.prediction.model import MODEL_KIND, RoutingModel
-from shared.prediction.presence import grow_forests, task_table
-from shared.prediction.timing import observe
-from shared.prediction.voting import fit_votes
-from shared.prediction.withheld import believed, booked_orders, measure, row_pairs, time_errors, vote_cases, withhold
+from shared.prediction.minutes.fitting import Known, fit_minutes
+from shared.prediction.minutes.observations import condense
+from shared.prediction.minutes.orders import arrange_orders
+from shared.prediction.model import Origin, RoutingModel
+from shared.prediction.withheld import measure, withhold
 from shared.similarity.index import NeighbourIndex
 from shared.similarity.threads import use_one_thread
 
@@ -35,6 +39,7 @@ _STATISTICS_ITEMS = 2_000
 log = structlog.get_logger()
 
 Progress = Callable[[float, str], None]
+Columns = dict[str, list[Any]]
 
 
 class SnapshotLike(Protocol):
@@ -66,14 +71,6 @@ class _Steps:
             self.progress(percent, step)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Encoded:
-    encoder: ItemEncoder
-    learned: LearnedWeights
-    index: NeighbourIndex
-    statistics: dict[str, Any]
-
-
 def fit_model(
     snapshot: SnapshotLike, configuration: Configuration, *, exclude_items: Collection[str] = (),
     progress: Progress | None = None, cancelled: Callable[[], bool] | None = None, clock: Clock = utc_now,
@@ -97,163 +94,144 @@ def fit_model(
 
     use_one_thread()
     steps = _Steps(progress=progress, cancelled=cancelled)
-    settings, seed = configuration.prediction, configuration.training.seed
-    day = snapshot.data_as_of.date()
-    steps.reach(2, "reading the tables")
-    excluded = sorted(set(exclude_items))
-    kept = ~pl.col("item_code").is_in(excluded)
-    current = choose_current(snapshot.routings().filter(kept), day)
-    routed_items = current.filter("chosen")["item_code"].n_unique()
-    items = build_items(snapshot.items(), snapshot.attributes, fold_count=folds_for(routed_items))
-    results = snapshot.work_results().filter(kept)
-    steps.reach(10, "arranging the routings")
-    routings = build_routings(current, items)
-    routed = np.flatnonzero(routings.signature >= 0)
-    _check(items, routed)
-    steps.reach(20, "condensing the work results")
-    frame = condense(
-        results,
-        items,
-        routings,
-        day=day,
-        half_life_days=settings.recency_half_life_days,
-        trim_share=settings.trim_share,
-    )
-    cells = build_cells(frame, items, routings)
-    encoded = _encode(snapshot.attributes, settings, items, routings, routed, seed, steps)
-    index = encoded.index
-    place = np.full(len(items.codes), -1, dtype=np.int64)
-    place[routed] = np.arange(len(routed))
-    steps.reach(60, "learning the times")
-    seen = observe(routings, cells)
-    times, residuals = fit_times(
-        routings, items, seen, squares_of(routings, cells), lambda places: index.vectors_of(place[places])
-    )
-    steps.reach(65, "learning which operations items call for")
-    table = task_table(routings.task, routings.offsets, routed, routings.tasks)
-    forests = grow_forests(index.vectors_of(np.arange(len(routed))), table, items.folds[routed], seed)
-    steps.reach(75, "asking withheld items for their routings")
-    cases = withhold(index, items, routings, routed, settings.neighbours, CALIBRATION_ITEMS, seed)
-    odds = believed(cases, items, forests)
-    votes = fit_votes(vote_cases(cases, odds, items, routings))
-    times = with_between(times, row_pairs(cases, routings), residuals, seen, routings.task)
-    knowledge = Knowledge(
-        configuration=settings, encoder=encoded.encoder, items=items, routings=routings, cells=cells, seen=seen,
-        votes=votes, times=times, forests=forests,
-    )  # fmt: skip
-    steps.reach(82, "measuring the times of withheld items")
-    orders = booked_orders(usable_results(results, items, routings), items, routings)
-    errors = time_errors(knowledge, index, cases, orders, apart=True)
-    knowledge = replace(knowledge, times=with_quantiles(times, errors.ratio / errors.spread, errors.folds))
-    steps.reach(92, "measuring the model")
-    metrics = measure(knowledge, cases, odds, time_errors(knowledge, index, cases, orders, apart=False))
-    counts = {
-        "items": len(items.codes),
-        "routed_items": len(routed),
-        "work_results": results.height,
-        "cells": frame.height,
-    }
-    log.info("model.fitted", seconds=round(time.perf_counter() - started, 2), backend=index.backend, **counts)
-    documents = _documents(snapshot, configuration, encoded, items, routings, counts, metrics, excluded)
-    documents["metrics.json"] |= {
-        "generated_at": clock().isoformat(), "training_duration_sec": round(time.perf_counter() - started, 3)
-    }  # fmt: skip
-    steps.reach(100, "fitted")
-    return RoutingModel(
+    origin = Origin(
         profile=snapshot.profile_name, data_as_of=snapshot.data_as_of, fingerprint=snapshot.fingerprint,
-        knowledge=knowledge, index=index, routed=routed, excluded_items=excluded, documents=documents,
-        cells_frame=frame,
+        excluded_items=tuple(sorted(set(exclude_items))),
     )  # fmt: skip
+    with ThreadPoolExecutor(1, "index-build") as beside:
+        fitted = _Fitting(snapshot, configuration, origin, steps, beside).fit()
+    seconds = round(time.perf_counter() - started, 3)
+    fitted.documents["metrics.json"] |= {"generated_at": clock().isoformat(), "training_duration_sec": seconds}
+    steps.reach(100, "fitted")
+    log.info("model.fitted", seconds=seconds, backend=fitted.backend, items=len(fitted.knowledge.items.codes))
+    return fitted
 
 
-def _check(items: Items, routed: Ints) -> None:
-    if len(routed) < LEAST_ITEMS:
-        raise NotEnoughData(
-            f"{len(routed)} of {len(items.codes)} items have a routing valid on the day of the data; "
-            f"at least {LEAST_ITEMS} are needed.",
-            remedy="Check that the routings' item codes match the items' and that their validity dates are right.",
+class _Fitting:
+    """One fit under way. The index is built in a thread beside it, nearly all outside the interpreter's lock."""
+
+    def __init__(
+        self, snapshot: SnapshotLike, configuration: Configuration, origin: Origin, steps: _Steps,
+        beside: ThreadPoolExecutor,
+    ) -> None:  # fmt: skip
+        self._snapshot, self._origin, self._steps, self._beside = snapshot, origin, steps, beside
+        self._configuration = configuration
+        self._settings, self._seed = configuration.prediction, configuration.training.seed
+        self._excluded = list(origin.excluded_items)
+
+    def fit(self) -> RoutingModel:
+        self._arrange()
+        columns = {a.name: self._items.frame[a.name].to_list() for a in self._snapshot.attributes}
+        encoder, learned, statistics = self._encode(columns)
+        self._steps.reach(25, "building the index")
+        routed_columns = {name: [values[place] for place in self._routed] for name, values in columns.items()}
+        vectors = encoder.transform(routed_columns)
+        codes = [self._items.codes[place] for place in self._routed]
+        self._encoder = encoder
+        self._index: Future[NeighbourIndex] = self._beside.submit(NeighbourIndex.build, codes, vectors, seed=self._seed)
+        self._steps.reach(30, "reading the attributes for trees")
+        self._table = FeatureTable.fit(self._snapshot.attributes, columns)
+        rows = self._table.rows(routed_columns)
+        knowledge, metrics = self._learn(vectors, rows)
+        history = RoutingHistory.of(self._frame)
+        documents = package_documents(
+            self._origin, self._configuration, self._memory, learned, statistics, self._counts(history), metrics
+        )
+        return RoutingModel(
+            origin=self._origin, settings=self._settings, knowledge=knowledge, history=history, documents=documents
         )
 
+    def _arrange(self) -> None:
+        """Arrange items, routings and work orders."""
+        self._steps.reach(2, "reading the tables")
+        snapshot, settings, day = self._snapshot, self._settings, self._snapshot.data_as_of.date()
+        kept = ~pl.col("item_code").is_in(self._excluded)
+        frame = choose_current(snapshot.routings().filter(kept), day)
+        routed_items = frame.filter("chosen")["item_code"].n_unique()
+        self._items: Items = build_items(snapshot.items(), snapshot.attributes, fold_count=folds_for(routed_items))
+        self._steps.reach(6, "arranging the routings")
+        self._routings: Routings = build_routings(frame, self._items)
+        self._frame = frame.filter(pl.col("item_code").is_in(self._items.codes))
+        self._routed: Ints = np.flatnonzero(self._routings.signature >= 0)
+        self._check()
+        self._steps.reach(9, "condensing the work results")
+        results = snapshot.work_results().filter(kept)
+        self._results = results.height
+        self._orders = arrange_orders(
+            results, self._items, self._routings, day=day, half_life_days=settings.recency_half_life_days,
+            trim_share=settings.trim_share,
+        )  # fmt: skip
+        self._seen = condense(self._orders, self._routings)
 
-def _encode(
-    attributes: tuple[Attribute, ...], settings: PredictionConfiguration, items: Items, routings: Routings,
-    routed: Ints, seed: int, steps: _Steps,
-) -> _Encoded:  # fmt: skip
-    steps.reach(30, "learning the attributes")
-    encoder = ItemEncoder(attributes, seed=seed)
-    columns = {a.name: items.frame[a.name].to_list() for a in attributes}
-    encoder.fit(columns)
-    steps.reach(40, "learning the weights")
-    chosen = np.sort(np.random.default_rng(seed).permutation(routed)[:SAMPLE])
-    blocks = encoder.blocks_of({name: [values[place] for place in chosen] for name, values in columns.items()})
-    given = _given_weights(encoder, settings, columns)
-    learned = learn_factors(blocks, np.array(list(given.values())), routings.signature[chosen], items.groups[chosen])
-    encoder.set_weights(
-        {name: weight * factor for (name, weight), factor in zip(given.items(), learned.factors.tolist(), strict=True)}
-    )
-    spread = np.sort(np.random.default_rng(seed).permutation(len(items.codes))[:_STATISTICS_ITEMS])
-    sample = encoder.blocks_of({name: [values[place] for place in spread] for name, values in columns.items()})
-    statistics = feature_statistics(encoder, columns, sample)
-    steps.reach(48, "building the index")
-    vectors = encoder.transform({name: [values[place] for place in routed] for name, values in columns.items()})
-    index = NeighbourIndex.build([items.codes[place] for place in routed], vectors, seed=seed)
-    return _Encoded(encoder=encoder, learned=learned, index=index, statistics=statistics)
+    def _check(self) -> None:
+        if len(self._routed) < LEAST_ITEMS:
+            raise NotEnoughData(
+                f"{len(self._routed)} of {len(self._items.codes)} items have a routing valid on the day of the data; "
+                f"at least {LEAST_ITEMS} are needed.",
+                remedy="Check that the routings' item codes match the items' and that their validity dates are right.",
+            )
 
+    def _encode(self, columns: Columns) -> tuple[ItemEncoder, LearnedWeights, dict[str, Any]]:
+        self._steps.reach(13, "learning the attributes")
+        attributes, items = self._snapshot.attributes, self._items
+        encoder = ItemEncoder(attributes, seed=self._seed).fit(columns)
+        self._steps.reach(20, "learning the weights")
+        chosen = np.sort(np.random.default_rng(self._seed).permutation(self._routed)[:SAMPLE])
+        blocks = encoder.blocks_of({name: [values[place] for place in chosen] for name, values in columns.items()})
+        given = self._given_weights(encoder, columns)
+        signatures, groups = self._routings.signature[chosen], items.groups[chosen]
+        learned = learn_factors(blocks, np.array(list(given.values())), signatures, groups)
+        factors = learned.factors.tolist()
+        encoder.set_weights({name: given[name] * factor for name, factor in zip(given, factors, strict=True)})
+        spread = np.sort(np.random.default_rng(self._seed).permutation(len(items.codes))[:_STATISTICS_ITEMS])
+        sample = encoder.blocks_of({name: [values[place] for place in spread] for name, values in columns.items()})
+        return encoder, learned, feature_statistics(encoder, columns, sample)
 
-def _given_weights(
-    encoder: ItemEncoder, settings: PredictionConfiguration, columns: dict[str, list[Any]]
-) -> dict[str, float]:
-    """Return the weights people set: the configuration's, else the profile's; 0 where all items are alike."""
-    weights = {
-        a.name: settings.feature_weights.get(a.name, a.weight) if len(set(columns[a.name])) > 1 else 0.0
-        for a in encoder.attributes
-    }
-    if sum(weights.values()) <= 0:
-        raise NotEnoughData(
-            "No attribute with a weight above zero differs between the items, so none can be told from another.",
-            remedy="Declare more attributes in the mapping profile, or raise their weights.",
-        )
-    return weights
+    def _given_weights(self, encoder: ItemEncoder, columns: Columns) -> dict[str, float]:
+        """Return the weights people set: the configuration's, else the profile's; 0 where all items are alike."""
+        wanted = self._settings.feature_weights
+        weights = {
+            a.name: wanted.get(a.name, a.weight) if len(set(columns[a.name])) > 1 else 0.0 for a in encoder.attributes
+        }
+        if sum(weights.values()) <= 0:
+            raise NotEnoughData(
+                "No attribute with a weight above zero differs between the items, so none can be told from another.",
+                remedy="Declare more attributes in the mapping profile, or raise their weights.",
+            )
+        return weights
 
+    @cached_property
+    def _memory(self) -> Memory:
+        """Return the memory; waits for the index."""
+        return Memory(
+            encoder=self._encoder, table=self._table, items=self._items, routings=self._routings, seen=self._seen,
+            index=self._index.result(), routed=self._routed,
+        )  # fmt: skip
 
-def _documents(
-    snapshot: SnapshotLike, configuration: Configuration, encoded: _Encoded, items: Items, routings: Routings,
-    counts: dict[str, int], metrics: dict[str, Any], excluded: list[str],
-) -> dict[str, Any]:  # fmt: skip
-    """Return the package's JSON documents by file name."""
-    encoder, weights = encoded.encoder, encoded.encoder.weights
-    importance = feature_importance(weights, encoded.statistics)
-    factors = dict(zip(weights, encoded.learned.factors.tolist(), strict=True))
-    active = {name: weight > 0 for name, weight in weights.items()}
-    moment = snapshot.data_as_of.isoformat()
-    return {
-        "feature_weights.json": {
-            "version": "3.0", "data_as_of": moment, "weights": weights, "active_features": active,
-            "set_by_people": {name: weights[name] / factors[name] for name in weights}, "learned_factors": factors,
-            "learned_from_items": encoded.learned.items,
-            "log_chance_before": encoded.learned.before, "log_chance_after": encoded.learned.after,
-        },
-        "active_features.json": active,
-        "feature_importance.json": importance,
-        "feature_recommendations.json": feature_recommendations(importance, weights),
-        "feature_statistics.json": encoded.statistics,
-        "training_metadata.json": {
-            "model_kind": MODEL_KIND, "profile": snapshot.profile_name, "fingerprint": snapshot.fingerprint,
-            "data_as_of": moment, "total_items": counts["items"], "indexed_items": counts["routed_items"],
-            "total_features": sum(active.values()), "original_features": len(encoder.attributes),
-            "vector_dimension": encoder.size, "seed": configuration.training.seed,
-            "configuration": configuration.prediction.model_dump(mode="json"),
-            "similarity": dict(encoded.index.parameters), "excluded_items": excluded, "fold_count": items.fold_count,
-            "families": len(items.family_names), "signatures": len(routings.signatures),
-        },
-        "metrics.json": {
-            "training_samples": counts["routed_items"],
-            "dataset_stats": {
-                "total_samples": routings.frame.height, "unique_items": counts["routed_items"],
-                "unique_processes": len(routings.operations), "work_results": counts["work_results"],
-                "missing_item_code": int(snapshot.routings()["item_code"].null_count()),
-                "missing_process_code": int(snapshot.routings()["operation_code"].null_count()),
-            },
-            "similarity_recall_at_10": encoded.index.recall, **metrics,
-        },
-    }  # fmt: skip
+    def _learn(self, vectors: Singles, rows: Singles) -> tuple[Knowledge, dict[str, Any]]:
+        """Learn candidates and minutes, and measure both on withheld items."""
+        items, routings, table = self._items, self._routings, self._table
+        withheld = withhold(
+            lambda: self._memory, items, self._routed, rows, neighbours=self._settings.neighbours,
+            sample=CALIBRATION_ITEMS, seed=self._seed,
+        )  # fmt: skip
+        self._steps.reach(35, "learning which operations items call for")
+        candidates = fit_candidates(rows, table.categorical, routings, items, self._routed, withheld, self._seed)
+        self._steps.reach(65, "learning the minutes")
+        place = self._memory.index_place
+        known = Known(
+            orders=self._orders, seen=self._seen, routings=routings, items=items, categorical=table.categorical,
+            vectors_of=lambda places: vectors[place[places]], rows_of=lambda places: rows[place[places]],
+        )  # fmt: skip
+        minutes = fit_minutes(known, withheld.near, withheld.places, self._seed)
+        self._steps.reach(92, "measuring the model")
+        knowledge = Knowledge.of(self._memory, candidates, minutes)
+        return knowledge, measure(knowledge, withheld, self._orders, self._settings.minimum_similarity)
+
+    def _counts(self, history: RoutingHistory) -> dict[str, int]:
+        routings = self._snapshot.routings()
+        return {
+            "items": len(self._items.codes), "routed_items": len(self._routed), "routing_rows": history.rows,
+            "work_results": self._results, "missing_item_code": int(routings["item_code"].null_count()),
+            "missing_process_code": int(routings["operation_code"].null_count()),
+        }  # fmt: skip

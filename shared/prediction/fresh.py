@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.prediction.answering import listed
 from shared.prediction.answers import ItemPrediction, PredictionRequest
 from shared.prediction.steps import NewItem, own_steps
+from shared.prediction.unusual import listed
 
 if TYPE_CHECKING:
     from shared.erp.lookup.by_key import FreshItem

@@ -6,7 +6,7 @@ occurrence (0 for the first time the code appears in the routing): together they
 washes twice keeps two times.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -39,6 +39,7 @@ class Items:
     groups: Ints  # items of one drawing share a number
     folds: npt.NDArray[np.int8]  # by group: statistics for an item asked as if unknown are fitted without its fold
     fold_count: int
+    group_marks: npt.NDArray[np.uint32]  # group -> checksum of its name
     families: Ints
     family_names: list[str]
 
@@ -53,10 +54,21 @@ class Items:
         group = int(self.groups[place])
         return order[bounds[group] : bounds[group + 1]]
 
+    def of_drawing(self, values: Sequence[Any], columns: Sequence[str]) -> Ints:
+        """Return the places of the items of one drawing, given the values of the columns that name it; none if none."""
+        key = group_key(values)
+        order, bounds = self._by_group
+        for group in np.flatnonzero(self.group_marks == crc32(key.encode())).tolist() if key else ():
+            members = order[bounds[group] : bounds[group + 1]]
+            if group_key(self.frame.row(int(members[0]), named=True)[name] for name in columns) == key:
+                return members
+        return order[:0]
+
     def state(self) -> dict[str, Any]:
         """Return what `from_state` needs beside the frame, as plain values and arrays."""
         return {
             "groups": self.groups.astype(np.int32), "folds": self.folds, "fold_count": self.fold_count,
+            "group_marks": self.group_marks,
             "families": self.families.astype(np.int32), "family_names": self.family_names,
         }  # fmt: skip
 
@@ -85,12 +97,14 @@ def build_items(frame: pl.DataFrame, attributes: Sequence[Attribute], *, fold_co
         if named
         else pl.repeat("all items", pl.len())
     ).to_series()
-    folds = np.fromiter((crc32(key.encode()) % fold_count for key in keys), dtype=np.int8, count=len(keys))
+    group_names, groups = _numbered(keys)
+    marks = np.fromiter((crc32(name.encode()) for name in group_names), np.uint32, len(group_names))
     codes = frame["item_code"].to_list()
     family_names, family = _numbered(families)
     return Items(
-        codes=codes, place_of=places_by_code(codes), frame=frame.rechunk(), groups=_numbered(keys)[1], folds=folds,
-        fold_count=fold_count, families=family, family_names=family_names,
+        codes=codes, place_of=places_by_code(codes), frame=frame.rechunk(), groups=groups, group_marks=marks,
+        folds=(marks[groups] % fold_count).astype(np.int8), fold_count=fold_count, families=family,
+        family_names=family_names,
     )  # fmt: skip
 
 
@@ -99,8 +113,14 @@ def places_by_code(codes: Sequence[str]) -> dict[str, int]:
     return dict(zip(codes, range(len(codes)), strict=True))
 
 
+def group_key(values: Iterable[Any]) -> str | None:
+    """Return the name under which items of one drawing meet, or None where no drawing is named."""
+    known = ["" if value is None else str(value).strip().upper() for value in values]
+    return "drawing|" + "|".join(known) if any(known) else None
+
+
 def drawing_keys(frame: pl.DataFrame, attributes: Sequence[Attribute]) -> pl.Series:
-    """Return the name under which items of one drawing meet, null for an item without a drawing."""
+    """Return every item's `group_key`, null for an item without a drawing."""
     named = [a.name for a in attributes if a.drawing]
     if not named:
         return pl.Series("drawing", [None] * frame.height, dtype=pl.String)
@@ -122,7 +142,6 @@ def _numbered(texts: pl.Series) -> tuple[list[str], Ints]:
 class Routings:
     """The current routings as flat arrays over their operations; item `i` owns `offsets[i]:offsets[i + 1]`."""
 
-    frame: pl.DataFrame  # every routing row of the items, with `chosen`
     offsets: Ints
     operation: Ints
     occurrence: Ints
@@ -155,7 +174,7 @@ class Routings:
         return int(np.searchsorted(self.task_keys, operation * _OCCURRENCES + occurrence, side="right")) - 1
 
     def state(self) -> dict[str, Any]:
-        """Return everything but `frame` as plain values and arrays, small enough numbers in half the room."""
+        """Return plain values and arrays, small enough numbers in half the room."""
         by_row = ("operation", "occurrence", "task", "sequence", "resource", "operation_name")
         kept = (
             "offsets", "task_keys", "inside", "times", "signature", "operations", "operation_names", "resources",
@@ -170,14 +189,22 @@ class Routings:
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], frame: pl.DataFrame) -> Self:
-        """Rebuild the routings from `state()` and their frame."""
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild the routings from `state()`."""
         values = dict(state)
         ends = np.cumsum(values.pop("signature_lengths")).tolist()
         steps = values.pop("signature_operations").tolist()
         signatures = [tuple(steps[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
         place_of_operation = places_by_code(values["operations"])
-        return cls(frame=frame, signatures=signatures, place_of_operation=place_of_operation, **values)
+        return cls(signatures=signatures, place_of_operation=place_of_operation, **values)
+
+    def operation_of_task(self, task: int) -> int:
+        """Return which operation a task is."""
+        return int(self.task_keys[task]) // _OCCURRENCES
+
+    def codes_of(self, signature: int) -> list[str]:
+        """Return the operation codes of a signature."""
+        return [self.operations[operation] for operation in self.signatures[signature]]
 
     def text(self, signature: int, separator: str) -> str:
         """Return a signature as text."""
@@ -215,9 +242,8 @@ def choose_current(frame: pl.DataFrame, day: date) -> pl.DataFrame:
 def build_routings(frame: pl.DataFrame, items: Items) -> Routings:
     """Arrange rows made by `choose_current` (items that are not known are left out)."""
     known = items.frame.select("item_code", pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
-    frame = frame.filter(pl.col("operation_code").is_not_null())
-    frame = frame.join(known, on="item_code", how="inner", maintain_order="left")
-    rows = frame.filter("chosen")
+    rows = frame.filter("chosen", pl.col("operation_code").is_not_null())
+    rows = rows.join(known, on="item_code", how="inner", maintain_order="left")
     places = rows["place"].to_numpy().astype(np.int64)
     operations, operation = _numbered(rows["operation_code"])
     resources, resource = _numbered(rows["resource_code"])
@@ -230,7 +256,7 @@ def build_routings(frame: pl.DataFrame, items: Items) -> Routings:
     occurrence = _occurrences(places, operation)
     task_keys, task = np.unique(operation * _OCCURRENCES + occurrence, return_inverse=True)
     return Routings(
-        frame=frame.drop("place"), offsets=offsets, operation=operation, occurrence=occurrence,
+        offsets=offsets, operation=operation, occurrence=occurrence,
         task=task.astype(np.int64), task_keys=task_keys.astype(np.int64),
         sequence=rows["sequence"].fill_null(0).to_numpy().astype(np.int64), resource=resource,
         inside=rows["inside"].cast(pl.Int8).fill_null(-1).to_numpy().astype(np.int8), operation_name=name,

@@ -4,61 +4,104 @@ It is safe to use from many threads. `fit.fit_model` makes one from a snapshot, 
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import polars as pl
 
+from shared.configuration import PredictionConfiguration
 from shared.errors import InvalidInput, NotFound
-from shared.prediction.answering import Knowledge, Question, listed, missing_everything, unusual
 from shared.prediction.answers import ItemPrediction, ItemQuery, ItemRecord, SimilarItem, Status
-from shared.prediction.memory import Ints
-from shared.prediction.neighbourhood import Neighbourhood
-from shared.prediction.queries import attribute_values, invalid_attributes
-from shared.prediction.steps import NewItem, OwnStep
-from shared.prediction.voting import EVERYTHING
+from shared.prediction.asking import Asked, find_place, make_batch, missing_everything, read_queries
+from shared.prediction.history import RoutingHistory
+from shared.prediction.item_search import ItemSearch
+from shared.prediction.knowledge import Batch, Knowledge, Singles
+from shared.prediction.operations import work_out
+from shared.prediction.plans import Wanted, plans_of
+from shared.prediction.rendering import Rendering, similar_items
+from shared.prediction.reweighting import Reweighting, reweight
+from shared.prediction.steps import NewItem
+from shared.prediction.unusual import nothing_near
 from shared.similarity.index import NeighbourIndex
 
 MODEL_KIND = "neighbours"
 _MOST_SIMILAR = 500
+_TOGETHER = 256  # items worked out at once: more need memory that no cache holds
+_LEAST_PROBABILITY = 0.005  # a candidate rarer than this is noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    place: int  # -1 for an item that is not known
-    values: dict[str, Any]
-    given: bool  # whether attributes came with the query, or from the ERP
-    steps: tuple[OwnStep, ...] = ()
+class Origin:
+    """What a model was made from."""
+
+    profile: str
+    data_as_of: datetime
+    fingerprint: str
+    excluded_items: tuple[str, ...]
 
 
 class RoutingModel:
     """Predicts routings with times and evidence."""
 
+    model_kind = MODEL_KIND
+
     def __init__(
-        self, *, profile: str, data_as_of: datetime, fingerprint: str, knowledge: Knowledge, index: NeighbourIndex,
-        routed: Ints, excluded_items: Sequence[str], documents: Mapping[str, Any], cells_frame: pl.DataFrame,
+        self, *, origin: Origin, settings: PredictionConfiguration, knowledge: Knowledge, history: RoutingHistory,
+        documents: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        """Join the parts; `routed` holds the places of the items in `index`."""
-        self.profile = profile
-        self.data_as_of = data_as_of
-        self.fingerprint = fingerprint
-        self.model_kind = MODEL_KIND
-        self.excluded_items = tuple(excluded_items)
+        """Join the parts; `settings` are those that the model was fitted with."""
+        self.origin = origin
+        self.fitted = settings
+        self.settings = settings  # in force
         self.knowledge = knowledge
-        self.index = index
-        self.routed = routed
+        self.history = history
         self.documents = dict(documents)  # the package's JSON files, by name
-        self.cells_frame = cells_frame
-        self._index_place = np.full(len(knowledge.items.codes), -1, dtype=np.int64)
-        self._index_place[routed] = np.arange(len(routed))
+        self._reweighting: Reweighting | None = None
+        self._search = ItemSearch(knowledge.items.frame)
+
+    @property
+    def profile(self) -> str:
+        """Return the name of the profile that its data was read with."""
+        return self.origin.profile
+
+    @property
+    def data_as_of(self) -> datetime:
+        """Return when its data was read."""
+        return self.origin.data_as_of
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the fingerprint of its data."""
+        return self.origin.fingerprint
+
+    @property
+    def excluded_items(self) -> tuple[str, ...]:
+        """Return the items whose routings and results nothing was learned from."""
+        return self.origin.excluded_items
 
     @property
     def backend(self) -> str:
         """Say which similarity back end answers: `hnsw` or `exact`."""
-        return self.index.backend
+        return self.knowledge.index.backend
+
+    @property
+    def index(self) -> NeighbourIndex:
+        """Return the index of the items with a routing."""
+        return self.knowledge.index
+
+    def under(self, settings: PredictionConfiguration) -> Self:
+        """Return this model answering by other settings: thresholds and feature weights act at once.
+
+        How many neighbours are looked at, and how work results are trimmed and aged, are fitted into the model and
+        stay as they were.
+        """
+        other = copy(self)
+        other.settings = settings
+        other._reweighting = reweight(self.knowledge.encoder, self.fitted.feature_weights, settings.feature_weights)
+        return other
 
     def predict(
         self, queries: Sequence[ItemQuery], *, candidates: int = 3, quantity: float = 1.0, as_if_unknown: bool = False,
@@ -79,113 +122,62 @@ class RoutingModel:
         if not (0 < quantity < float("inf")):
             error = {"field": "quantity", "message": "Must be a finite number above 0."}
             raise InvalidInput("quantity: must be a finite number above 0.", errors=[error])
-        asked = self._read(queries, new_items)
-        return [
-            self._answer(query, one, candidates, quantity, as_if_unknown)
+        asked = read_queries(self.knowledge, queries, new_items)
+        answers: list[ItemPrediction | None] = [
+            self._unanswerable(query, one, as_if_unknown=as_if_unknown)
             for query, one in zip(queries, asked, strict=True)
         ]
+        left = [place for place, answer in enumerate(answers) if answer is None]
+        for start in range(0, len(left), _TOGETHER):
+            chosen = left[start : start + _TOGETHER]
+            batch = make_batch(
+                self.knowledge, [asked[place] for place in chosen], neighbours=self.fitted.neighbours,
+                quantity=quantity, as_if_unknown=as_if_unknown, factors=self._factors,
+            )  # fmt: skip
+            steps = [() if as_if_unknown else asked[place].steps for place in chosen]
+            found = self._answers(batch, [queries[place] for place in chosen], steps, candidates)
+            for place, answer in zip(chosen, found, strict=True):
+                answers[place] = answer
+        return [answer for answer in answers if answer is not None]
 
-    def _read(self, queries: Sequence[ItemQuery], new_items: Mapping[str, NewItem]) -> list[_Asked]:
-        items, encoder = self.knowledge.items, self.knowledge.encoder
-        asked, errors = [], []
-        for number, query in enumerate(queries):
-            given, wrong = attribute_values(encoder.attributes, query.attributes or {}, f"items[{number}].attributes")
-            errors += wrong
-            place = self._place(query.item_code)
-            new = new_items.get(query.item_code) if place < 0 else None
-            values = items.frame.row(place, named=True) if place >= 0 else new.values if new else {}
-            is_given = query.attributes is not None or new is not None
-            steps = new.steps if new else ()
-            asked.append(_Asked(place=place, values={**values, **given}, given=is_given, steps=steps))
-        if errors:
-            raise invalid_attributes(errors)
-        return asked
+    @property
+    def _factors(self) -> Singles | None:
+        return None if self._reweighting is None else self._reweighting.factors
 
-    def knows(self, item_code: str) -> bool:
-        """Tell whether the model's data has an item of this code."""
-        return self._place(item_code) >= 0
-
-    def _place(self, item_code: str) -> int:
-        place_of = self.knowledge.items.place_of
-        place = place_of.get(item_code)
-        return place if place is not None else place_of.get(item_code.strip().upper(), -1)
-
-    def _answer(
-        self, query: ItemQuery, asked: _Asked, count: int, quantity: float, as_if_unknown: bool
-    ) -> ItemPrediction:
+    def _unanswerable(self, query: ItemQuery, asked: Asked, *, as_if_unknown: bool) -> ItemPrediction | None:
         if asked.place < 0 and not asked.given:
             return ItemPrediction(
                 item_code=query.item_code, status=Status.UNKNOWN_ITEM,
                 message="No item has this code. Give its attributes to have its routing predicted from them.",
             )  # fmt: skip
-        knowledge = self.knowledge
-        withheld = self._withheld(asked) if as_if_unknown else np.zeros(0, dtype=np.int64)
-        own = asked.place if not as_if_unknown else -1
-        empty = missing_everything(knowledge.encoder, asked.values)
-        has_own = own >= 0 and knowledge.routings.signature[own] >= 0
-        steps = () if as_if_unknown else asked.steps
-        if empty and not has_own and not steps:
-            return self._abstain(query, "None of the item's attributes has a value, so nothing can be compared.")
-        question = self._question(asked, own, steps, withheld, quantity)
-        found = question.candidates(count)
-        if not found:
-            return self._abstain(query, self._nothing_near(question))
-        return ItemPrediction(item_code=query.item_code, status=Status.OK, candidates=found)
+        known = asked.place >= 0 and self.knowledge.routings.signature[asked.place] >= 0
+        has_own = not as_if_unknown and (known or bool(asked.steps))
+        if has_own or not missing_everything(self.knowledge.encoder, asked.values):
+            return None
+        return _abstained(query, "None of the item's attributes has a value, so nothing can be compared.")
 
-    def _question(
-        self, asked: _Asked, own: int, steps: tuple[OwnStep, ...], withheld: Ints, quantity: float
-    ) -> Question:
-        knowledge = self.knowledge
-        vector = knowledge.encoder.transform_one(asked.values)
-        hidden = self._index_place[withheld]
-        near = self.index.search(vector, knowledge.configuration.neighbours, without=hidden[hidden >= 0])
-        places, similarities, found = self.routed[near.places], near.similarities, near.places
-        if own >= 0 and self._index_place[own] >= 0 and own not in places:
-            mine = self._index_place[own]
-            similarity = float(np.round(self.index.vectors_of(np.array([mine]))[0] @ vector, 6))
-            places, found = np.append(places, own), np.append(found, mine)
-            similarities = np.append(similarities, similarity)
-        return Question(
-            knowledge=knowledge, vector=vector, vectors=self.index.vectors_of(found), quantity=quantity, own=own,
-            near=Neighbourhood(routings=knowledge.routings, places=places, similarities=similarities, own=own),
-            steps=steps, view=int(knowledge.items.folds[withheld[0]]) if len(withheld) else EVERYTHING,
-        )  # fmt: skip
+    def _answers(
+        self, batch: Batch, queries: Sequence[ItemQuery], steps: Sequence[tuple[Any, ...]], count: int
+    ) -> list[ItemPrediction]:
+        near, wanted = batch.near, Wanted()
+        choices = self.knowledge.candidates.choose(near, batch.rows, batch.views, count + 1)
+        # Without anything near there is nothing to propose, whatever the trees think.
+        near_enough = batch.nearest >= self.settings.minimum_similarity
+        choices = [found if enough else [] for found, enough in zip(choices, near_enough.tolist(), strict=True)]
+        plans = plans_of(batch, steps, wanted, choices=choices, count=count, least_probability=_LEAST_PROBABILITY)
+        operations = work_out(self.knowledge, batch, wanted)
+        rendered = Rendering(self.knowledge, batch, operations, plans, self.settings).candidates()
+        said = None if self._reweighting is None else self._reweighting.sentence
+        return [
+            ItemPrediction(item_code=query.item_code, status=Status.OK, candidates=found, message=said)
+            if found
+            else _abstained(query, nothing_near(self.knowledge, batch, place, self.settings.minimum_similarity))
+            for place, (query, found) in enumerate(zip(queries, rendered, strict=True))
+        ]
 
-    def _withheld(self, asked: _Asked) -> Ints:
-        """Return the places of the asked item and its sisters, by the known drawing and by the given one."""
-        items = self.knowledge.items
-        own = items.sisters(asked.place) if asked.place >= 0 else np.zeros(0, dtype=np.int64)
-        drawings = [a.name for a in self.knowledge.encoder.attributes if a.drawing]
-        given = [asked.values.get(name) for name in drawings]
-        if not asked.given or not any(given):
-            return own
-        same = pl.all_horizontal(
-            pl.col(name).cast(pl.String).str.strip_chars().str.to_uppercase().fill_null("")
-            == ("" if value is None else str(value).strip().upper())
-            for name, value in zip(drawings, given, strict=True)
-        )
-        sisters = items.frame.select(pl.arg_where(same)).to_series().to_numpy().astype(np.int64)
-        return (
-            np.unique(np.concatenate([own, sisters]))
-            if len(own) == 0
-            else np.concatenate([own, np.setdiff1d(sisters, own)])
-        )
-
-    def _abstain(self, query: ItemQuery, message: str) -> ItemPrediction:
-        return ItemPrediction(item_code=query.item_code, status=Status.ABSTAINED, message=message)
-
-    def _nothing_near(self, question: Question) -> str:
-        near = question.near
-        if not len(near.places):
-            return "No other item with a routing is left to compare with."
-        names = unusual(self.knowledge, question.vector, question.vectors[0])
-        code = self.knowledge.items.codes[int(near.places[0])]
-        least = self.knowledge.configuration.minimum_similarity
-        return (
-            f"Nothing near enough was made before: the nearest item, {code}, has similarity "
-            f"{near.similarities[0]:.2f} and {least:.2f} is needed. "
-            f"Most unusual: {listed(names) or 'no single attribute'}."
-        )
+    def knows(self, item_code: str) -> bool:
+        """Tell whether the model's data has an item of this code."""
+        return find_place(self.knowledge, item_code) >= 0
 
     def similar(self, item_code: str, k: int) -> list[SimilarItem]:
         """Return the `k` items with a routing most like a known one (itself left out), nearest first.
@@ -197,21 +189,14 @@ class RoutingModel:
         if not 1 <= k <= _MOST_SIMILAR:
             error = {"field": "k", "message": f"Must be between 1 and {_MOST_SIMILAR}."}
             raise InvalidInput(f"k: must be between 1 and {_MOST_SIMILAR}.", errors=[error])
-        place = self._known(item_code)
-        items, encoder = self.knowledge.items, self.knowledge.encoder
-        vector = encoder.transform_one(items.frame.row(place, named=True))
-        hidden = self._index_place[np.array([place])]
-        near = self.index.search(vector, k, without=hidden[hidden >= 0])
-        question = Question(
-            knowledge=self.knowledge, vector=vector, vectors=self.index.vectors_of(near.places), quantity=1.0,
-            view=EVERYTHING, near=Neighbourhood(
-                routings=self.knowledge.routings, places=self.routed[near.places], similarities=near.similarities
-            ),
-        )  # fmt: skip
-        return [question.similar(member) for member in range(len(near.places))]
+        place, memory = self._known(item_code), self.knowledge
+        vector = memory.encoder.transform_one(memory.items.frame.row(place, named=True))[None, :]
+        near = memory.near(vector, k, without=[np.array([place])], own=np.array([-1]), factors=self._factors)
+        weighted = vector if self._factors is None else vector * self._factors
+        return similar_items(memory, weighted, near.places, near.similarities)
 
     def _known(self, item_code: str) -> int:
-        place = self._place(item_code)
+        place = find_place(self.knowledge, item_code)
         if place < 0:
             raise NotFound(f"No item has the code {item_code[:200]!r}.", remedy="Search the items for the right code.")
         return place
@@ -223,28 +208,19 @@ class RoutingModel:
             NotFound: no item has this code.
         """
         place = self._known(item_code)
-        knowledge = self.knowledge
-        values = knowledge.items.frame.row(place, named=True)
+        values = self.knowledge.items.frame.row(place, named=True)
         code = values.pop("item_code")
-        rows = knowledge.routings.frame
-        start, end = (int(rows["item_code"].search_sorted(code, side=side)) for side in ("left", "right"))
-        return ItemRecord(
-            item_code=code, attributes=values, routings=rows.slice(start, end - start).to_dicts(),
-            work_orders=int(knowledge.cells.item_orders[place]),
-        )  # fmt: skip
+        [orders] = self.knowledge.item_orders(np.array([place]))
+        return ItemRecord(item_code=code, attributes=values, routings=self.history.of_item(code), work_orders=orders)
 
     def search_items(self, query: str, *, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return items whose code or any text attribute holds `query` (any case), by code, and how many there are."""
-        frame = self.knowledge.items.frame
-        wanted = query.strip().lower()
-        if wanted:
-            texts = [name for name, kind in frame.schema.items() if kind == pl.String()]
-            holds = [
-                pl.col(name).str.to_lowercase().str.contains(wanted, literal=True).fill_null(value=False)
-                for name in texts
-            ]
-            frame = frame.filter(pl.any_horizontal(holds))
-        routed = self.knowledge.routings.signature
-        place_of = self.knowledge.items.place_of
-        found = frame.slice(offset, limit).to_dicts()
-        return [{**row, "has_routing": bool(routed[place_of[row["item_code"]]] >= 0)} for row in found], frame.height
+        places = self._search.places(query)
+        shown = places[offset : offset + limit]
+        has_routing = (self.knowledge.routings.signature[shown] >= 0).tolist()
+        rows = self.knowledge.items.frame[shown].to_dicts()
+        return [{**row, "has_routing": has} for row, has in zip(rows, has_routing, strict=True)], len(places)
+
+
+def _abstained(query: ItemQuery, message: str) -> ItemPrediction:
+    return ItemPrediction(item_code=query.item_code, status=Status.ABSTAINED, message=message)

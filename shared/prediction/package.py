@@ -1,4 +1,7 @@
-"""A model as files, and back: DESIGN §7's names, only plain values and arrays inside, no class of this project."""
+"""A model as files, and back: DESIGN §7's names, only plain values and arrays inside, no class of this project.
+
+What serving looks at lies in `model_arrays.bin` as it is used, and is mapped; the Parquet tables are for people.
+"""
 
 import io
 import json
@@ -12,15 +15,16 @@ import numpy as np
 import polars as pl
 
 from shared.configuration import PredictionConfiguration
-from shared.erp.canonical import item_schema
 from shared.features.encoder import ItemEncoder
-from shared.prediction.answering import Knowledge
-from shared.prediction.cells import build_cells
-from shared.prediction.memory import build_items, build_routings
-from shared.prediction.model import RoutingModel
-from shared.prediction.presence import Forest
-from shared.prediction.timing import TimeModel, observe
-from shared.prediction.voting import VoteModel
+from shared.features.table import FeatureTable
+from shared.prediction.arrays import ARRAYS_FILE, VALUES_FILE, load_values, save_values
+from shared.prediction.candidates.model import CandidateModel
+from shared.prediction.history import RoutingHistory
+from shared.prediction.knowledge import Knowledge, Memory
+from shared.prediction.memory import Items, Routings
+from shared.prediction.minutes.model import MinutesModel
+from shared.prediction.minutes.observations import Observations
+from shared.prediction.model import Origin, RoutingModel
 from shared.similarity.index import INDEX_FILE, VECTORS_FILE, NeighbourIndex
 from shared.similarity.threads import use_one_thread
 
@@ -42,10 +46,10 @@ ROLES: dict[str, str] = {
     "items.parquet": "table",
     "routings.parquet": "table",
     "times.parquet": "table",
-    "time_models.joblib": "times",
-    "vote_model.joblib": "votes",
-    "operation_forests.joblib": "votes",
+    VALUES_FILE: "model",
+    ARRAYS_FILE: "model",
 }
+_REPEATED = 1 / 8  # share of distinct texts below which a column is kept as numbers of its texts
 
 
 class ArtifactReader(Protocol):
@@ -60,6 +64,9 @@ class ArtifactReader(Protocol):
     def table(self, name: str) -> pl.DataFrame:
         """Return a Parquet file's frame."""
 
+    def content(self, name: str) -> bytes:
+        """Return a file's bytes."""
+
     def path(self, name: str) -> Path:
         """Return where a file lies."""
 
@@ -68,72 +75,106 @@ def save_model(model: RoutingModel, folder: Path) -> dict[str, Any]:
     """Write every file of a package but `golden.json` and the manifest into an existing folder.
 
     Returns:
-        `roles` (file name to role), `model_kind`, `metrics` and `training_rows`.
+        What the manifest says of it: `roles` by file, `model_kind`, `metrics` and `training_rows`.
     """
-    knowledge, encoder = model.knowledge, model.knowledge.encoder
-    state = encoder.state()
-    weights = state.pop("weights")
-    arrays: dict[str, Any] = {
-        "encoder.joblib": state,
-        "scaler.joblib": {"scales": encoder.scales, "attributes": list(weights)},
-        "feature_columns.joblib": {"attributes": list(weights), "features": encoder.get_feature_names_out()},
-        "feature_weights.joblib": weights,
-        "similarity_engine.joblib": model.index.state(),
-        "time_models.joblib": knowledge.times.state(),
-        "vote_model.joblib": knowledge.votes.state(),
-        "operation_forests.joblib": [forest.state() for forest in knowledge.forests],
-    }
-    for name, value in arrays.items():
-        buffer = io.BytesIO()
-        joblib.dump(value, buffer, compress=3, protocol=4)
-        (folder / name).write_bytes(buffer.getvalue())
-    model.index.save(folder)
-    knowledge.items.frame.write_parquet(folder / "items.parquet")
-    knowledge.routings.frame.write_parquet(folder / "routings.parquet")
-    model.cells_frame.write_parquet(folder / "times.parquet")
+    memory = model.knowledge
+    _save_encoder(memory.encoder, folder)
+    _dump(memory.index.state(), folder / "similarity_engine.joblib")
+    memory.index.save(folder)
+    _compact(memory.items.frame).write_parquet(folder / "items.parquet")
+    (folder / "routings.parquet").write_bytes(model.history.parquet)
+    times_table(memory).write_parquet(folder / "times.parquet")
+    states = {
+        "items": memory.items.state(), "routings": memory.routings.state(), "seen": memory.seen.state(),
+        "table": memory.table.state(), "candidates": model.knowledge.candidates.state(),
+        "minutes": model.knowledge.minutes.state(),
+    }  # fmt: skip
+    save_values(states, folder)
     for name, document in model.documents.items():
         text = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=str)
         (folder / name).write_text(text + "\n", encoding="utf-8", newline="\n")
+    metrics = model.documents["metrics.json"]
     rows = {
-        "items": knowledge.items.frame.height,
-        "routings": knowledge.routings.frame.height,
-        "work_results": int(model.documents["metrics.json"]["dataset_stats"]["work_results"]),
-    }
-    return {
-        "roles": dict(ROLES), "model_kind": model.model_kind, "metrics": model.documents["metrics.json"],
-        "training_rows": rows,
+        "items": len(memory.items.codes), "routings": model.history.rows,
+        "work_results": int(metrics["dataset_stats"]["work_results"]),
     }  # fmt: skip
+    return {"roles": dict(ROLES), "model_kind": model.model_kind, "metrics": metrics, "training_rows": rows}
+
+
+def _save_encoder(encoder: ItemEncoder, folder: Path) -> None:
+    state = encoder.state()
+    _dump(state.pop("weights"), folder / "feature_weights.joblib")
+    _dump(state, folder / "encoder.joblib")
+    _dump({"scales": encoder.scales}, folder / "scaler.joblib")
+    _dump({"columns": [a.name for a in encoder.attributes], "features": encoder.get_feature_names_out()},
+          folder / "feature_columns.joblib")  # fmt: skip
+
+
+def _dump(value: Any, path: Path) -> None:
+    buffer = io.BytesIO()
+    joblib.dump(value, buffer, compress=3, protocol=4)
+    path.write_bytes(buffer.getvalue())
+
+
+def _compact(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the items with each column of few distinct texts as numbers of its texts: half the memory."""
+    repeated = [
+        name
+        for name, kind in frame.schema.items()
+        if kind == pl.String() and frame[name].n_unique() < _REPEATED * frame.height
+    ]
+    return frame.with_columns(pl.col(repeated).cast(pl.Categorical()))
+
+
+def times_table(memory: Memory) -> pl.DataFrame:
+    """Return what work results say of each operation of the current routings that has any."""
+    routings, seen, codes = memory.routings, memory.seen, memory.items.frame["item_code"]
+    rows = np.flatnonzero(seen.orders > 0)
+    owner = np.searchsorted(routings.offsets, rows, side="right") - 1
+    return pl.DataFrame({
+        "item_code": codes.gather(owner),
+        "operation_code": pl.Series(routings.operations).gather(routings.operation[rows]),
+        "occurrence": routings.occurrence[rows], "orders": seen.orders[rows], "trimmed": seen.trimmed[rows],
+        "typical_setup_minutes": pl.Series(np.exp(seen.results[rows, 0])).fill_nan(None),
+        "typical_run_minutes_per_unit": np.exp(seen.results[rows, 1]),
+        "trimmed_mean": seen.trimmed_mean[rows], "std": seen.std[rows],
+    })  # fmt: skip
 
 
 def load_model(reader: ArtifactReader) -> RoutingModel:
-    """Rebuild a model from a verified package; it answers as the saved one did."""
+    """Take a model from a verified package; it answers as the saved one did."""
     use_one_thread()
-    documents: Mapping[str, Any] = {name: reader.json(name) for name, role in ROLES.items() if name.endswith(".json")}
+    documents: Mapping[str, Any] = {name: reader.json(name) for name, role in ROLES.items() if role in _TOLD}
     metadata = documents["training_metadata.json"]
+    states = load_values(reader.json(VALUES_FILE), reader.path(ARRAYS_FILE))
+    items = Items.from_state(states["items"], reader.table("items.parquet"))
+    knowledge = Knowledge(
+        encoder=_load_encoder(reader), table=FeatureTable.from_state(states["table"]), items=items,
+        routings=Routings.from_state(states["routings"]), seen=Observations.from_state(states["seen"]),
+        index=NeighbourIndex.load(
+            reader.arrays("similarity_engine.joblib"), reader.path(VECTORS_FILE), reader.path(INDEX_FILE)
+        ),
+        routed=np.flatnonzero(states["routings"]["signature"] >= 0),
+        candidates=CandidateModel.from_state(states["candidates"]), minutes=MinutesModel.from_state(states["minutes"]),
+    )  # fmt: skip
+    if [items.codes[place] for place in knowledge.routed] != knowledge.index.item_codes:
+        raise ValueError("similarity_engine.joblib and items.parquet do not name the same items.")
+    origin = Origin(
+        profile=metadata["profile"], data_as_of=datetime.fromisoformat(metadata["data_as_of"]),
+        fingerprint=metadata["fingerprint"], excluded_items=tuple(metadata["excluded_items"]),
+    )  # fmt: skip
+    return RoutingModel(
+        origin=origin, settings=PredictionConfiguration.model_validate(metadata["configuration"]),
+        knowledge=knowledge, history=RoutingHistory.read(reader.content("routings.parquet")), documents=documents,
+    )  # fmt: skip
+
+
+_TOLD = ("report", "metadata", "metrics")
+
+
+def _load_encoder(reader: ArtifactReader) -> ItemEncoder:
     weights = reader.arrays("feature_weights.joblib")
     encoder = ItemEncoder.from_state({**reader.arrays("encoder.joblib"), "weights": weights})
     if not np.allclose(encoder.scales, reader.arrays("scaler.joblib")["scales"]):
         raise ValueError("scaler.joblib and feature_weights.joblib contradict each other.")
-    frame = reader.table("items.parquet").cast(item_schema(encoder.attributes))  # type: ignore[arg-type]
-    items = build_items(frame, encoder.attributes, fold_count=metadata["fold_count"])
-    routings = build_routings(reader.table("routings.parquet"), items)
-    cells_frame = reader.table("times.parquet")
-    cells = build_cells(cells_frame, items, routings)
-    index = NeighbourIndex.load(
-        reader.arrays("similarity_engine.joblib"), reader.path(VECTORS_FILE), reader.path(INDEX_FILE)
-    )
-    routed = np.flatnonzero(routings.signature >= 0)
-    if [items.codes[place] for place in routed] != index.item_codes:
-        raise ValueError("similarity_engine.joblib and routings.parquet do not name the same items.")
-    knowledge = Knowledge(
-        configuration=PredictionConfiguration.model_validate(metadata["configuration"]), encoder=encoder, items=items,
-        routings=routings, cells=cells, seen=observe(routings, cells),
-        votes=VoteModel(**reader.arrays("vote_model.joblib")),
-        forests=tuple(Forest(**state) for state in reader.arrays("operation_forests.joblib")),
-        times=TimeModel(**reader.arrays("time_models.joblib")),
-    )  # fmt: skip
-    return RoutingModel(
-        profile=metadata["profile"], data_as_of=datetime.fromisoformat(metadata["data_as_of"]),
-        fingerprint=metadata["fingerprint"], knowledge=knowledge, index=index, routed=routed,
-        excluded_items=metadata["excluded_items"], documents=documents, cells_frame=cells_frame,
-    )  # fmt: skip
+    return encoder

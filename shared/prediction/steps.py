@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
-from shared.prediction.memory import PLANNED_TIMES, Floats, Routings, choose_current, planned_minutes
+from shared.prediction.memory import PLANNED_TIMES, Routings, choose_current, planned_minutes
 
 
 class Step(NamedTuple):
@@ -68,9 +67,3 @@ def own_steps(frame: pl.DataFrame, routings: Routings, day: date) -> tuple[OwnSt
         )  # fmt: skip
         seen[code] += 1
     return tuple(steps)
-
-
-def plan_logs(step: OwnStep, offsets: tuple[float, float]) -> Floats:
-    """Return the logarithms of the planned setup and run minutes, nan where there are none."""
-    planned = np.array([step.planned["setup_minutes"], step.planned["run_minutes_per_unit"]])
-    return np.asarray(np.log(planned + np.array(offsets)))

@@ -63,6 +63,10 @@ class PackageReader:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
             self._refuse(name, f"it is not a Parquet table ({fault})", fault)
 
+    def content(self, name: str) -> bytes:
+        """Return the bytes of a file that is looked at later, a part at a time."""
+        return self._bytes(name, MAX_TABLE_BYTES)
+
     def path(self, name: str) -> Path:
         """Return where a file lies, for a library that reads it itself (hnswlib's index)."""
         self._artifact(name)

@@ -23,5 +23,8 @@ class FolderReader:
     def table(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self.folder / name)
 
+    def content(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
     def path(self, name: str) -> Path:
         return self.folder / name

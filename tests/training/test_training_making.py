@@ -39,16 +39,9 @@ class Listening(RoutingModel):
 
     def __init__(self, model: RoutingModel) -> None:
         super().__init__(
-            profile=model.profile,
-            data_as_of=model.data_as_of,
-            fingerprint=model.fingerprint,
-            knowledge=model.knowledge,
-            index=model.index,
-            routed=model.routed,
-            excluded_items=model.excluded_items,
+            origin=model.origin, settings=model.fitted, knowledge=model.knowledge, history=model.history,
             documents=model.documents,
-            cells_frame=model.cells_frame,
-        )
+        )  # fmt: skip
         self.asked: list[tuple[str, bool]] = []
 
     def predict(self, queries: Sequence[ItemQuery], **options: Any) -> list[ItemPrediction]:
@@ -116,7 +109,7 @@ def test_a_challenger_is_chosen_by_one_half_and_proven_by_the_other(
     assert {*choosing, *proving} == set(questions.weights)
     best = min(judged.tried, key=lambda entry: entry["trim_mae"])
     assert judged.recipe.name == best["recipe"]
-    assert judged.model.knowledge.configuration == judged.recipe.configuration.prediction
+    assert judged.model.fitted == judged.recipe.configuration.prediction
     assert evaluation_of(judged)["asked"] == len(proving)
     assert judged.promoted == comparison_of(judged).promoted
     assert comparison_of(judged).kind == "challenger"

@@ -1,0 +1,214 @@
+"""From arrays to answers: candidates with operations, minutes, totals and evidence."""
+
+from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.configuration import PredictionConfiguration
+from shared.prediction.answers import (
+    SIGNATURE_SEPARATOR,
+    AttributeContribution,
+    Candidate,
+    Minutes,
+    PredictedOperation,
+    SimilarItem,
+    Source,
+    Support,
+    Tier,
+    Totals,
+)
+from shared.prediction.knowledge import Batch, Memory, Singles
+from shared.prediction.memory import Floats, Ints
+from shared.prediction.operations import Operations
+from shared.prediction.plans import Plan
+
+DECIMALS = 6  # of a minute: sums of votes end in ...0000004 otherwise, and no planner wants to read that
+SHOWN_ITEMS = 5  # near items named as evidence for a candidate
+
+
+def similar_items(memory: Memory, vectors: Singles, places: Ints, similarities: Floats) -> list[SimilarItem]:
+    """Return items as evidence, each similarity split by attribute, the greatest part first.
+
+    Args:
+        memory: the items.
+        vectors: (n, size) of the asked items, one for each place.
+        places: (n,) of the similar items.
+        similarities: (n,) of them.
+    """
+    names = [attribute.name for attribute in memory.encoder.attributes]
+    parts = np.round(memory.encoder.split(vectors, memory.vectors_of(places)), DECIMALS)
+    order = np.argsort(-parts, axis=1, kind="stable")
+    sizes = (parts != 0).sum(axis=1)
+    first = np.argsort(np.take_along_axis(parts, order, axis=1) == 0, axis=1, kind="stable")
+    order = np.take_along_axis(order, first, axis=1)
+    values = np.take_along_axis(parts, order, axis=1)
+    codes, work_orders = memory.items.codes, memory.item_orders(places)
+    return [
+        SimilarItem(
+            item_code=codes[place], similarity=similarity, work_orders=orders,
+            because=[
+                AttributeContribution(names[attribute], part)
+                for attribute, part in zip(attributes[:size], shares[:size], strict=True)
+            ],
+        )
+        for place, similarity, orders, attributes, shares, size in zip(
+            places.tolist(), similarities.tolist(), work_orders, order.tolist(), values.tolist(), sizes.tolist(),
+            strict=True,
+        )
+    ]  # fmt: skip
+
+
+class Rendering:
+    """Writes the answers of one batch."""
+
+    def __init__(
+        self, memory: Memory, batch: Batch, operations: Operations, plans: Sequence[Sequence[Plan]],
+        settings: PredictionConfiguration,
+    ) -> None:  # fmt: skip
+        """Take the worked-out operations and the candidates that consist of them."""
+        self._memory, self._batch, self._operations, self._settings = memory, batch, operations, settings
+        self._plans = plans
+        self._answers: dict[int, PredictedOperation] = {}
+
+    def candidates(self) -> list[list[Candidate]]:
+        """Return every asked item's candidates, best first."""
+        return [[self._candidate(rank, plan) for rank, plan in enumerate(mine, 1)] for mine in self._plans]
+
+    def _candidate(self, rank: int, plan: Plan) -> Candidate:
+        operations = [
+            self._operation(index, sequence) for index, sequence in zip(plan.operations, plan.sequences, strict=True)
+        ]
+        choice = plan.choice
+        probability = 1.0 if choice is None else round(choice.probability, DECIMALS)
+        similarity = 1.0 if choice is None else min(max(choice.similarity, -1.0), 1.0)
+        members = plan.own if choice is None else choice.members
+        return Candidate(
+            rank=rank, source=Source.ERP if choice is None else Source.PREDICTED,
+            routing_signature=SIGNATURE_SEPARATOR.join([operation.operation_code for operation in operations]),
+            probability=probability, similarity=similarity, tier=self._tier(probability), operations=operations,
+            totals=_totals(operations, self._batch.quantity),
+            evidence=[self._similar[member] for member in members[:SHOWN_ITEMS].tolist()],
+        )  # fmt: skip
+
+    def _tier(self, probability: float) -> Tier:
+        if probability >= self._settings.high_probability:
+            return Tier.HIGH
+        return Tier.MEDIUM if probability >= self._settings.medium_probability else Tier.LOW
+
+    @cached_property
+    def _similar(self) -> dict[int, SimilarItem]:
+        """Return the near items that any candidate shows, by their index among the near."""
+        shown = [
+            (plan.own if plan.choice is None else plan.choice.members)[:SHOWN_ITEMS]
+            for mine in self._plans
+            for plan in mine
+        ]
+        near = self._batch.near
+        members = np.unique(np.concatenate([near.places[:0], *shown]))
+        vectors = self._batch.vectors[near.asked[members]]
+        if self._batch.factors is not None:
+            vectors = vectors * self._batch.factors
+        found = similar_items(self._memory, vectors, near.places[members], near.similarities[members])
+        return dict(zip(members.tolist(), found, strict=True))
+
+    def _operation(self, index: int, sequence: int) -> PredictedOperation:
+        """Answer one operation; but for its number it is answered alike in each candidate of its item."""
+        known = self._answers.get(index)
+        if known is None:
+            known = self._answers[index] = self._first_answer(index, sequence)
+        if known.sequence != sequence:
+            known = copy(known)
+            known.sequence = sequence
+        return known
+
+    def _first_answer(self, index: int, sequence: int) -> PredictedOperation:
+        code, name, resource, resource_name, inside = self._names(index)
+        setup, run, order, planned, samples, trimmed, mean, std, confidence, supporting, disagreeing = self._columns[
+            index
+        ]
+        plan_setup, plan_run, wait, move, queue = planned
+        plan_order = None
+        if plan_setup is not None and plan_run is not None:
+            plan_order = round(plan_setup + plan_run * self._batch.quantity, DECIMALS)
+        return PredictedOperation(
+            sequence=sequence, operation_code=code, operation_name=name, resource_code=resource,
+            resource_name=resource_name, inside=inside, setup_minutes=Minutes(setup[0], setup[1], setup[2], plan_setup),
+            run_minutes_per_unit=Minutes(run[0], run[1], run[2], plan_run), order_minutes=Minutes(order[0], order[1], order[2], plan_order),
+            optimistic_minutes=order[1], safe_minutes=order[2], wait_minutes=wait or 0.0, move_minutes=move or 0.0,
+            queue_minutes=queue or 0.0, samples=samples, trimmed=trimmed, trimmed_mean=mean, std=std,
+            confidence=confidence, supporting=supporting, disagreeing=disagreeing, evidence=self._supports(index),
+        )  # fmt: skip
+
+    def _names(self, index: int) -> tuple[str, str | None, str | None, str | None, bool | None]:
+        told = self._operations.steps.get(index)
+        if told is not None:
+            step = told.step
+            return step.operation_code, step.operation_name, step.resource_code, step.resource_name, step.inside
+        routings, found = self._memory.routings, self._operations
+        name, resource, inside = int(found.name[index]), int(found.resource[index]), int(found.inside[index])
+        return (
+            routings.operations[routings.operation_of_task(int(found.task[index]))],
+            routings.operation_names[name] if name >= 0 else None,
+            routings.resources[resource] if resource >= 0 else None,
+            routings.resource_names[resource] if resource >= 0 else None,
+            None if inside < 0 else bool(inside),
+        )
+
+    @cached_property
+    def _columns(self) -> list[tuple[Any, ...]]:
+        """Return each operation's figures, rounded, as plain numbers."""
+        found = self._operations
+        times = found.estimates
+        middle, low, high = (np.round(part, DECIMALS) for part in (times.minutes, times.low, times.high))
+        spans = [np.stack([part[:, k] for part in (middle, low, high)], axis=1).tolist() for k in range(2)]
+        order = np.round(found.order[:, [1, 0, 2]], DECIMALS).tolist()
+        return list(
+            zip(
+                *spans, order, _plain(found.planned), times.samples.tolist(), times.trimmed.tolist(),
+                _plain(times.trimmed_mean), _plain(times.std), times.confidence.tolist(), found.supporting.tolist(),
+                (found.near - found.supporting).tolist(), strict=True,
+            )
+        )  # fmt: skip
+
+    def _supports(self, index: int) -> list[Support]:
+        """Return the nearest items, and whether each one's routing holds the operation at this place."""
+        codes = self._shown_codes[self._operations.asked[index]]
+        orders, holds = self._support_columns
+        return list(map(Support, codes, orders[index], holds[index]))
+
+    @cached_property
+    def _support_columns(self) -> tuple[list[list[int]], list[list[bool]]]:
+        return self._operations.used_orders.tolist(), self._operations.supports.tolist()
+
+    @cached_property
+    def _shown_codes(self) -> list[list[str]]:
+        near, codes = self._batch.near, self._memory.items.codes
+        most = self._operations.supports.shape[1]
+        bounds, places = near.bounds.tolist(), near.places.tolist()
+        return [[codes[place] for place in places[start : min(end, start + most)]] for start, end in pairwise(bounds)]
+
+
+def _plain(numbers: Floats) -> list[float | None]:
+    """Return rounded numbers, None for nan."""
+    rounded: npt.NDArray[np.object_] = np.round(numbers, DECIMALS).astype(object)
+    rounded[np.isnan(numbers)] = None
+    plain: list[float | None] = rounded.tolist()
+    return plain
+
+
+def _totals(operations: Sequence[PredictedOperation], quantity: float) -> Totals:
+    setup = sum([operation.setup_minutes.value for operation in operations])
+    run = sum([operation.run_minutes_per_unit.value for operation in operations]) * quantity
+    wait = sum([operation.wait_minutes for operation in operations])
+    move = sum([operation.move_minutes for operation in operations])
+    queue = sum([operation.queue_minutes for operation in operations])
+    return Totals(
+        setup_minutes=round(setup, DECIMALS), run_minutes=round(run, DECIMALS), wait_minutes=round(wait, DECIMALS),
+        move_minutes=round(move, DECIMALS), queue_minutes=round(queue, DECIMALS),
+        lead_minutes=round(setup + run + wait + move + queue, DECIMALS),
+    )  # fmt: skip
