@@ -29,14 +29,19 @@ _M, _EF_CONSTRUCTION, _EFS = 24, 200, (64, 128, 256, 512, 1024)
 def save(folder: Path, codes: Sequence[str], vectors: Vectors) -> dict[str, Any]:
     """Write the vectors and an HNSW graph of them, with the smallest `ef` that finds what the product must find.
 
+    A graph of the very same vectors that lies in the folder already is kept.
+
     Returns:
         `ef` and `recall` (at 10, ties counted as found).
     """
     import hnswlib
 
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "vectors.npy", vectors)
     (folder / "codes.json").write_text(json.dumps(list(codes)), encoding="utf-8")
+    if (folder / "graph.json").exists() and np.array_equal(np.load(folder / "vectors.npy", mmap_mode="r"), vectors):
+        kept: dict[str, Any] = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
+        return kept
+    np.save(folder / "vectors.npy", vectors)
     _, first = np.unique(
         np.ascontiguousarray(vectors).view(np.dtype((np.void, vectors.shape[1] * 4))).ravel(), return_index=True
     )

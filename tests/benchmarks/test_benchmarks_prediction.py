@@ -110,6 +110,12 @@ def test_the_peers_find_the_nearest_vectors(tmp_path: Path) -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     told = peers.save(tmp_path, [str(place) for place in range(400)], vectors)
     assert told["recall"] >= 0.999
+    graph = tmp_path / "graph.bin"
+    graph.write_bytes(graph.read_bytes() + b" ")  # as a graph that is not built again
+    peers.save(tmp_path, [str(place) for place in range(400)], vectors)
+    assert graph.read_bytes().endswith(b" ")
+    peers.save(tmp_path, [str(place) for place in range(400)], -vectors)
+    peers.save(tmp_path, [str(place) for place in range(400)], vectors)
     similarities = vectors @ vectors[5]
     expected = np.sort(similarities)[::-1][:10]
     for name, make in peers.SEARCHES.items():
