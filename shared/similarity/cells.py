@@ -32,14 +32,14 @@ class Cells:
         sample = short[np.sort(np.random.default_rng(seed).permutation(len(short))[:_SAMPLE])]
         centres = sample[np.linspace(0, len(sample) - 1, max(1, math.isqrt(len(short)))).astype(np.int64)]
         for _ in range(_ROUNDS):
-            sums = np.zeros(centres.shape, dtype=np.float64)
-            np.add.at(sums, _nearest(sample, centres), sample)
+            order, starts = _grouped(_nearest(sample, centres), len(centres))
+            groups = np.split(sample[order], starts[1:-1])
+            sums = np.stack([group.sum(axis=0, dtype=np.float64) for group in groups])
             lengths = np.linalg.norm(sums, axis=1, keepdims=True)
             moved = sums / np.maximum(lengths, np.finfo(np.float64).tiny)
             centres = np.where(lengths > 0, moved, centres).astype(np.float32)
-        cell = _nearest(short, centres)
-        starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
-        return cls(centres=centres, starts=starts), np.argsort(cell, kind="stable")
+        order, starts = _grouped(_nearest(short, centres), len(centres))
+        return cls(centres=centres, starts=starts), order
 
     def inside(self, cell: int) -> slice:
         """Return a cell's entries."""
@@ -57,3 +57,9 @@ def _nearest(short: Vectors, centres: Vectors) -> Ints:
     """Return the nearest centre of each vector."""
     blocks = [short[start : start + _BLOCK] for start in range(0, len(short), _BLOCK)]
     return np.concatenate([(block @ centres.T).argmax(axis=1) for block in blocks])
+
+
+def _grouped(cell: Ints, cells: int) -> tuple[Ints, Ints]:
+    """Return an order in which the members of each cell lie together, and where each cell starts and ends in it."""
+    starts = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=cells))])
+    return np.argsort(cell, kind="stable"), starts

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 EXACT_BELOW = 5_000  # distinct vectors; below it exact search is as fast and never misses
 INDEX_FILE = "similarity_index.bin"
 VECTORS_FILE = "item_vectors.npy"
-_POOL_FOR_ONE = 4  # entries scored in full for each item asked for, at least
+_POOL_FOR_ONE = 3  # entries scored in full for each item asked for, at least
 _POOL_REWEIGHTED = 10  # the same where other weights than the fitted ones count
 
 

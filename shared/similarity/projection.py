@@ -14,7 +14,7 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 
 _SAMPLE = 20_000  # vectors that the axes are fitted on
-_BLOCK = 16_384
+_BLOCK = 2_048
 _SLACK = 4e-6  # share of |x|² added to |rest|²: what the products' float32 rounding may hide
 
 
@@ -38,8 +38,12 @@ class Projection:
         for start in range(0, len(vectors), _BLOCK):
             block = vectors[start : start + _BLOCK]
             inside = block @ self.axes
-            whole = np.einsum("nd,nd->n", block, block, dtype=np.float64)
-            rest = whole * (1 + _SLACK) - np.einsum("nd,nd->n", inside, inside, dtype=np.float64)
+            rest = _squared_lengths(block) * (1 + _SLACK) - _squared_lengths(inside)
             out[start : start + _BLOCK, :-1] = inside
             out[start : start + _BLOCK, -1] = np.sqrt(np.maximum(rest, 0))
         return out
+
+
+def _squared_lengths(vectors: Vectors) -> npt.NDArray[np.float64]:
+    wide = vectors.astype(np.float64)
+    return np.asarray(np.einsum("nd,nd->n", wide, wide))
