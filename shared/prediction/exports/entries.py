@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from pydantic_core import to_jsonable_python
 
 from shared.prediction.answers import Candidate, ItemPrediction
 
@@ -43,9 +40,3 @@ def entry_of(answer: ItemPrediction, quantity: float) -> Entry:
         candidates=tuple(answer.candidates),
         message=answer.message,
     )
-
-
-def plain(value: Head | Entry) -> dict[str, Any]:
-    """Return the members of a head or an entry as JSON values; the one place that takes answers apart."""
-    members: dict[str, Any] = to_jsonable_python(value)
-    return members

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import IO
 
-import orjson
-
-from shared.prediction.exports.entries import Entry, Head, plain
+from shared.prediction.answers import as_json
+from shared.prediction.exports.entries import Entry, Head
 
 
 class JsonWriter:
@@ -14,12 +13,12 @@ class JsonWriter:
     def __init__(self, stream: IO[bytes], head: Head) -> None:
         self._stream = stream
         self._separator = b"\n"
-        stream.write(orjson.dumps(plain(head))[:-1] + b',"predictions":[')
+        stream.write(as_json(head)[:-1] + b',"predictions":[')
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Write the entries."""
         for entry in entries:
-            self._stream.write(self._separator + orjson.dumps(plain(entry)))
+            self._stream.write(self._separator + as_json(entry))
             self._separator = b",\n"
 
     def finish(self) -> None:

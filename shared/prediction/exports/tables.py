@@ -21,7 +21,7 @@ _OPERATION = (
     "run_minutes_per_unit", "run_low", "run_high", "run_planned",
     "order_minutes", "order_low", "order_high", "order_planned", "optimistic_minutes", "safe_minutes",
     "wait_minutes", "move_minutes", "queue_minutes", "samples", "trimmed", "trimmed_mean", "std", "confidence",
-    "evidence",
+    "supporting", "disagreeing", "evidence",
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def _operation_cells(operation: PredictedOperation) -> Row:
         *_minutes_cells(operation.run_minutes_per_unit), *_minutes_cells(operation.order_minutes),
         operation.optimistic_minutes, operation.safe_minutes, operation.wait_minutes, operation.move_minutes,
         operation.queue_minutes, operation.samples, operation.trimmed, operation.trimmed_mean, operation.std,
-        operation.confidence, _supports(operation),
+        operation.confidence, operation.supporting, operation.disagreeing, _supports(operation),
     )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 from xml.sax.saxutils import escape
 
-from shared.prediction.exports.entries import Entry, Head, plain
+from shared.prediction.answers import as_plain
+from shared.prediction.exports.entries import Entry, Head
 from shared.prediction.exports.text import lawful
 
 _ONE_OF = {"candidates": "candidate", "operations": "operation", "evidence": "item", "because": "attribute"}
@@ -16,41 +17,41 @@ class XmlWriter:
 
     def __init__(self, stream: IO[bytes], head: Head) -> None:
         self._stream = stream
-        self._put('<?xml version="1.0" encoding="UTF-8"?>\n<export>')
-        self._put("".join(_members(plain(head))))
-        self._put("<predictions>")
+        self._put(['<?xml version="1.0" encoding="UTF-8"?>\n<export>', *_members(as_plain(head), []), "<predictions>"])
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Write the entries."""
         for entry in entries:
-            self._put("\n" + "".join(_element("prediction", plain(entry))))
+            self._put(_element("prediction", as_plain(entry), ["\n"]))
 
     def finish(self) -> None:
         """Close what is open."""
-        self._put("\n</predictions></export>\n")
+        self._put(["\n</predictions></export>\n"])
 
-    def _put(self, text: str) -> None:
-        self._stream.write(text.encode())
+    def _put(self, pieces: list[str]) -> None:
+        self._stream.write("".join(pieces).encode())
 
 
-def _members(values: Mapping[str, Any]) -> Iterable[str]:
+def _members(values: Mapping[str, Any], pieces: list[str]) -> list[str]:
     for name, value in values.items():
         if value is not None:
-            yield from _element(name, value)
+            _element(name, value, pieces)
+    return pieces
 
 
-def _element(name: str, value: Any) -> Iterable[str]:
-    yield f"<{name}>"
+def _element(name: str, value: Any, pieces: list[str]) -> list[str]:
+    pieces.append(f"<{name}>")
     match value:
         case dict():
-            yield from _members(value)
+            _members(value, pieces)
         case list():
             for each in value:
-                yield from _element(_ONE_OF[name], each)
+                _element(_ONE_OF[name], each, pieces)
         case bool():
-            yield "true" if value else "false"
+            pieces.append("true" if value else "false")
         case str():
-            yield escape(lawful(value), _ESCAPED)
+            pieces.append(escape(lawful(value), _ESCAPED))
         case _:
-            yield repr(value)
-    yield f"</{name}>"
+            pieces.append(repr(value))
+    pieces.append(f"</{name}>")
+    return pieces
