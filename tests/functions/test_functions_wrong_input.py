@@ -230,6 +230,15 @@ def test_a_day_in_any_plain_form_is_read(model: RoutingModel, day: Any) -> None:
     assert first == second
 
 
+@pytest.mark.parametrize(
+    "size", [{"value": 2.5, "unit": "furlong"}, {"value": 2.5, "unit": 7}, "2.5 furlong", {}, "wide"]
+)
+def test_a_size_in_a_unit_that_does_not_exist_is_refused_by_its_field(ask: Ask, size: Any) -> None:
+    asked = {"item_code": "A", "attributes": {"PART": "ring", "SIZE": size}}
+    field = refused_field(ask("predict_routings", body={"items": [asked]}))
+    assert field.startswith("items[0].attributes.SIZE")
+
+
 @pytest.mark.parametrize("nest", [b"[", b'{"items":', b'{"items":[{"item_code":"A","attributes":{"X":'])
 @pytest.mark.parametrize("name", ["predict_routings", "summarise_times", "decide_prediction"])
 def test_depth_without_end_is_malformed(ask: Ask, name: str, nest: bytes, administrator: str) -> None:
