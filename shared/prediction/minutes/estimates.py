@@ -50,18 +50,20 @@ class Estimates:
     idle: Floats  # (n,) share of orders without setup
     spread: Floats  # (n, 2) of the logarithms
     view: Ints
+    family: Ints  # (n,) of the items, -1 unknown
     features: Singles  # (n, features) of the items
     groups: Sequence[GroupFactors]
     scores: Floats  # (n, 3, 2)
 
     @classmethod
     def of(
-        cls, *, logs: Floats, spread: Floats, idle: Floats, rows: Singles, view: Ints, seen: Observations,
+        cls, *, logs: Floats, spread: Floats, idle: Floats, family: Ints, rows: Singles, view: Ints,
+        seen: Observations,
         groups: Sequence[GroupFactors], scores: Floats, used: Used,
     ) -> "Estimates":  # fmt: skip
         """Turn logarithms and spreads into minutes."""
         setup, run = np.exp(logs[:, 0]) * (idle < 1), np.maximum(np.exp(logs[:, 1]) - RUN_OFFSET, 0.0)
-        minutes, factor = np.stack([setup, run], axis=1), _factor(groups, view, rows, None)
+        minutes, factor = np.stack([setup, run], axis=1), _factor(groups, view, family, rows, None)
         wide = spread * factor[:, None]
         ends = np.exp(logs + scores[:, :2].transpose(2, 0, 1) * wide)
         ends[:, :, 1] = np.maximum(ends[:, :, 1] - RUN_OFFSET, 0.0)
@@ -77,7 +79,8 @@ class Estimates:
         return cls(
             minutes=minutes, low=ends[0], high=ends[1],
             confidence=np.clip(near * enough / (1.0 + spread[:, 1] * factor), 0.0, 1.0), used_request=used.request,
-            used_row=used.row, setup=setup, idle=idle, spread=spread, view=view, features=rows, groups=groups,
+            used_row=used.row, setup=setup, idle=idle, spread=spread, view=view, family=family, features=rows,
+            groups=groups,
             scores=scores, samples=figures["samples"].astype(np.int64), trimmed=figures["trimmed"].astype(np.int64),
             trimmed_mean=figures["trimmed_mean"], std=figures["std"], raw_mean=figures["raw_mean"],
             raw_std=figures["raw_std"],
@@ -89,7 +92,7 @@ class Estimates:
         run = self.minutes[:, 1] * pieces
         whole = self.setup + run
         spread = order_spread(self.setup, run, self.spread)
-        spread = spread * _factor(self.groups, self.view, self.features, pieces)
+        spread = spread * _factor(self.groups, self.view, self.family, self.features, pieces)
         found = np.stack([whole, whole, whole], axis=1)
         found[:, ::2] *= np.exp(self.scores[:, 2] * spread[:, None])
         some = np.flatnonzero(self.idle > _ALMOST_NONE)
@@ -116,10 +119,10 @@ def each_view(view: Ints) -> list[tuple[int, Ints | slice]]:
     return [(one, np.flatnonzero(view == one)) for one in np.unique(view).tolist()]
 
 
-def _factor(groups: Sequence[GroupFactors], view: Ints, rows: Singles, quantity: Floats | None) -> Floats:
+def _factor(groups: Sequence[GroupFactors], view: Ints, family: Ints, rows: Singles, quantity: Floats | None) -> Floats:
     found = np.ones(len(view))
     for one, mine in each_view(view):
-        found[mine] = groups[one].of(rows[mine], None if quantity is None else quantity[mine])
+        found[mine] = groups[one].of(family[mine], rows[mine], None if quantity is None else quantity[mine])
     return found
 
 

@@ -1,8 +1,9 @@
 """How much more or less the orders of a group scatter than others: families, kinds of material, quantities.
 
 Which features part the orders by their scatter is measured, one feature after the other. A group's factor is drawn
-towards 1 as far as the groups' own differences say (empirical Bayes, method of moments): a family with few orders takes
-the common scatter, one with hundreds its own.
+towards 1 as far as the groups' own differences say (empirical Bayes, method of moments), unless it stands out from what
+chance makes of so many groups (universal threshold; Donoho and Johnstone 1994): a family with few orders takes the
+common scatter, one with hundreds its own.
 """
 
 from dataclasses import dataclass, fields
@@ -24,14 +25,15 @@ _QUANTITY = -1
 
 @dataclass(frozen=True, kw_only=True)
 class GroupFactors:
-    """Factors on the spread: of each chosen feature's codes; the feature -1 is the order's quantity."""
+    """Factors on the spread: of families, and of each chosen feature's codes; feature -1 is the order's quantity."""
 
+    families: Floats  # (families + 1,); the last is for an unknown one
     features: Ints  # (chosen,)
     factors: Floats  # (chosen, 256)
 
-    def of(self, rows: npt.NDArray[np.float32], quantity: Floats | None) -> Floats:
-        """Return the factor of each order: rows (n, features), quantity (n,) or None for any."""
-        found = np.ones(len(rows))
+    def of(self, family: Ints, rows: npt.NDArray[np.float32], quantity: Floats | None) -> Floats:
+        """Return the factor of each order: family (n,), rows (n, features), quantity (n,) or None for any."""
+        found = self.families[family]
         for feature, factors in zip(self.features.tolist(), self.factors, strict=True):
             if feature != _QUANTITY:
                 found *= factors[codes(rows[:, feature])]
@@ -60,52 +62,65 @@ def bands(quantity: Floats) -> Ints:
 
 
 def fit_groups(
-    scores: Floats, rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], quantity: Floats
-) -> GroupFactors:
+    scores: Floats, family: Ints, rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], quantity: Floats,
+    families: int,
+) -> GroupFactors:  # fmt: skip
     """Choose the groupings that explain the scatter of scores best, and measure their factors.
 
     Args:
         scores: (orders,) errors in units of the common spread.
+        family: (orders,) of their items.
         rows: (orders, features) of their items.
         categorical: (features,) which are categories.
         quantity: (orders,) pieces.
+        families: how many families there are.
     """
     rest = np.abs(scores)
+    by_family = _refined(rest, family, families + 1)
+    rest = rest / by_family[family]
     columns = {_QUANTITY: bands(quantity)}
     columns |= {int(feature): codes(rows[:, feature]) for feature in np.flatnonzero(categorical)}
     chosen: list[int] = []
     factors: list[Floats] = []
     while columns and len(rest) and len(chosen) < MOST_GROUPINGS:
-        found = {feature: _shrunk(rest, column)[0] for feature, column in columns.items()}
+        found = {feature: _shrunk(rest, column, _CODES)[0] for feature, column in columns.items()}
         best = max(found, key=lambda feature: (found[feature], -feature))
         if found[best] < _LEAST_GAIN:
             break
-        column, factor = columns.pop(best), np.ones(_CODES)
-        for _ in range(_ROUNDS):  # what an order may count for depends on its group's factor
-            factor = factor * _shrunk(rest / factor[column], column)[1]
+        column = columns.pop(best)
         chosen.append(best)
-        factors.append(factor)
-        rest = rest / factor[column]
+        factors.append(_refined(rest, column, _CODES))
+        rest = rest / factors[-1][column]
     return GroupFactors(
-        features=np.array(chosen, dtype=np.int64), factors=np.array(factors).reshape(len(chosen), _CODES)
+        families=by_family,
+        features=np.array(chosen, dtype=np.int64),
+        factors=np.array(factors).reshape(len(chosen), _CODES),
     )
 
 
-def _shrunk(scatter: Floats, code: Ints) -> tuple[float, Floats]:
+def _refined(rest: Floats, code: Ints, size: int) -> Floats:
+    """Return each code's factor; what one order may count for depends on that factor in turn."""
+    factor = np.ones(size)
+    for _ in range(_ROUNDS if len(rest) else 0):
+        factor = factor * _shrunk(rest / factor[code], code, size)[1]
+    return factor
+
+
+def _shrunk(scatter: Floats, code: Ints, size: int) -> tuple[float, Floats]:
     """Return how much of the relative scatter's variance the groups explain, and each code's factor."""
     typical = float(np.median(scatter))
     scatter = np.minimum(scatter, _CAP * typical)
     relative = scatter / max(float(scatter.mean()), 1e-12)
-    number = np.bincount(code, minlength=_CODES).astype(np.float64)
+    number = np.bincount(code, minlength=size).astype(np.float64)
     present = number > 0
-    mean = np.bincount(code, relative, _CODES) / np.maximum(number, 1)
+    mean = np.bincount(code, relative, size) / np.maximum(number, 1)
     within = float(((relative - mean[code]) ** 2).sum()) / max(len(code) - int(present.sum()), 1)
     total = number.sum()
     spread = float((number * (mean - 1.0) ** 2).sum()) - (int(present.sum()) - 1) * within
     between = spread / max(total - float((number**2).sum()) / total, 1e-12)
-    if between <= 0:
-        return 0.0, np.ones(_CODES)
-    trust = number / (number + within / between)
+    trust = number * max(between, 0.0) / (number * max(between, 0.0) + within + 1e-12)
+    sure = 1.0 - 2.0 * np.log(max(int(present.sum()), 2)) * within / np.maximum(number * (mean - 1.0) ** 2, 1e-12)
+    trust = np.where(present, np.maximum(trust, sure), 0.0)
     factor = 1.0 + trust * (mean - 1.0)
     explained = float((number * (trust * (mean - 1.0)) ** 2).sum()) / total
     return explained, np.where(present, factor, 1.0)

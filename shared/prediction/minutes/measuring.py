@@ -21,6 +21,7 @@ class Cases:
     """Withheld orders and what was expected of them."""
 
     item: Ints
+    family: Ints
     quantity: Floats
     setup: Floats  # booked minutes
     run: Floats  # booked minutes of a piece
@@ -30,7 +31,7 @@ class Cases:
 
 
 def measure_scores(
-    cases: Cases, rows: Singles, categorical: npt.NDArray[np.bool_]
+    cases: Cases, rows: Singles, categorical: npt.NDArray[np.bool_], families: int
 ) -> tuple[GroupFactors, Floats]:  # fmt: skip
     """Return the factors of groups, and the 10 % and 90 % scores (3, 2) of setup, run and whole order.
 
@@ -40,6 +41,7 @@ def measure_scores(
         cases: withheld orders.
         rows: (orders, features) of their items.
         categorical: (features,) which are categories.
+        families: how many families there are.
     """
     idle = np.where(np.isnan(cases.logs[:, 0]), 1.0, cases.idle)
     setup = np.where(np.isnan(cases.logs[:, 0]), 0.0, np.exp(np.nan_to_num(cases.logs[:, 0])))
@@ -47,15 +49,16 @@ def measure_scores(
     spread = SPREAD * order_spread(setup, run, cases.spread)
     minutes = cases.setup + cases.run * cases.quantity
     raw = order_score(minutes, setup, run, idle, spread)
-    groups = fit_groups(raw, rows, categorical, cases.quantity)
+    groups = fit_groups(raw, cases.family, rows, categorical, cases.quantity, families)
     if len(raw) < _LEAST_CASES:
         return groups, np.tile(np.array([-NINE_TENTHS, NINE_TENTHS]), (3, 1))
     whole, parts = np.ones(len(raw)), np.ones(len(raw))
     for half in range(2):
         mine = halves(cases.item) == half
-        other = fit_groups(raw[~mine], rows[~mine], categorical, cases.quantity[~mine])
-        whole[mine] = other.of(rows[mine], cases.quantity[mine])
-        parts[mine] = other.of(rows[mine], None)
+        rest = ~mine
+        other = fit_groups(raw[rest], cases.family[rest], rows[rest], categorical, cases.quantity[rest], families)
+        whole[mine] = other.of(cases.family[mine], rows[mine], cases.quantity[mine])
+        parts[mine] = other.of(cases.family[mine], rows[mine], None)
     booked = log_minutes(np.stack([cases.setup, cases.run], axis=1))
     part = SPREAD * cases.spread * parts[:, None]
     scores = (

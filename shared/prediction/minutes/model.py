@@ -69,7 +69,7 @@ class MinutesModel:
 
     def estimate(
         self, seen: Observations, near: Nearby, views: Ints, vectors: Singles, rows: Singles, asked: Ints, task: Ints,
-        resource: Ints, plan: Floats, own_row: Ints,
+        resource: Ints, plan: Floats, own_row: Ints, families: Ints | None = None,
     ) -> Estimates:  # fmt: skip
         """Estimate the minutes of requests, each for a task of an item of the batch.
 
@@ -84,6 +84,7 @@ class MinutesModel:
             resource: (n,) work centre, -1 unknown.
             plan: (n, 2) the item's own planned setup and run minutes of a piece, nan unknown.
             own_row: (n,) the item's own routing row whose results may be used, else -1.
+            families: (batch,) the items' families, -1 unknown; none is known where not given.
         """
         view, place = views[asked], np.maximum(task, 0)
         known = (task >= 0) & ~np.isnan(self.base[view, place, 1])
@@ -101,7 +102,8 @@ class MinutesModel:
         if not known.all():
             self._unseen(~known, view, planned, plan, logs, variance, idle, within)
         return Estimates.of(
-            logs=logs, spread=SPREAD * np.sqrt(variance + within), idle=idle, rows=rows[asked], view=view, seen=seen,
+            family=np.full(len(asked), -1) if families is None else families[asked], logs=logs,
+            spread=SPREAD * np.sqrt(variance + within), idle=idle, rows=rows[asked], view=view, seen=seen,
             groups=self.groups, scores=self.scores[view], used=self._used(seen, place, known, own_row, pulled),
         )  # fmt: skip
 
