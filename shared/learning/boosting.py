@@ -27,7 +27,7 @@ class Growth:
     leaves: int = 15  # at most 16
     least_in_leaf: int = 5
     l2: float = 1.0
-    screening: int = 0  # trees on a sample that choose the columns which the others may use; 0 uses all
+    screening: int = 0  # trees on a sample of many rows that choose the columns which the others may use; 0 uses all
     patience: int = 0  # rounds without gain on a held-out tenth before growing stops; 0 grows all rounds on all rows
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ def _grow(
         right, wrong = target.sum() + 0.5, (1 - target).sum() + 0.5
         return Grown.constant(float(np.log(right / wrong)))
     columns = np.arange(rows.shape[1])
-    if growth.screening:
+    if growth.screening and len(target) > _SCREENED:
         columns = _useful(rows, target, categorical, growth, seed, weights)
         rows, categorical = rows[:, columns], categorical[columns]
     held = _held_out(target, growth, seed)

@@ -54,19 +54,31 @@ class KnownSignatures:
         return np.random.default_rng(0).integers(0, 2**64, self.task_count, dtype=np.uint64)
 
     @cached_property
-    def _by_key(self) -> tuple[Keys, Ints]:
+    def keys(self) -> Keys:
+        """Return the key of every signature's set."""
         sums = np.zeros(self.size, dtype=np.uint64)
         np.add.at(sums, np.repeat(np.arange(self.size), self.lengths), self.task_keys[self.tasks])
-        order = np.lexsort((-self.counts[-1], sums))
+        return sums
+
+    @cached_property
+    def _by_key(self) -> tuple[Keys, Ints]:
+        order = np.lexsort((-self.counts[-1], self.keys))
         first = np.ones(len(order), dtype=np.bool_)
-        first[1:] = sums[order][1:] != sums[order][:-1]
-        return sums[order][first], order[first]
+        first[1:] = self.keys[order][1:] != self.keys[order][:-1]
+        return self.keys[order][first], order[first]
 
     def of_sets(self, keys: Keys) -> Ints:
         """Return the most frequent signature that has exactly the set of each key, -1 where none does."""
         known, signatures = self._by_key
         place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         return np.where(known[place] == keys, signatures[place], -1)
+
+    def of_sequence(self, key: np.uint64, tasks: tuple[int, ...]) -> int:
+        """Return the signature that does exactly these tasks in this order, -1 where none does."""
+        for signature in np.flatnonzero(self.keys == key).tolist():
+            if tuple(self.tasks[self.bounds[signature] : self.bounds[signature + 1]].tolist()) == tasks:
+                return int(signature)
+        return -1
 
     @cached_property
     def log_share_table(self) -> npt.NDArray[np.float32]:

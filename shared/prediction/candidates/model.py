@@ -27,6 +27,8 @@ from shared.prediction.nearby import Nearby
 
 Rows = npt.NDArray[np.float32]
 _WIDER = 6.0  # the wide votes' scale, as a multiple of the narrow one's
+_NEVER = -1e6  # log share of what nobody has
+_OFFERED = 3  # candidates that a planner looks at
 _NO_VOTE = 0.01  # share of the votes that a candidate without any is taken to have
 
 
@@ -91,7 +93,8 @@ class CandidateModel:
     def _log_shares(self) -> npt.NDArray[np.float32]:
         """Return the common signatures' log shares by view, as heavy as the score takes them on likelihood's scale."""
         heavy = self.weights[:, [3]] / np.maximum(self.weights[:, [0]], 0.1)
-        return (heavy * self.known.log_share_table[:, self.known.common]).astype(np.float32)
+        table = np.where(self.known.counts > 0, self.known.log_share_table[:, :-1], _NEVER)
+        return (heavy * table[:, self.known.common]).astype(np.float32)
 
     def _alternatives(self, near: Nearby, rows: Rows, views: Ints) -> tuple[Pool, Alternatives, Floats]:
         top = nearest(near)
@@ -166,6 +169,7 @@ class CandidateModel:
         else:
             chosen = np.flatnonzero(pool.sets[pool.made[place]])
             tasks = self.precedence.ordered(chosen, view, near_order(near, request, chosen))
+            signature = self.known.of_sequence(pool.keys[pool.made[place]], tasks)
         similarity = float(near.similarities[members[0]]) if len(members) else likeness(near, request, tasks)
         return Choice(
             tasks=tasks, signature=signature, share=share, probability=probability, similarity=similarity,
@@ -175,8 +179,8 @@ class CandidateModel:
     def least_similarity(self, views: Ints, otherwise: float) -> Floats:
         """Return, by request, how similar the nearest item must be; `otherwise` where too few withheld items tell.
 
-        It is the greater of two: the least similarity at which any withheld item was answered right, and the greatest
-        one up to which fewer than half of them were.
+        It is the greater of two: the least similarity at which the right routing of any withheld item was among the
+        three most probable, and, of the few least similar items, the greatest one up to which fewer than half's were.
         """
         least = self.least[views]
         return np.where(np.isnan(least), otherwise, least)
@@ -260,13 +264,12 @@ def fit_scores(model: CandidateModel, withheld: WithheldLike, truth: Ints) -> Ca
         scale[view] = best_scale(near, truth, np.flatnonzero(used))
         asked = replace(model, scale=np.full(len(scale), scale[view]))
         pool, alternatives, _ = asked._alternatives(near, rows, own)
-        true = (pool.signature == truth[pool.request]) & (pool.signature >= 0)
+        true = pool.true(model.known, truth)
         weights[view] = fit_weights(alternatives, true, used)
         chance = alternatives.probabilities(np.tile(weights[view], (len(own), 1)))
         kept = used[pool.request]
         knots[view], right[view] = calibrate(pool.request[kept], chance[kept], true[kept])
-        first = first_ones(pool.request, chance, 1)
-        answered = np.zeros(len(own), dtype=np.bool_)
-        answered[pool.request[first]] = true[first]
+        offered = first_ones(pool.request, chance, _OFFERED)
+        answered = np.bincount(pool.request[offered], true[offered], len(own)) > 0
         least[view] = least_trusted(nearest(near)[used], answered[used])
     return replace(model, scale=scale, weights=weights, knots=knots, right=right, least=least)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.prediction.candidates.known import KnownSignatures
+from shared.prediction.candidates.known import Keys, KnownSignatures
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.nearby import Nearby
 
 LIKELY = 12  # existing signatures that fit best, near or not
 FLIPPED = 5  # most uncertain tasks that are tried both ways
 COMPOSED = 8  # most probable sets of tasks
+_MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd: keeps the keys of different requests apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Pool:
     signature: Ints
     made: Ints  # row of `sets`, -1 for existing signatures
     sets: npt.NDArray[np.bool_]  # (new, tasks)
+    keys: Keys  # (new,) of the sets
 
     def sums(self, known: KnownSignatures, values: Floats) -> Floats:
         """Return, by candidate, the sum of its request's `values` (requests, tasks) over its tasks."""
@@ -36,6 +38,14 @@ class Pool:
         found[made] = (self.sets[self.made[made]] * values[self.request[made]]).sum(axis=1)
         return found
 
+    def true(self, known: KnownSignatures, truth: Ints) -> npt.NDArray[np.bool_]:
+        """Tell which candidates are what their request's item really has; of new ones the set is compared."""
+        right = truth[self.request]
+        made = np.flatnonzero(self.made >= 0)
+        found = np.asarray(self.signature == right)
+        found[made] = self.keys[self.made[made]] == known.keys[right[made]]
+        return found
+
     def likelihood(self, known: KnownSignatures, odds: Floats) -> Floats:
         """Return the log-likelihood of each candidate's set, relative to its request's most probable set."""
         return np.asarray(self.sums(known, odds) - np.maximum(odds, 0).sum(axis=1)[self.request])
@@ -44,21 +54,31 @@ class Pool:
 def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArray[np.float32], views: Ints) -> Pool:
     """Gather the candidates, given the tasks' log odds (batch, tasks) and the common signatures' log shares."""
     batch = len(odds)
-    keys = [(near.asked * known.size + near.routings.signature[near.places])[near.voters]]
     fits = odds.astype(np.float32) @ known.common_sets + prior[views]
     count = min(LIKELY, fits.shape[1])
-    best = np.argpartition(-fits, count - 1, axis=1)[:, :count]
-    keys.append((np.arange(batch)[:, None] * known.size + known.common[best]).ravel())
+    likely = known.common[np.argpartition(-fits, count - 1, axis=1)[:, :count]].ravel()
     request, sets = _compose(odds, known)
-    found = known.of_sets((sets * known.task_keys).sum(axis=1, dtype=np.uint64))
-    keys.append(request[found >= 0] * known.size + found[found >= 0])
-    pairs = np.unique(np.concatenate(keys))
-    new = np.flatnonzero(found < 0)
-    owner = np.concatenate([pairs // known.size, request[new]])
-    signature = np.concatenate([pairs % known.size, np.full(len(new), -1)])
-    made = np.concatenate([np.full(len(pairs), -1), np.arange(len(new))])
+    keys = (sets * known.task_keys).sum(axis=1, dtype=np.uint64)
+    found = known.of_sets(keys)
+    owner = np.concatenate([np.repeat(np.arange(batch), count), request])
+    signature = np.concatenate([likely, found])
+    # What exists only in the view's own fold is not known to exist, unless it is near.
+    exists = (signature >= 0) & (known.counts[views[owner], signature] > 0)
+    near_pairs = (near.asked * known.size + near.routings.signature[near.places])[near.voters]
+    pairs = np.unique(np.concatenate([near_pairs, (owner * known.size + signature)[exists]]))
+    place, existing = pairs // known.size, pairs % known.size
+    new = np.flatnonzero(~_among(request, keys, place, known.keys[existing]))
+    owner = np.concatenate([place, request[new]])
     order = np.argsort(owner, kind="stable")
-    return Pool(requests=batch, request=owner[order], signature=signature[order], made=made[order], sets=sets[new])
+    return Pool(
+        requests=batch, request=owner[order], signature=np.concatenate([existing, np.full(len(new), -1)])[order],
+        made=np.concatenate([np.full(len(pairs), -1), np.arange(len(new))])[order], sets=sets[new], keys=keys[new],
+    )  # fmt: skip
+
+
+def _among(request: Ints, keys: Keys, others: Ints, other_keys: Keys) -> npt.NDArray[np.bool_]:
+    """Tell which pairs of a request and a key are among the others."""
+    return np.isin(keys + request.astype(np.uint64) * _MIXER, other_keys + others.astype(np.uint64) * _MIXER)
 
 
 def _compose(odds: Floats, known: KnownSignatures) -> tuple[Ints, npt.NDArray[np.bool_]]:

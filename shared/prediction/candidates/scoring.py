@@ -25,6 +25,7 @@ KNOTS = 24
 _LEAST, _MOST = 0.001, 0.999
 _CALIBRATED = 5  # most probable candidates of an item that the curve is drawn from
 _TELLING = 50  # right answers before similarity is held against anyone
+_ODD = 0.02  # share of the withheld items, the least similar ones, that may count as far from all others
 _BELIEVED = 3  # answers taken for right before the least similar ones are counted
 _TRUST = 2.0  # candidates' worth of trust in the probability itself, in every stretch of the curve
 
@@ -141,7 +142,7 @@ def least_trusted(similarity: Floats, right: npt.NDArray[np.bool_]) -> float:
     """Return the similarity of the nearest item below which answers are not to be trusted, NaN if too few tell."""
     if right.sum() < _TELLING:
         return float("nan")
-    order = np.argsort(similarity, kind="stable")
+    order = np.argsort(similarity, kind="stable")[: max(int(len(similarity) * _ODD), 1)]
     answered, number = np.cumsum(right[order]) + _BELIEVED, np.arange(1, len(order) + 1) + _BELIEVED
     poor = np.flatnonzero(2 * answered < number)
     mostly_wrong = float(similarity[order][poor[-1]]) if len(poor) else -np.inf
