@@ -1,8 +1,8 @@
 """Work orders of the current routings: what each operation of an order really took, and how far it is believed.
 
-A source that reports one undivided time has no setup of its own. Where the quantities differ, the share of it that is
-setup comes from a regression of the order's minutes on its quantity; elsewhere the planned setup is taken off, as long
-as it is less than half of the order. A setup of zero means that none was booked: it is counted apart and stays out of
+A source that reports one undivided time has no setup of its own. Where the quantities differ, setup and run come from a
+regression of the order's minutes on its quantity; elsewhere the planned setup is taken off, as long as it is less than
+half of the order. A setup of zero means that none was booked: it is counted apart and stays out of
 every logarithm. Orders of one operation are trimmed by their ratio to its median, and weighted by recency.
 """
 
@@ -19,11 +19,11 @@ Flags = npt.NDArray[np.bool_]
 
 LEAST_SETUP = 0.05  # minutes; below it no setup was booked
 RUN_OFFSET = 1e-4  # minutes of a piece added before taking logarithms
-_SLOPE_STEP = 0.05
-_SLOPE_TRUST = 4.0  # how much an operation's slope weighs against a routing row's own, in squared log quantity
-_LEAST_SPREAD = 1.0
+_GRID_STEP = 0.35  # of the logarithm of pieces
+_PIECES = np.concatenate([[0.0], 0.1 * np.exp(_GRID_STEP * np.arange(28))])  # up to some 1,300
+_LEAST_SPREAD = 1.0  # of squared log quantity about its rows' means, below which an operation tells nothing
+_LEAST_NOISE = 1e-6
 _FAR_RATIO = 6.0  # an order that took this many times its row's median, or that part of it, was disturbed
-_DAY = np.datetime64("1970-01-01")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,31 +135,45 @@ def _divide(sound: pl.DataFrame, row: Ints, quantity: Floats, routings: Routings
     if whole.any():
         planned = routings.times["setup_minutes"][row]
         planned = np.where(np.isfinite(planned) & (planned < booked / 2), planned, 0.0)
-        share = _setup_share(row, routings.operation[row], quantity, booked, whole)
-        guess = np.where(np.isnan(share), planned, np.minimum(share * _medians(row, booked), booked))
+        pieces = np.full(len(row), np.nan)
+        pieces[whole] = setup_in_pieces(row[whole], routings.operation[row[whole]], quantity[whole], booked[whole])
+        guess = np.where(np.isnan(pieces), planned, booked * pieces / (pieces + quantity))
         setup = np.where(whole, guess, setup)
         booked = np.where(whole, booked - setup, booked)
     return setup, booked / quantity
 
 
-def _setup_share(row: Ints, operation: Ints, quantity: Floats, booked: Floats, whole: Flags) -> Floats:
-    """Return which share of a row's typical order is setup, nan where quantities never differ.
+def setup_in_pieces(row: Ints, operation: Ints, quantity: Floats, minutes: Floats) -> Floats:
+    """Return how many pieces could be run in the time of the setup, for orders whose time is not divided.
 
-    The slope of log minutes over log quantity within a routing row is the share that grows with the quantity, that is
-    the run. A row's own slope is drawn towards its operation's, which is rounded so that no single item decides it.
+    An order takes run x (pieces + quantity) minutes, times its luck: so of a grid, those pieces are best under which
+    log(minutes / (pieces + quantity)) varies least within a routing row. A row's own choice is held to its operation's,
+    which the grid rounds so that no single item decides it. Operations whose quantities never differ give nan.
+
+    Args:
+        row: (orders,) routing rows, rising.
+        operation: (orders,) of the rows.
+        quantity: (orders,) pieces.
+        minutes: (orders,) of setup and run together.
     """
-    count = int(row[-1]) + 1
-    number = np.maximum(np.bincount(row, whole, count), 1)
-    across, up = np.log(quantity), np.log(booked + LEAST_SETUP)
-    across = np.where(whole, across - (np.bincount(row, whole * across, count) / number)[row], 0.0)
-    up = np.where(whole, up - (np.bincount(row, whole * up, count) / number)[row], 0.0)
-    spread, joint = np.bincount(row, across**2, count), np.bincount(row, across * up, count)
-    all_spread, all_joint = np.bincount(operation, across**2), np.bincount(operation, across * up)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        slope = np.round(all_joint / all_spread / _SLOPE_STEP) * _SLOPE_STEP
-    general = np.where(all_spread > _LEAST_SPREAD, slope, np.nan)[operation]
-    own = (joint[row] + _SLOPE_TRUST * general) / (spread[row] + _SLOPE_TRUST)
-    return np.asarray(1.0 - np.clip(own, 0.0, 1.0))
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    number = np.diff(np.append(first, len(row)))
+    of_row = operation[first]
+    across = np.log(quantity)
+    varied = np.add.reduceat(across**2, first) - np.add.reduceat(across, first) ** 2 / number
+    taken = np.log(minutes + LEAST_SETUP)
+    squares = np.empty((len(_PIECES), len(first)))
+    for place, pieces in enumerate(_PIECES.tolist()):
+        rest = taken - np.log(pieces + quantity)
+        squares[place] = np.add.reduceat(rest**2, first) - np.add.reduceat(rest, first) ** 2 / number
+    of_operation = np.stack([np.bincount(of_row, one) for one in squares])
+    best = of_operation.argmin(axis=0)
+    freedom = np.maximum(np.bincount(of_row, number - 1), 1)
+    noise = np.maximum(of_operation.min(axis=0) / freedom, _LEAST_NOISE)
+    steps = (np.arange(len(_PIECES))[:, None] - best[of_row]) * _GRID_STEP
+    chosen = _PIECES[(squares / noise[of_row] + steps**2).argmin(axis=0)]
+    known = np.bincount(of_row, varied)[of_row] > _LEAST_SPREAD
+    return np.repeat(np.where(known, chosen, np.nan), number)
 
 
 def _medians(row: Ints, numbers: Floats) -> Floats:

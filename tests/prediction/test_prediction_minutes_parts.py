@@ -1,0 +1,161 @@
+"""The parts that minutes are made of: joined orders, undivided times, scatter, groupings, profiles."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+import pytest
+
+from shared.prediction.memory import build_items, build_routings, choose_current
+from shared.prediction.minutes.groups import fit_groups
+from shared.prediction.minutes.observations import condense
+from shared.prediction.minutes.orders import Orders, arrange_orders
+from shared.prediction.minutes.profiles import Strategy, order_times, time_profiles, value_profile
+from shared.prediction.minutes.scatter import order_quantile, order_score, setup_quantile
+from shared.prediction.minutes.views import Views
+from tests.prediction.minutes_plant import ATTRIBUTES, DAY, SETUP, fit_plant, make_plant, piece_minutes
+from tests.prediction.prediction_factories import Factory, assemble, result_row, routing_row
+
+STRATEGIES = get_args(Strategy)
+
+
+def _arranged(factory: Factory) -> tuple[Any, Any, Orders]:
+    items = build_items(factory.items(), factory.attributes)
+    routings = build_routings(choose_current(factory.routings(), DAY), items)
+    orders = arrange_orders(factory.work_results(), items, routings, day=DAY, half_life_days=100.0, trim_share=0.05)
+    return items, routings, orders
+
+
+def _item(code: str) -> dict[str, Any]:
+    return {"item_code": code, "PART": "ring", "SIZE": 10.0, "DRAWING": code}
+
+
+def test_results_join_by_sequence_else_the_first_of_their_operation() -> None:
+    steps = [routing_row("A", 10, "WASH"), routing_row("A", 20, "TURN"), routing_row("A", 30, "WASH")]
+    booked = [
+        result_row("A", 30, "WASH", order_no="exact", quantity=1.0),
+        result_row("A", 99, "WASH", order_no="old numbers", quantity=2.0),
+        result_row("A", 20, "SAW", order_no="not in the routing"),
+        result_row("B", 10, "WASH", order_no="unknown item"),
+        result_row("A", 20, "TURN", order_no="no pieces", quantity=0.0),
+        result_row("A", 20, "TURN", order_no="less than nothing", run_minutes=-1.0),
+    ]
+    _, _, orders = _arranged(assemble([_item("A")], steps, booked, ATTRIBUTES))
+    assert dict(zip(orders.row.tolist(), orders.quantity.tolist(), strict=True)) == {0: 2.0, 2: 1.0}
+    assert orders.elsewhere.tolist() == [1]
+
+
+def test_trimmed_orders_are_counted_and_left_out() -> None:
+    booked = [result_row("A", 10, "TURN", order_no=f"W{n}", run_minutes=40.0 + n) for n in range(7)]
+    booked.append(result_row("A", 10, "TURN", order_no="stopped", run_minutes=4_000.0))
+    _, routings, orders = _arranged(assemble([_item("A")], [routing_row("A", 10, "TURN")], booked, ATTRIBUTES))
+    seen = condense(orders, routings)
+    assert seen.trimmed.tolist() == [1]
+    assert seen.orders.tolist() == [7]
+    assert seen.trimmed_mean[0] == pytest.approx(4.3)
+    assert seen.raw_mean[0] > 40
+
+
+def test_setup_is_recovered_from_one_undivided_time() -> None:
+    factory = make_plant(items=300, orders=4)
+    whole = factory.work_results().with_columns(
+        run_minutes=pl.col("run_minutes") + pl.col("setup_minutes"), setup_minutes=pl.lit(None, dtype=pl.Float64)
+    )
+    planless = factory.routings().with_columns(setup_minutes=pl.lit(None, dtype=pl.Float64))
+    plant = fit_plant(factory.changed(work_results=whole, routings=planless))
+    places = np.arange(len(plant.items.codes))
+    found = plant.ask(places, 0)
+    assert np.median(found.minutes[:, 0]) == pytest.approx(SETUP["TURN"], rel=0.25)
+    for quantity in (1.0, 4.0, 100.0):
+        ratio = found.order(quantity)[:, 1] / plant.order_minutes(0, places, quantity)
+        assert np.median(ratio) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("idle", [0.0, 0.1, 0.6, 1.0])
+def test_scores_and_quantiles_of_orders_are_each_others_inverse(idle: float) -> None:
+    score = np.linspace(-4, 4, 33)
+    same = (np.full(33, 45.0), np.full(33, 12.0), np.full(33, idle), np.full(33, 0.2))
+    minutes = order_quantile(score, *same)
+    assert (np.diff(minutes) > 0).all()
+    assert order_score(minutes, *same) == pytest.approx(score, abs=1e-6)
+
+
+def test_quantiles_of_a_setup_follow_the_share_of_orders_without_one() -> None:
+    score = np.log(np.array([0.05, 0.5, 0.95]) / np.array([0.95, 0.5, 0.05]))
+    same = (np.full(3, np.log(45.0)), np.full(3, 0.1))
+    assert setup_quantile(score, same[0], np.full(3, 0.3), same[1])[0] == 0
+    assert setup_quantile(score, same[0], np.zeros(3), same[1])[1] == pytest.approx(45.0)
+    assert 30 < setup_quantile(score, same[0], np.full(3, 0.3), same[1])[1] < 45
+
+
+def test_a_family_that_scatters_more_gets_a_greater_factor_and_alike_ones_the_same() -> None:
+    rng = np.random.default_rng(1)
+    family = rng.integers(0, 20, 20_000)
+    scores = rng.normal(0, np.where(family == 7, 2.0, 1.0))
+    nothing = np.zeros((len(family), 1), dtype=np.float32)
+    groups = fit_groups(scores, family, nothing, np.array([True]), np.ones(len(family)), 20)
+    alike = np.delete(groups.families[:20], 7)
+    assert groups.families[7] / np.median(alike) == pytest.approx(2.0, rel=0.1)
+    assert alike.max() / alike.min() < 1.15
+    assert groups.families[20] == 1.0
+
+
+@pytest.mark.parametrize("fold_count", [2, 3, 5])
+def test_every_view_is_measured_without_its_fold(fold_count: int) -> None:
+    factory = make_plant(items=60)
+    items = build_items(factory.items(), factory.attributes, fold_count=fold_count)
+    views = Views.of(items)
+    for view in range(fold_count):
+        assert np.array_equal(views.outside(view), items.folds != view)
+        for part in np.flatnonzero(views.outside_parts(view)).tolist():
+            left = views.apart(view, part)
+            assert views.without(view) < left
+            assert left in views.pairs
+    assert views.outside(fold_count).all()
+    assert all(len({int(views.parts[one]) for one in items.sisters(place)}) == 1 for place in range(60))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_optimistic_is_never_above_standard_nor_standard_above_safe(strategy: Strategy) -> None:
+    rng = np.random.default_rng(2)
+    for values in (rng.lognormal(2, 1, 40), np.full(9, 3.0), np.array([0.0, 0.0, 900.0])):
+        found = value_profile(values, strategy)
+        assert found is not None
+        assert 0 <= found["profile"]["OPT"] <= found["profile"]["STD"] <= found["profile"]["SAFE"]
+    assert value_profile(np.array([1.0, 2.0]), strategy) is None
+
+
+def test_strategies_average_what_they_say() -> None:
+    values = np.array([*np.full(38, 10.0), 0.0, 1_000.0])
+    raw, trimmed = value_profile(values, "z_score"), value_profile(values, "trimmed")
+    assert raw is not None
+    assert trimmed is not None
+    assert raw["raw"]["over_3"] == 1
+    assert raw["profile"]["STD"] == pytest.approx(values.mean())
+    assert trimmed["profile"] == {"OPT": 10.0, "STD": 10.0, "SAFE": 10.0}
+    assert trimmed["trimmed"]["samples"] == 36
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_profiles_of_estimates_are_in_order_and_near_each_other(strategy: Strategy) -> None:
+    plant = fit_plant(make_plant(items=120))
+    places = np.arange(0, 120, 11)
+    found = plant.ask(places, 0)
+    times = order_times(found, 20.0, strategy)
+    assert all((early <= late).all() for early, late in pairwise(times.T))
+    assert np.median(times[:, 1] / found.order(20.0)[:, 1]) == pytest.approx(1.0, abs=0.35)
+
+
+def test_the_document_of_time_profiles_tells_each_operation_apart() -> None:
+    factory = make_plant(items=60)
+    _, routings, orders = _arranged(factory)
+    document = time_profiles(orders, routings, "sigma", datetime(2026, 7, 1, tzinfo=UTC))
+    turn, wash = (document["operations"][code]["profiles"]["STD"] for code in ("TURN", "WASH"))
+    sizes = factory.items()["SIZE"].to_list()
+    for code, profile in (("TURN", turn), ("WASH", wash)):
+        assert profile["setup_minutes"] == pytest.approx(SETUP[code], rel=0.1)
+        typical = float(np.mean([piece_minutes(size, code) for size in sizes]))
+        assert profile["run_minutes_per_unit"] == pytest.approx(typical, rel=0.15)
+    assert document["strategy"] == "sigma"
