@@ -169,7 +169,10 @@ class Services:
         """The served model."""
         from shared.registry.serving import Serving
 
-        return Serving(self.settings, self.model_versions, self.alerts, keys=self.keys, clock=self.clock)
+        return Serving(
+            self.settings, self.model_versions, self.alerts, keys=self.keys, configuration=self.configuration_store,
+            clock=self.clock,
+        )  # fmt: skip
 
     @cached_property
     def item_lookup(self) -> "ItemLookup":

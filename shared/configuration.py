@@ -34,7 +34,7 @@ class PredictionConfiguration(_Section):
     recency_half_life_days: float = Field(ge=1, le=36_500, description="a work result this old counts half")
     feature_weights: dict[Annotated[str, Field(max_length=200)], Annotated[float, Field(ge=0, le=4)]] = Field(
         max_length=1_000,
-        description="attribute to weight; overrides the profile's weight when the next model is fitted",
+        description="attribute to weight; overrides the profile's weight, at once and when the next model is fitted",
     )
 
     @model_validator(mode="after")

@@ -49,6 +49,11 @@ class ConfigurationStore:
             self._known = found
         return found
 
+    def known(self) -> Configuration:
+        """Return the configuration as this process last read or changed it, without asking the database."""
+        with self._knowing:
+            return self._known[1]
+
     def patch(self, changes: Document, actor: str) -> tuple[int, Configuration]:
         """Merge nested `changes` into the configuration in force and make the result the next version.
 
@@ -74,6 +79,8 @@ class ConfigurationStore:
                 session.add(row)
         except IntegrityError as error:
             raise _changed_meanwhile() from error
+        with self._knowing:
+            self._known = (number + 1, after)
         log.info("configuration.changed", version=number + 1, actor=actor, changes=differences)
         return number + 1, after
 

@@ -91,18 +91,20 @@ def _planned(near: Nearby, request: Ints, index: Ints, resource: Ints, count: in
     Rows on the same work centre count alone where there are any.
     """
     routings, rows = near.routings, near.rows[index]
+    member = near.row_near[index]
     same = routings.resource[rows] == resource[request]
     some = np.bincount(request, same, count) > 0
-    weight = np.maximum(near.similarities[near.row_near[index]], 0.0) * (same | ~some[request])
-    weight = weight * near.voters[near.row_near[index]]
-    found = np.empty((count, len(PLANNED_TIMES)))
-    for place, column in enumerate(PLANNED_TIMES):
-        times = routings.times[column][rows]
-        has = ~np.isnan(times)
-        total = np.bincount(request[has], weight[has], count)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found[:, place] = np.bincount(request[has], (weight * times)[has], count) / total
-    return found
+    counted = (same | ~some[request]) & near.voters[member]
+    weight = np.where(counted, np.maximum(near.similarities[member], 0.0), 0.0)
+    times = np.stack([routings.times[column][rows] for column in PLANNED_TIMES], axis=1)
+    has = ~np.isnan(times)
+    every = has * weight[:, None]
+    times[~has] = 0.0
+    width = len(PLANNED_TIMES)
+    cell = (request[:, None] * width + np.arange(width)).ravel()
+    total = np.bincount(cell, every.ravel(), count * width)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (np.bincount(cell, (every * times).ravel(), count * width) / total).reshape(count, width)
 
 
 def _evidence(
@@ -116,9 +118,11 @@ def _evidence(
     supports = np.zeros((count, SHOWN_SUPPORTS), dtype=np.bool_)
     supports[request[shown], rank[shown]] = True
     every = len(near.routings.task)
-    used = np.isin(request * every + rows, estimates.used_request * every + estimates.used_row)
+    used = np.sort(estimates.used_request * every + estimates.used_row)
+    keys = request[shown] * every + rows[shown]
+    found = np.searchsorted(used, keys, side="right") > np.searchsorted(used, keys, side="left")
     orders = np.zeros((count, SHOWN_SUPPORTS), dtype=np.int64)
-    orders[request[shown], rank[shown]] = (knowledge.seen.orders[rows] * used)[shown]
+    orders[request[shown], rank[shown]] = knowledge.seen.orders[rows[shown]] * found
     voting = near.voters
     return {
         "supports": supports, "used_orders": orders,

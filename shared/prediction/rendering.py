@@ -28,6 +28,7 @@ from shared.prediction.operations import Operations
 from shared.prediction.plans import Plan
 
 DECIMALS = 6  # of a minute: sums of votes end in ...0000004 otherwise, and no planner wants to read that
+_PART_DECIMALS = 8  # of a similarity: dozens of parts still sum to it
 SHOWN_ITEMS = 5  # near items named as evidence for a candidate
 
 
@@ -41,7 +42,7 @@ def similar_items(memory: Memory, vectors: Singles, places: Ints, similarities: 
         similarities: (n,) of them.
     """
     names = [attribute.name for attribute in memory.encoder.attributes]
-    parts = np.round(memory.encoder.split(vectors, memory.vectors_of(places)), DECIMALS)
+    parts = np.round(memory.encoder.split(vectors, memory.vectors_of(places)), _PART_DECIMALS)
     order = np.argsort(-parts, axis=1, kind="stable")
     sizes = (parts != 0).sum(axis=1)
     first = np.argsort(np.take_along_axis(parts, order, axis=1) == 0, axis=1, kind="stable")
@@ -137,8 +138,10 @@ class Rendering:
             plan_order = round(plan_setup + plan_run * self._batch.quantity, DECIMALS)
         return PredictedOperation(
             sequence=sequence, operation_code=code, operation_name=name, resource_code=resource,
-            resource_name=resource_name, inside=inside, setup_minutes=Minutes(setup[0], setup[1], setup[2], plan_setup),
-            run_minutes_per_unit=Minutes(run[0], run[1], run[2], plan_run), order_minutes=Minutes(order[0], order[1], order[2], plan_order),
+            resource_name=resource_name, inside=inside,
+            setup_minutes=Minutes(setup[0], setup[1], setup[2], plan_setup),
+            run_minutes_per_unit=Minutes(run[0], run[1], run[2], plan_run),
+            order_minutes=Minutes(order[0], order[1], order[2], plan_order),
             optimistic_minutes=order[1], safe_minutes=order[2], wait_minutes=wait or 0.0, move_minutes=move or 0.0,
             queue_minutes=queue or 0.0, samples=samples, trimmed=trimmed, trimmed_mean=mean, std=std,
             confidence=confidence, supporting=supporting, disagreeing=disagreeing, evidence=self._supports(index),

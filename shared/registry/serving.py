@@ -9,19 +9,21 @@ service and raises an alert, once.
 import gc
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.clock import Clock, utc_now
+from shared.configuration import PredictionConfiguration
 from shared.database.alerts import Alerts
+from shared.database.configuration import ConfigurationStore
 from shared.database.engine import database_trouble
 from shared.database.models import ModelVersions
 from shared.database.tables import ModelVersion
-from shared.errors import NoActiveModel, PackageRejected, RoutingError
+from shared.errors import NoActiveModel, PackageRejected, RoutingError, SetupError
 from shared.registry.manifest import Manifest
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
@@ -55,6 +57,14 @@ class ServedModel:
     warnings: tuple[str, ...] = ()
 
 
+class _InForce(NamedTuple):
+    """A loaded version, the settings last seen, and the version answering by them."""
+
+    loaded: ServedModel
+    settings: PredictionConfiguration
+    answering: ServedModel
+
+
 @dataclass(kw_only=True)
 class _Failure:
     """A version that could not be loaded, and when it is worth trying again."""
@@ -77,16 +87,23 @@ class Serving:
         alerts: Alerts,
         *,
         keys: Keys | None = None,
+        configuration: ConfigurationStore | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        """Serve from `settings.models`; nothing is read before the first use or `start`."""
+        """Serve from `settings.models`; nothing is read before the first use or `start`.
+
+        With a live `configuration`, the model answers by its thresholds and feature weights as soon as they change;
+        without one, by those that it was fitted with.
+        """
         self._settings = settings
         self._versions = versions
         self._alerts = alerts
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._clock = clock
         self._store = ModelStore(settings.models)
+        self._configuration = configuration
         self._served: ServedModel | None = None
+        self._in_force: _InForce | None = None
         self._failure: _Failure | None = None
         self._loading = threading.Lock()
         self._stop = threading.Event()
@@ -107,7 +124,16 @@ class Serving:
             served = self._served
         if served is None:
             raise self._nothing_to_serve()
-        return served
+        return self._configured(served)
+
+    def _configured(self, served: ServedModel) -> ServedModel:
+        """Return the served model under the live configuration."""
+        if self._configuration is None:
+            return served
+        settings, in_force = self._configuration.known().prediction, self._in_force
+        if in_force is None or in_force.loaded is not served or in_force.settings is not settings:
+            in_force = self._in_force = _InForce(served, settings, replace(served, model=served.model.under(settings)))
+        return in_force.answering
 
     def ensure_loaded(self, timeout_seconds: float) -> ServedModel:
         """Return the model in service, waiting up to `timeout_seconds` for one to become active and loaded.
@@ -173,6 +199,8 @@ class Serving:
         """
         try:
             self.refresh()
+            if self._configuration is not None:
+                self._configuration.current()
         except (RoutingError, SQLAlchemyError, OSError) as fault:
             now = _sentence(fault)
             if now != trouble:
@@ -201,6 +229,8 @@ class Serving:
             self._note_failure(row, fault)
             return False
         is_first = self._served is None
+        if is_first:
+            self._read_configuration()
         self._served = self._as_served(package, time.perf_counter() - started)
         self._forget_failure()
         if is_first:  # the model's millions of objects need not be looked at by every later collection
@@ -209,6 +239,14 @@ class Serving:
             gc.set_threshold(*GC_THRESHOLDS)
         log.info("model.serving", model_version=row.version, load_seconds=round(time.perf_counter() - started, 3))
         return True
+
+    def _read_configuration(self) -> None:
+        """Read the live configuration before the first answer; the watcher follows it from then on."""
+        try:
+            if self._configuration is not None:
+                self._configuration.current()
+        except SetupError as fault:
+            log.warning("serving.configuration_unreadable", error=str(fault))
 
     def _verified(self, row: ModelVersion) -> VerifiedPackage:
         folder = self._store.require(row.version)

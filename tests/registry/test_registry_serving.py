@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
+from shared.database.configuration import ConfigurationStore
 from shared.errors import NoActiveModel
-from shared.prediction.answers import ItemQuery
+from shared.prediction.answers import ItemQuery, Status
 from shared.prediction.model import RoutingModel
 from shared.registry.serving import ALERT_KIND, Serving
 from tests.registry.registry_support import Instance
@@ -191,3 +192,41 @@ def test_a_database_that_stays_away_is_logged_once_and_its_return_once(instance:
         instance.serving.stop()
     assert [entry["event"] for entry in logged] == ["serving.poll_failed", "serving.poll_recovered"]
     assert "SELECT" not in logged[0]["error"]
+
+
+def test_changed_feature_weights_and_thresholds_act_at_once_and_the_answer_says_so(instance: Instance) -> None:
+    activate(instance, "first")
+    store = ConfigurationStore(instance.engine)
+    serving = Serving(instance.settings, instance.versions, instance.alerts, keys=instance.keys, configuration=store)
+    fitted = serving.active().model
+    codes = [fitted.knowledge.items.codes[place] for place in fitted.knowledge.routed[:20].tolist()]
+    before = [[item.item_code for item in fitted.similar(code, 10)] for code in codes]
+    heaviest = max(fitted.knowledge.encoder.weights, key=lambda name: fitted.knowledge.encoder.weights[name])
+    store.patch({"prediction": {"feature_weights": {heaviest: 0.0}}}, "test")
+    model = serving.active().model
+    assert [[item.item_code for item in model.similar(code, 10)] for code in codes] != before
+    for item in model.similar(codes[0], 10):
+        assert heaviest not in {part.attribute for part in item.because}
+        assert sum(part.contribution for part in item.because) == pytest.approx(item.similarity, abs=1e-4)
+    [answer] = model.predict([ItemQuery(item_code=codes[0])], as_if_unknown=True)
+    assert heaviest in str(answer.message)
+    store.patch({"prediction": {"feature_weights": {heaviest: None}, "minimum_similarity": 1.0}}, "test")
+    model = serving.active().model
+    assert [[item.item_code for item in model.similar(code, 10)] for code in codes] == before
+    [answer] = model.predict([ItemQuery(item_code=codes[0])], as_if_unknown=True)
+    assert answer.status is Status.ABSTAINED
+
+
+def test_a_change_made_by_another_process_is_followed(instance: Instance) -> None:
+    activate(instance, "first")
+    configuration = ConfigurationStore(instance.engine)
+    serving = Serving(
+        instance.settings, instance.versions, instance.alerts, keys=instance.keys, configuration=configuration
+    )
+    serving.start()
+    try:
+        assert serving.active().model.settings.medium_probability != 0.123
+        ConfigurationStore(instance.engine).patch({"prediction": {"medium_probability": 0.123}}, "other")
+        wait_for(lambda: serving.active().model.settings.medium_probability == 0.123)
+    finally:
+        serving.stop()
