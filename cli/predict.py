@@ -51,30 +51,35 @@ def predict(
     Example of many: manage.py predict --input items.xlsx --output routings.xlsx
     """
     asked = _queries(codes or [], attribute or [], source)
-    if output is not None:
-        form = form_of(output, layout)
-        check_output(output, source)
-        services, options = (
-            current_services(),
-            BatchOptions(
-                output=output, form=form, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown
-            ),
-        )
-        name, model = _model(services, version)
-        rows = _rows(asked, quantity) if source is None else read_rows(model, source, quantity)
-        predict_rows(services, name, model, rows, options, as_json=as_json)
+    if output is None:
+        if source is not None or layout is not None:
+            raise InvalidInput("--input and --layout need a file to write to.", remedy="Add --output routings.xlsx.")
+        request = PredictionRequest(items=asked, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
+        _print_answers(request, version, has_codes=bool(codes), as_json=as_json)
         return
-    if source is not None or layout is not None:
-        raise InvalidInput("--input and --layout need a file to write to.", remedy="Add --output routings.xlsx.")
-    request = PredictionRequest(items=asked, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
+    check_output(output, source)
+    options = BatchOptions(output, form_of(output, layout), candidates, quantity, as_if_unknown)
+    _write_answers(asked, source, options, version, as_json=as_json)
+
+
+def _write_answers(
+    asked: list[ItemQuery], source: Path | None, options: BatchOptions, version: str | None, *, as_json: bool
+) -> None:
     services = current_services()
     name, model = _model(services, version)
-    predictions = _answers(services, model, request, has_codes=bool(codes))
+    rows = _rows(asked, options.quantity) if source is None else read_rows(model, source, options.quantity)
+    predict_rows(services, name, model, rows, options, as_json=as_json)
+
+
+def _print_answers(request: PredictionRequest, version: str | None, *, has_codes: bool, as_json: bool) -> None:
+    services = current_services()
+    name, model = _model(services, version)
+    predictions = _answers(services, model, request, has_codes=has_codes)
     if as_json:
         emit_json({"model_version": name, "data_as_of": model.data_as_of.isoformat(), "predictions": predictions})
         return
     for prediction in predictions:
-        _show(prediction, quantity)
+        _show(prediction, request.quantity)
     say(f"[dim]model {name}, data as of {model.data_as_of:%Y-%m-%d %H:%M} UTC[/]")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_SHOWN = 20  # wrong rows on a terminal
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class BatchOptions:
     """How a batch is asked and where its answers go."""
 
@@ -109,11 +109,7 @@ def predict_rows(
     with open_atomically(options.output) as stream:
         statuses, problems = _write(services, model, answers, rows, stream, options.form, head, hidden=as_json)
         if len(problems) == len(rows):
-            raise InvalidInput(
-                f"No row can be asked, so nothing was written; the first: {problems[0]['message']}",
-                remedy="Correct the rows.",
-                errors=problems[:50],
-            )
+            raise _nothing_to_ask(problems)
     summary = {
         "output": str(options.output),
         "form": str(options.form),
@@ -124,6 +120,14 @@ def predict_rows(
         "problems": problems,
     }
     _report(summary, as_json=as_json)
+
+
+def _nothing_to_ask(problems: list[dict[str, Any]]) -> InvalidInput:
+    return InvalidInput(
+        f"No row can be asked, so nothing was written; the first: {problems[0]['message']}",
+        remedy="Correct the rows.",
+        errors=problems[:50],
+    )
 
 
 def _write(
