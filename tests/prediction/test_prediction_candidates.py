@@ -185,3 +185,25 @@ def test_an_empty_batch_has_no_answers(plant: Plant, model: CandidateModel) -> N
     nothing = np.zeros(0, dtype=np.int64)
     assert model.choose(nobody, plant.rows[:0], nothing, 3) == []
     assert len(model.work_centres(nobody, plant.rows[:0], nothing, nothing, nothing)[0]) == 0
+
+
+def test_what_only_the_withheld_item_has_is_not_known_to_exist() -> None:
+    rows = make_plant(240).rows
+    routings = [operations_for(*row) for row in rows.tolist()]
+    routings[17] = ["CUT", "PACK", "GILD"]
+    plant = plant_of(rows, routings)
+    model, asked = _fit(plant), plant.rows[[17]]
+    gild = plant.routings.task_of("GILD", 0)
+    views = plant.items.folds[[17]].astype(np.int64)
+    [hidden] = model.choose(plant.near(asked, 12, [17]), asked, views, 8)
+    [shown] = model.choose(plant.near(asked, 12), asked, np.array([plant.items.fold_count]), 40)
+    assert all(gild not in choice.tasks for choice in hidden)
+    assert any(choice.tasks == plant.tasks("CUT", "PACK", "GILD") for choice in shown)
+
+
+def test_a_view_without_any_item_composes() -> None:
+    plant = make_plant(2)
+    model = _fit(plant)
+    nothing_near = plant.near(plant.rows, 0)
+    for found in model.choose(nothing_near, plant.rows, plant.items.folds[:2].astype(np.int64), 3):
+        assert sum(choice.probability for choice in found) <= 1 + 1e-9

@@ -15,6 +15,7 @@ from shared.prediction.nearby import Nearby
 LIKELY = 12  # existing signatures that fit best, near or not
 FLIPPED = 5  # most uncertain tasks that are tried both ways
 COMPOSED = 8  # most probable sets of tasks
+HOPELESS = 6.0  # a set whose log-likelihood is this much below the most probable one's is not tried
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd: keeps the keys of different requests apart
 
 
@@ -65,7 +66,7 @@ def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArra
     # What exists only in the view's own fold is not known to exist, unless it is near.
     exists = (signature >= 0) & (known.counts[views[owner], signature] > 0)
     near_pairs = (near.asked * known.size + near.routings.signature[near.places])[near.voters]
-    pairs = np.unique(np.concatenate([near_pairs, (owner * known.size + signature)[exists]]))
+    pairs = _distinct(np.concatenate([near_pairs, (owner * known.size + signature)[exists]]))
     place, existing = pairs // known.size, pairs % known.size
     new = np.flatnonzero(~_among(request, keys, place, known.keys[existing]))
     owner = np.concatenate([place, request[new]])
@@ -78,7 +79,19 @@ def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArra
 
 def _among(request: Ints, keys: Keys, others: Ints, other_keys: Keys) -> npt.NDArray[np.bool_]:
     """Tell which pairs of a request and a key are among the others."""
-    return np.isin(keys + request.astype(np.uint64) * _MIXER, other_keys + others.astype(np.uint64) * _MIXER)
+    if not len(others):
+        return np.zeros(len(request), dtype=np.bool_)
+    known = np.sort(other_keys + others.astype(np.uint64) * _MIXER)
+    wanted = keys + request.astype(np.uint64) * _MIXER
+    return np.asarray(known[np.minimum(np.searchsorted(known, wanted), len(known) - 1)] == wanted)
+
+
+def _distinct(values: Ints) -> Ints:
+    """Return the distinct values, rising; `numpy.unique` takes several times as long for a few."""
+    ordered = np.sort(values)
+    new = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]
 
 
 def _compose(odds: Floats, known: KnownSignatures) -> tuple[Ints, npt.NDArray[np.bool_]]:
@@ -98,5 +111,6 @@ def _compose(odds: Floats, known: KnownSignatures) -> tuple[Ints, npt.NDArray[np
     flat = sets.reshape(batch * count, tasks)
     repeated = np.flatnonzero(known.before >= 0)
     alone = (flat[:, repeated] & ~flat[:, known.before[repeated]]).any(axis=1)
-    fine = flat.any(axis=1) & ~alone
+    hopeless = np.take_along_axis(cost, best, axis=1).ravel() > HOPELESS
+    fine = flat.any(axis=1) & ~alone & ~hopeless
     return np.repeat(np.arange(batch), count)[fine], flat[fine]
