@@ -5,11 +5,12 @@ A walk through a graph may end in a wrong region. The nearest cells, scanned bes
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 
-from shared.similarity.ranking import Ints, Vectors
+from shared.similarity.ranking import Floats, Ints, Vectors
 
 _SAMPLE, _ROUNDS = 20_000, 4  # vectors and rounds that the centres are fitted with
 _BLOCK = 8_192
@@ -47,10 +48,14 @@ class Cells:
 
     def near(self, short: Vectors, number: int) -> Ints:
         """Return the cells nearest to each vector: (vectors, `number` or all)."""
-        alike = short @ self.centres.T
+        alike = short.astype(np.float64) @ self._wide_centres.T
         if number >= len(self.centres):
             return np.tile(np.arange(len(self.centres)), (len(short), 1))
         return np.asarray(np.argpartition(-alike, number, axis=1)[:, :number])
+
+    @cached_property
+    def _wide_centres(self) -> Floats:
+        return self.centres.astype(np.float64)
 
 
 def _nearest(short: Vectors, centres: Vectors) -> Ints:

@@ -10,7 +10,7 @@ AXES = 48  # with fewer, more entries are left to score in full; with more, read
 _FIRST = 4  # entries scored before the bounds are used, as a multiple of those wanted
 _CELLS = 3  # nearest cells that give the first idea of how near the nearest are
 _BATCH = 16  # vectors whose bounds are computed together
-_ROUNDING = 2e-6  # of float32 sums, relative to both lengths
+_ROUNDING = 4e-6  # of float32 sums, relative to both lengths
 _TIE = 10.0**-DIGITS
 
 

@@ -36,8 +36,10 @@ class GraphSearch:
         self._graph, self._vectors, self._projection, self._cells = graph, vectors, projection, cells
 
     @classmethod
-    def build(cls, vectors: Vectors, projection: Projection, cells: Cells, *, seed: int) -> "GraphSearch":
-        """Build the graph in one thread, outside the interpreter's lock.
+    def build(
+        cls, vectors: Vectors, short: Vectors, projection: Projection, cells: Cells, *, seed: int
+    ) -> "GraphSearch":
+        """Build the graph over shortened vectors in one thread, outside the interpreter's lock.
 
         First comes a random part, then the rest cell by cell. Inserted in the order of item codes, where whole families
         follow each other, the graph falls into regions that a walk seldom leaves; the random part ties them together.
@@ -48,7 +50,6 @@ class GraphSearch:
         shuffled = np.random.default_rng(seed).permutation(len(vectors))
         skeleton, others = np.split(shuffled, [int(len(vectors) * _SKELETON)])
         order = np.concatenate([skeleton, np.sort(others)])
-        short = projection.shortened(vectors)
         graph.add_items(short[order], order, num_threads=1)  # several threads would build another graph each time
         return cls(graph, vectors, projection, cells)
 

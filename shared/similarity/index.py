@@ -79,12 +79,13 @@ class NeighbourIndex:
             raise ValueError("Item codes must be sorted and distinct.")
         distinct, entry_of = collapse(vectors)
         projection = Projection.fit(distinct, graph_module.AXES, seed=seed)
-        cells, order = Cells.fit(projection.shortened(distinct), seed=seed)
-        distinct, entry_of = distinct[order], _inverse(order)[entry_of]
+        short = projection.shortened(distinct)
+        cells, order = Cells.fit(short, seed=seed)
+        distinct, short, entry_of = distinct[order], short[order], _inverse(order)[entry_of]
         parameters: dict[str, Any] = {"seed": seed, "size": int(vectors.shape[1]), "entries": len(distinct)}
         exact = ExactSearch(distinct, projection, cells)
         if backend == "hnsw" or (backend == "auto" and len(distinct) >= EXACT_BELOW and hnswlib_is_here()):
-            graph = GraphSearch.build(distinct, projection, cells, seed=seed)
+            graph = GraphSearch.build(distinct, short, projection, cells, seed=seed)
             parameters |= GraphSearch.parameters(projection) | choose_pool(graph, exact, distinct, seed)
             if backend == "hnsw" or parameters["recall_at_10"] >= RECALL_WANTED:
                 return cls(item_codes, distinct, entry_of, projection, cells, parameters | {"backend": "hnsw"}, graph)

@@ -15,14 +15,13 @@ Vectors = npt.NDArray[np.float32]
 
 _SAMPLE = 20_000  # vectors that the axes are fitted on
 _BLOCK = 2_048
-_SLACK = 4e-6  # share of |x|² added to |rest|²: what the products' float32 rounding may hide
 
 
 @dataclass(frozen=True, kw_only=True)
 class Projection:
     """Orthonormal axes, those that hold most of the vectors' squared length first."""
 
-    axes: Vectors  # (size, axes)
+    axes: npt.NDArray[np.float64]  # (size, axes); rounded ones would give a short rest a wrong length
 
     @classmethod
     def fit(cls, vectors: Vectors, axes: int, *, seed: int) -> Self:
@@ -30,20 +29,19 @@ class Projection:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:_SAMPLE])
         sample = vectors[chosen].astype(np.float64)
         _, directions = np.linalg.eigh(sample.T @ sample)
-        return cls(axes=np.ascontiguousarray(directions[:, ::-1][:, :axes], dtype=np.float32))
+        return cls(axes=np.ascontiguousarray(directions[:, ::-1][:, :axes]))
 
     def shortened(self, vectors: Vectors) -> Vectors:
-        """Return the stand-ins: (vectors, axes + 1), the length of the rest last."""
+        """Return the stand-ins: (vectors, axes + 1), the length of the rest last.
+
+        Computed in double precision: a vector has the same stand-in alone and among others, whatever order its
+        products are summed in.
+        """
         out = np.empty((len(vectors), self.axes.shape[1] + 1), dtype=np.float32)
         for start in range(0, len(vectors), _BLOCK):
-            block = vectors[start : start + _BLOCK]
-            inside = block @ self.axes
-            rest = _squared_lengths(block) * (1 + _SLACK) - _squared_lengths(inside)
+            wide = vectors[start : start + _BLOCK].astype(np.float64)
+            inside = wide @ self.axes
             out[start : start + _BLOCK, :-1] = inside
+            rest = np.einsum("nd,nd->n", wide, wide) - np.einsum("nd,nd->n", inside, inside)
             out[start : start + _BLOCK, -1] = np.sqrt(np.maximum(rest, 0))
         return out
-
-
-def _squared_lengths(vectors: Vectors) -> npt.NDArray[np.float64]:
-    wide = vectors.astype(np.float64)
-    return np.asarray(np.einsum("nd,nd->n", wide, wide))
