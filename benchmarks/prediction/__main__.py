@@ -35,26 +35,36 @@ SECTIONS = ("in-process", "start", "http", "training")
 def prepare(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], dict[str, str]]:
     """Make the instance and return what that took, and the environment of its processes."""
     data_dir, factory = folder / "data", options.factory or folder / "factory"
+    data_dir.mkdir(parents=True, exist_ok=True)
     environment = {**instance_environment(data_dir), "ROUTING_SOURCE": str(factory), "ROUTING_PROFILE": "demo"}
-    if (folder / "prepared.json").exists():
-        return [Figure(**each) for each in json.loads((folder / "prepared.json").read_text())], environment
-    data_dir.mkdir(parents=True)
-    words = ("--items", str(options.items), "--seed", str(options.seed))
-    made: dict[str, making.Made] = {}
+    made = _Kept(folder / "made.json", environment)
     if not options.factory:
-        made["generate"] = making.make("generate", environment, *words)
-    made["extract"] = making.make("extract", environment)
+        made.step("generate", "--items", str(options.items), "--seed", str(options.seed))
+    made.step("extract")
     package: list[str] = []
     if options.package:
-        copy = folder / "packages" / options.package.name
-        package = ["--package", str(shutil.copytree(options.package, copy))]
+        package = ["--package", str(folder / "packages" / options.package.name)]
+        if "install" not in made.steps:
+            shutil.copytree(options.package, package[1])
     else:
-        made["fit"] = making.make("fit", environment)
-    made["install"] = making.make("install", environment, *package)
-    figures = sections.of_making(made)
-    kept = [{**figure.__dict__} for figure in figures]
-    (folder / "prepared.json").write_text(json.dumps(kept), encoding="utf-8")
-    return figures, environment
+        made.step("fit")
+    made.step("install", *package)
+    return sections.of_making(made.steps), environment
+
+
+class _Kept:
+    """Steps done in this folder, by this run or one before, each once."""
+
+    def __init__(self, file: Path, environment: dict[str, str]) -> None:
+        self._file, self._environment = file, environment
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        self.steps = {name: making.Made(**each) for name, each in known.items()}
+
+    def step(self, name: str, *words: str) -> None:
+        if name not in self.steps:
+            self.steps[name] = making.make(name, self._environment, *words)
+            kept = {each: dict(made.__dict__) for each, made in self.steps.items()}
+            self._file.write_text(json.dumps(kept), encoding="utf-8")
 
 
 def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:

@@ -23,7 +23,7 @@ Search = Callable[[Vectors], tuple[npt.NDArray[Any], npt.NDArray[Any]]]  # vecto
 
 NEAREST = 40
 _RECALL_AT, _RECALL_WANTED, _PROBES = 10, 0.999, 200
-_M, _EF_CONSTRUCTION, _EFS = 24, 200, (64, 128, 256, 512, 1024)
+_M, _EF_CONSTRUCTION, _EFS = 16, 100, (64, 96, 128, 192, 256, 384, 512, 1024)
 
 
 def save(folder: Path, codes: Sequence[str], vectors: Vectors) -> dict[str, Any]:
