@@ -10,6 +10,7 @@ import numpy.typing as npt
 from shared.learning.boosting import Growth, fit_boosted
 from shared.learning.trees import BoostedTrees
 from shared.prediction.candidates.operations import by_view
+from shared.prediction.candidates.unknown import WithheldLike
 from shared.prediction.candidates.votes import SCALES, votes
 from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby, ranges
@@ -171,7 +172,7 @@ def _options(routings: Routings, items: Items, routed_rows: Ints, folds: npt.NDA
 
 def fit_centres(
     table_rows: Rows, categorical: npt.NDArray[np.bool_], routings: Routings, items: Items, routed: Ints,
-    withheld: Any, seed: int,
+    withheld: WithheldLike, seed: int,
 ) -> Centres:  # fmt: skip
     """Grow trees where work centres can be learned; choose scale and weight of the votes on withheld items."""
     sizes = routings.offsets[routed + 1] - routings.offsets[routed]
@@ -219,7 +220,7 @@ def _targets(options: Options, output: Ints, owner: Ints, taken: Ints, routed: i
     return found
 
 
-def _tuned(model: Centres, routings: Routings, withheld: Any) -> Centres:
+def _tuned(model: Centres, routings: Routings, withheld: WithheldLike) -> Centres:
     """Choose scale and weight of the votes by how many withheld operations get their work centre, view by view."""
     places = withheld.places
     sizes = routings.offsets[places + 1] - routings.offsets[places]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from shared.prediction.candidates.scoring import (
     fit_weights,
     least_trusted,
 )
+from shared.prediction.candidates.unknown import WithheldLike
 from shared.prediction.candidates.votes import SCALES, best_scale, nearest, shares, votes
 from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby
@@ -30,19 +31,6 @@ _WIDER = 6.0  # the wide votes' scale, as a multiple of the narrow one's
 _NEVER = -1e6  # log share of what nobody has
 _OFFERED = 3  # candidates that a planner looks at
 _NO_VOTE = 0.01  # share of the votes that a candidate without any is taken to have
-
-
-class WithheldLike(Protocol):
-    """Items asked as if unknown, found without themselves and their sisters."""
-
-    @property
-    def near(self) -> Nearby: ...  # noqa: D102
-    @property
-    def places(self) -> Ints: ...  # noqa: D102
-    @property
-    def views(self) -> Ints: ...  # noqa: D102
-    @property
-    def rows(self) -> Rows: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True)
