@@ -10,7 +10,6 @@ from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.groups import GroupFactors
 from shared.prediction.minutes.observations import Observations
 from shared.prediction.minutes.orders import RUN_OFFSET
-from shared.prediction.minutes.sample import Singles
 from shared.prediction.minutes.scatter import order_quantile, setup_quantile
 
 _FULL_CONFIDENCE_ORDERS = 3.0
@@ -48,29 +47,25 @@ class Estimates:
     used_row: Ints
     setup: Floats  # (n,) of an order that has one
     idle: Floats  # (n,) share of orders without setup
-    spread: Floats  # (n, 2) of the logarithms
+    spread: Floats  # (n, 2) of the logarithms, with the factors of the item's groups
     view: Ints
-    family: Ints  # (n,) of the items, -1 unknown
-    features: Singles  # (n, features) of the items
     groups: Sequence[GroupFactors]
     scores: Floats  # (n, 3, 2)
 
     @classmethod
     def of(
-        cls, *, logs: Floats, spread: Floats, idle: Floats, family: Ints, rows: Singles, view: Ints,
-        seen: Observations,
+        cls, *, logs: Floats, spread: Floats, idle: Floats, factor: Floats, view: Ints, seen: Observations,
         groups: Sequence[GroupFactors], scores: Floats, used: Used,
     ) -> "Estimates":  # fmt: skip
         """Turn logarithms and spreads into minutes."""
         setup, run = np.exp(logs[:, 0]) * (idle < 1), np.maximum(np.exp(logs[:, 1]) - RUN_OFFSET, 0.0)
-        minutes, factor = np.stack([setup, run], axis=1), _factor(groups, view, family, rows, None)
-        wide = spread * factor[:, None]
+        minutes, wide = np.stack([setup, run], axis=1), spread * factor[:, None]
         ends = np.exp(logs + scores[:, :2].transpose(2, 0, 1) * wide)
         ends[:, :, 1] = np.maximum(ends[:, :, 1] - RUN_OFFSET, 0.0)
         some = np.flatnonzero(idle > _ALMOST_NONE)
         if len(some):
             rest = idle[some]
-            minutes[some, 0] = setup_quantile(np.zeros(len(some)), logs[some, 0], rest, spread[some, 0])
+            minutes[some, 0] = setup_quantile(np.zeros(len(some)), logs[some, 0], rest, wide[some, 0])
             for end in range(2):
                 ends[end, some, 0] = setup_quantile(scores[some, 0, end], logs[some, 0], rest, wide[some, 0])
         figures = _figures(len(run), seen, used)
@@ -78,8 +73,8 @@ class Estimates:
         enough = 0.5 + 0.5 * figures["samples"] / (figures["samples"] + _FULL_CONFIDENCE_ORDERS)
         return cls(
             minutes=minutes, low=ends[0], high=ends[1],
-            confidence=np.clip(near * enough / (1.0 + spread[:, 1] * factor), 0.0, 1.0), used_request=used.request,
-            used_row=used.row, setup=setup, idle=idle, spread=spread, view=view, family=family, features=rows,
+            confidence=np.clip(near * enough / (1.0 + wide[:, 1]), 0.0, 1.0), used_request=used.request,
+            used_row=used.row, setup=setup, idle=idle, spread=wide, view=view,
             groups=groups,
             scores=scores, samples=figures["samples"].astype(np.int64), trimmed=figures["trimmed"].astype(np.int64),
             trimmed_mean=figures["trimmed_mean"], std=figures["std"], raw_mean=figures["raw_mean"],
@@ -92,7 +87,8 @@ class Estimates:
         run = self.minutes[:, 1] * pieces
         whole = self.setup + run
         spread = order_spread(self.setup, run, self.spread)
-        spread = spread * _factor(self.groups, self.view, self.family, self.features, pieces)
+        for one, mine in each_view(self.view):
+            spread[mine] *= self.groups[one].of_quantities(pieces[mine])
         found = np.stack([whole, whole, whole], axis=1)
         found[:, ::2] *= np.exp(self.scores[:, 2] * spread[:, None])
         some = np.flatnonzero(self.idle > _ALMOST_NONE)
@@ -117,13 +113,6 @@ def each_view(view: Ints) -> list[tuple[int, Ints | slice]]:
     if bool((view == first).all()):
         return [(first, slice(None))]
     return [(one, np.flatnonzero(view == one)) for one in np.unique(view).tolist()]
-
-
-def _factor(groups: Sequence[GroupFactors], view: Ints, family: Ints, rows: Singles, quantity: Floats | None) -> Floats:
-    found = np.ones(len(view))
-    for one, mine in each_view(view):
-        found[mine] = groups[one].of(family[mine], rows[mine], None if quantity is None else quantity[mine])
-    return found
 
 
 def _figures(count: int, seen: Observations, used: Used) -> dict[str, Floats]:

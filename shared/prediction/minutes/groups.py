@@ -14,32 +14,33 @@ import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
 
-MOST_GROUPINGS = 6
+MOST_FEATURES = 4
 _CODES = 256  # the last one is for a missing value
 _BANDS = 12  # of quantity, each twice the one before
 _CAP = 3.0  # typical errors that one order may count for
 _ROUNDS = 4
 _LEAST_GAIN = 1e-4  # of the scatter's relative variance
-_QUANTITY = -1
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupFactors:
-    """Factors on the spread: of families, and of each chosen feature's codes; feature -1 is the order's quantity."""
+    """Factors on the spread: of families, of bands of quantity, and of the codes of each chosen feature."""
 
     families: Floats  # (families + 1,); the last is for an unknown one
+    quantities: Floats  # (bands,)
     features: Ints  # (chosen,)
     factors: Floats  # (chosen, 256)
 
-    def of(self, family: Ints, rows: npt.NDArray[np.float32], quantity: Floats | None) -> Floats:
-        """Return the factor of each order: family (n,), rows (n, features), quantity (n,) or None for any."""
+    def of_items(self, family: Ints, rows: npt.NDArray[np.float32]) -> Floats:
+        """Return the factors of items: family (n,), -1 unknown, and rows (n, features)."""
         found = self.families[family]
         for feature, factors in zip(self.features.tolist(), self.factors, strict=True):
-            if feature != _QUANTITY:
-                found *= factors[codes(rows[:, feature])]
-            elif quantity is not None:
-                found *= factors[bands(quantity)]
+            found = found * factors[codes(rows[:, feature])]
         return found
+
+    def of_quantities(self, quantity: Floats) -> Floats:
+        """Return the factors of quantities."""
+        return self.quantities[bands(quantity)]
 
     def state(self) -> dict[str, Any]:
         """Return plain arrays."""
@@ -78,11 +79,13 @@ def fit_groups(
     rest = np.abs(scores)
     by_family = _refined(rest, family, families + 1)
     rest = rest / by_family[family]
-    columns = {_QUANTITY: bands(quantity)}
-    columns |= {int(feature): codes(rows[:, feature]) for feature in np.flatnonzero(categorical)}
+    band = bands(quantity)
+    by_quantity = _refined(rest, band, _BANDS)
+    rest = rest / by_quantity[band]
+    columns = {int(feature): codes(rows[:, feature]) for feature in np.flatnonzero(categorical)}
     chosen: list[int] = []
     factors: list[Floats] = []
-    while columns and len(rest) and len(chosen) < MOST_GROUPINGS:
+    while columns and len(rest) and len(chosen) < MOST_FEATURES:
         found = {feature: _shrunk(rest, column, _CODES)[0] for feature, column in columns.items()}
         best = max(found, key=lambda feature: (found[feature], -feature))
         if found[best] < _LEAST_GAIN:
@@ -92,10 +95,9 @@ def fit_groups(
         factors.append(_refined(rest, column, _CODES))
         rest = rest / factors[-1][column]
     return GroupFactors(
-        families=by_family,
-        features=np.array(chosen, dtype=np.int64),
+        families=by_family, quantities=by_quantity, features=np.array(chosen, dtype=np.int64),
         factors=np.array(factors).reshape(len(chosen), _CODES),
-    )
+    )  # fmt: skip
 
 
 def _refined(rest: Floats, code: Ints, size: int) -> Floats:

@@ -57,8 +57,8 @@ def measure_scores(
         mine = halves(cases.item) == half
         rest = ~mine
         other = fit_groups(raw[rest], cases.family[rest], rows[rest], categorical, cases.quantity[rest], families)
-        whole[mine] = other.of(cases.family[mine], rows[mine], cases.quantity[mine])
-        parts[mine] = other.of(cases.family[mine], rows[mine], None)
+        parts[mine] = other.of_items(cases.family[mine], rows[mine])
+        whole[mine] = parts[mine] * other.of_quantities(cases.quantity[mine])
     booked = log_minutes(np.stack([cases.setup, cases.run], axis=1))
     part = SPREAD * cases.spread * parts[:, None]
     scores = (

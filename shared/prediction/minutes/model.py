@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.design import Design
-from shared.prediction.minutes.estimates import Estimates
+from shared.prediction.minutes.estimates import Estimates, each_view
 from shared.prediction.minutes.groups import GroupFactors
 from shared.prediction.minutes.observations import Observations, log_minutes
 from shared.prediction.minutes.sample import Singles
@@ -94,17 +94,21 @@ class MinutesModel:
         prior = self.prior[view, place]
         pulled = self._pulled(seen, near, view, asked, np.where(known, task, -1), own_row)
         gain = self.pull[view] * pulled.weight / (pulled.weight + 1.0 / prior)
-        logs = logs + np.where(pulled.weight > 0, gain * pulled.mean, 0.0)
+        logs += gain * pulled.mean
         logs, variance = self._own(seen, view, place, logs, prior * (1.0 - gain), planned, own_row)
         within = self.within[view, place]
         idle = np.where(never, 1.0, self.idle[view, place])
         logs[never, 0] = 0.0
         if not known.all():
             self._unseen(~known, view, planned, plan, logs, variance, idle, within)
+        family = np.full(len(views), -1) if families is None else families
+        factor = np.empty(len(views))
+        for one, mine in each_view(views):
+            factor[mine] = self.groups[one].of_items(family[mine], rows[mine])
         return Estimates.of(
-            family=np.full(len(asked), -1) if families is None else families[asked], logs=logs,
-            spread=SPREAD * np.sqrt(variance + within), idle=idle, rows=rows[asked], view=view, seen=seen,
-            groups=self.groups, scores=self.scores[view], used=self._used(seen, place, known, own_row, pulled),
+            logs=logs, spread=SPREAD * np.sqrt(variance + within), idle=idle, factor=factor[asked], view=view,
+            seen=seen, groups=self.groups, scores=self.scores[view],
+            used=self._used(seen, place, known, own_row, pulled),
         )  # fmt: skip
 
     def _lines(self, vectors: Singles, rows: Singles, view: Ints, asked: Ints, task: Ints, resource: Ints) -> Floats:
@@ -127,22 +131,25 @@ class MinutesModel:
         request, index = near.matching(asked, task)
         row = near.rows[index]
         kept = (row != own_row[request]) & ~np.isnan(self.residuals[view[request], row, 1])
-        request, index, row = request[kept], index[kept], row[kept]
+        if not kept.all():
+            request, index, row = request[kept], index[kept], row[kept]
         similarity = near.similarities[near.row_near[index]]
+        count, parts = len(asked), range(2) if self.pull[view].any() else range(1, 2)
+        weight, mean = np.zeros((count, 2)), np.zeros((count, 2))
         at, one = view[request], task[request]
-        recent = np.where(self.by_results[one][:, None], seen.recent[row], 1.0)
-        between = self.between[at, 0] + self.between[at, 1] * (1.0 - similarity)[:, None]
-        off = self.residuals[at, row].astype(np.float64)
-        missing = np.isnan(off)
-        with np.errstate(divide="ignore"):
-            each = np.where(missing, 0.0, 1.0 / (between + self.within[at, one] / recent))
-        off = np.where(missing, 0.0, off)
-        count = len(asked)
-        weight = np.stack([np.bincount(request, each[:, part], count) for part in range(2)], axis=1).astype(np.float64)
-        total = np.stack([np.bincount(request, (each * off)[:, part], count) for part in range(2)], axis=1)
-        with np.errstate(invalid="ignore"):
-            mean = total / weight
-        return _Pulled(request=request, row=row, similarity=similarity, each=each[:, 1], weight=weight, mean=mean)
+        learned = self.by_results[one]
+        each = np.zeros(len(request))
+        for part in parts:
+            recent = np.where(learned, seen.recent[row, part], 1.0)
+            line = self.between[at, 0, part] + self.between[at, 1, part] * (1.0 - similarity)
+            off = self.residuals[at, row, part]
+            known = (recent > 0) & (off == off)
+            recent = np.where(known, recent, 1.0)
+            each = np.where(known, 1.0 / (line + self.within[at, one, part] / recent), 0.0)
+            weight[:, part] = np.bincount(request, each, count)
+            total = np.bincount(request, each * np.where(known, off, 0.0), count)
+            mean[:, part] = total / np.maximum(weight[:, part], 1e-300)
+        return _Pulled(request=request, row=row, similarity=similarity, each=each, weight=weight, mean=mean)
 
     def _own(
         self, seen: Observations, view: Ints, task: Ints, logs: Floats, variance: Floats, planned: Floats, own_row: Ints
@@ -205,4 +212,4 @@ class _Pulled:
     similarity: Floats
     each: Floats  # weight of each row for the run
     weight: Floats  # (n, 2)
-    mean: Floats  # (n, 2), nan without any
+    mean: Floats  # (n, 2), 0 without any

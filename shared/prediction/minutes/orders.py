@@ -23,6 +23,7 @@ _GRID_STEP = 0.35  # of the logarithm of pieces
 _PIECES = np.concatenate([[0.0], 0.1 * np.exp(_GRID_STEP * np.arange(28))])  # up to some 1,300
 _LEAST_SPREAD = 1.0  # of squared log quantity about its rows' means, below which an operation tells nothing
 _LEAST_NOISE = 1e-6
+_MOST_DAYS = 1_000_000  # a day number never reaches it
 _FAR_RATIO = 6.0  # an order that took this many times its row's median, or that part of it, was disturbed
 
 
@@ -66,15 +67,13 @@ def arrange_orders(
     item = _numbers(sound["item_code"], items.codes)
     row = _rows(sound, item, items, routings)
     elsewhere = np.bincount(item[(row < 0) & (item >= 0)], minlength=len(items.codes))
-    sound = sound.with_columns(pl.Series("row", row)).filter(pl.col("row") >= 0)
-    sound = sound.sort(
-        "row", "reported_at", "order_no", "quantity", "run_minutes", nulls_last=True,
-        descending=[False, True, True, True, True],
-    )  # fmt: skip
-    row = sound["row"].to_numpy().astype(np.int64)
+    days = sound["reported_at"].to_numpy().astype("datetime64[D]")
+    order = np.flatnonzero(row >= 0)
+    newest = np.where(np.isnat(days), 0, days.astype(np.int64) + _MOST_DAYS)[order]
+    order = order[np.argsort(row[order] * (2 * _MOST_DAYS) - newest, kind="stable")]
+    sound, row, days = sound[order], row[order], days[order]
     quantity = sound["quantity"].to_numpy().astype(np.float64)
     setup, run = _divide(sound, row, quantity, routings)
-    days = sound["reported_at"].to_numpy().astype("datetime64[D]")
     age = np.maximum((np.datetime64(day) - days).astype(np.float64), 0.0)
     age = np.where(np.isnat(days), half_life_days, age)
     start = np.searchsorted(row, np.arange(len(routings.task) + 1)).astype(np.int64)
@@ -178,10 +177,11 @@ def setup_in_pieces(row: Ints, operation: Ints, quantity: Floats, minutes: Float
 
 def _medians(row: Ints, numbers: Floats) -> Floats:
     """Return, for each entry, the median of the entries of its row; rows are in order."""
-    order = np.lexsort((numbers, row))
     starts = np.flatnonzero(np.diff(row, prepend=-1))
     sizes = np.diff(np.append(starts, len(row)))
-    ordered = numbers[order]
+    many = np.flatnonzero(np.repeat(sizes > 1, sizes))
+    ordered = numbers.copy()
+    ordered[many] = numbers[many[np.lexsort((numbers[many], row[many]))]]
     middle = (ordered[starts + (sizes - 1) // 2] + ordered[starts + sizes // 2]) / 2
     return np.repeat(middle, sizes)
 
