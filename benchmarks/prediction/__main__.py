@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.prediction import making, peers, sections
@@ -85,7 +86,8 @@ def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:
     if {"http", "training"} & set(options.only):
         os.environ.update(environment)  # what is started from here belongs to the instance
         codes, _ = peers.load_vectors(peers_folder)
-        with benched(folder / "data", peers_folder, codes, amounts) as bench:
+        peer_apps = sections.PEER_APPS if "http" in options.only else {}
+        with benched(folder / "data", peers_folder, codes, amounts, peer_apps) as bench:
             if "http" in options.only:
                 yield sections.over_http(bench, told["code"])
             if "training" in options.only:
@@ -124,6 +126,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="ask about fewer items")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
+    missing = [app for app in sections.PEER_APPS.values() if find_spec(app) is None]
+    if missing and "http" in options.only:
+        parser.error(f"{' and '.join(missing)} are missing: install requirements-benchmarks.txt, or leave out http")
     options.items = options.items or (QUICK_ITEMS if options.quick else WHOLE_ITEMS)
     figures: list[Figure] = []
     print(f"before: {surroundings()}", file=sys.stderr, flush=True)

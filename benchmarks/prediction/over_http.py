@@ -206,11 +206,10 @@ def _run(bodies: Sequence[str], *, clients: int = 1, path: str = PREDICTIONS) ->
 
 
 @contextmanager
-def benched(data_dir: Path, peers_folder: Path, codes: Sequence[str], amounts: Amounts) -> Iterator[HttpBench]:
-    """Run the instance and the peers for as long as the block lasts."""
+def benched(
+    data_dir: Path, peers_folder: Path, codes: Sequence[str], amounts: Amounts, peer_apps: Mapping[str, str]
+) -> Iterator[HttpBench]:
+    """Run the instance, and the peers by their names, for as long as the block lasts."""
     with ExitStack() as stack:
-        ports = {
-            "Starlette + hnswlib": stack.enter_context(peer("starlette", peers_folder)),
-            "FastAPI + scikit-learn brute": stack.enter_context(peer("fastapi", peers_folder)),
-        }
+        ports = {name: stack.enter_context(peer(app, peers_folder)) for name, app in peer_apps.items()}
         yield HttpBench(stack.enter_context(running(data_dir)), ports, codes, amounts)

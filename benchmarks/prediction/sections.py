@@ -22,6 +22,7 @@ TRAINING_RATIO, SWAP_RATIO = 3.0, 1.25
 SUMMARY_HTTP_MS, CYCLE_SECONDS, CYCLE_ITEMS = 3.0, 2.0, 500
 SUMMARIES = ((10, 200), (200, 200), (10_000, 10))  # operations, requests
 STARLETTE = "Starlette + hnswlib"
+PEER_APPS = {STARLETTE: "starlette", "FastAPI + scikit-learn brute": "fastapi"}
 
 
 def of_making(made: Mapping[str, Made]) -> list[Figure]:
