@@ -5,7 +5,7 @@ Its defaults stand in `config/routing.yaml`; the value in force is the newest ro
 """
 
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -27,9 +27,15 @@ class PredictionConfiguration(_Section):
     """How neighbours become candidates."""
 
     neighbours: int = Field(ge=1, le=500, description="items with a routing that are looked at")
-    minimum_similarity: Share = Field(description="below this nothing counts as near, and the answer abstains")
+    minimum_similarity: Share = Field(
+        description="below this nothing counts as near, and the answer abstains; measured limits may lie higher"
+    )
     high_probability: Share = Field(description="from here a candidate is tier high")
     medium_probability: Share = Field(description="from here a candidate is tier medium")
+    time_profile: Literal["quantiles", "z_score", "trimmed", "sigma"] = Field(
+        description="what optimistic and safe minutes are: ends of the 80 % interval, or a mean less 0.67 and plus "
+        "1.28 standard deviations: of all orders (z_score), of those left (trimmed), or of the estimate (sigma)"
+    )
     trim_share: float = Field(ge=0, lt=0.5, description="share of work results left out at each end")
     recency_half_life_days: float = Field(ge=1, le=36_500, description="a work result this old counts half")
     feature_weights: dict[Annotated[str, Field(max_length=200)], Annotated[float, Field(ge=0, le=4)]] = Field(

@@ -102,8 +102,10 @@ class PredictedOperation:
     setup_minutes: Annotated[Minutes, Field(description="per order")]
     run_minutes_per_unit: Annotated[Minutes, Field(description="per piece")]
     order_minutes: Annotated[Minutes, Field(description="the next order at the asked quantity")]
-    optimistic_minutes: Annotated[float, Field(description="10 % quantile of the order's minutes")]
-    safe_minutes: Annotated[float, Field(description="90 % quantile of the order's minutes")]
+    optimistic_minutes: Annotated[
+        float, Field(description="of the order: its 10 % quantile, or by prediction.time_profile")
+    ]
+    safe_minutes: Annotated[float, Field(description="of the order: its 90 % quantile, or by prediction.time_profile")]
     wait_minutes: float
     move_minutes: float
     queue_minutes: float

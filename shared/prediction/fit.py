@@ -28,6 +28,7 @@ from shared.prediction.memory import Ints, Items, Routings, build_items, build_r
 from shared.prediction.minutes.fitting import Known, fit_minutes
 from shared.prediction.minutes.observations import condense
 from shared.prediction.minutes.orders import arrange_orders
+from shared.prediction.minutes.profiles import time_profiles
 from shared.prediction.model import Origin, RoutingModel
 from shared.prediction.withheld import measure, withhold
 from shared.similarity.index import NeighbourIndex
@@ -136,6 +137,9 @@ class _Fitting:
         history = RoutingHistory.of(self._frame)
         documents = package_documents(
             self._origin, self._configuration, self._memory, learned, statistics, self._counts(history), metrics
+        )
+        documents["time_profiles.json"] = time_profiles(
+            self._orders, self._routings, self._settings.time_profile, self._origin.data_as_of
         )
         return RoutingModel(
             origin=self._origin, settings=self._settings, knowledge=knowledge, history=history, documents=documents

@@ -162,16 +162,18 @@ class RoutingModel:
         near, wanted = batch.near, Wanted()
         choices = self.knowledge.candidates.choose(near, batch.rows, batch.views, count + 1)
         # Without anything near there is nothing to propose, whatever the trees think.
-        near_enough = batch.nearest >= self.settings.minimum_similarity
+        least = self.knowledge.candidates.least_similarity(batch.views, self.settings.minimum_similarity)
+        least = np.maximum(least, self.settings.minimum_similarity)
+        near_enough = batch.nearest >= least
         choices = [found if enough else [] for found, enough in zip(choices, near_enough.tolist(), strict=True)]
         plans = plans_of(batch, steps, wanted, choices=choices, count=count, least_probability=_LEAST_PROBABILITY)
-        operations = work_out(self.knowledge, batch, wanted)
+        operations = work_out(self.knowledge, batch, wanted, self.settings.time_profile)
         rendered = Rendering(self.knowledge, batch, operations, plans, self.settings).candidates()
         said = None if self._reweighting is None else self._reweighting.sentence
         return [
             ItemPrediction(item_code=query.item_code, status=Status.OK, candidates=found, message=said)
             if found
-            else _abstained(query, nothing_near(self.knowledge, batch, place, self.settings.minimum_similarity))
+            else _abstained(query, nothing_near(self.knowledge, batch, place, float(least[place])))
             for place, (query, found) in enumerate(zip(queries, rendered, strict=True))
         ]
 

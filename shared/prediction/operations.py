@@ -9,6 +9,7 @@ import numpy.typing as npt
 from shared.prediction.knowledge import Batch, Knowledge
 from shared.prediction.memory import PLANNED_TIMES, Floats, Ints
 from shared.prediction.minutes.estimates import Estimates
+from shared.prediction.minutes.profiles import Strategy, order_times
 from shared.prediction.nearby import Nearby
 from shared.prediction.plans import Wanted
 from shared.prediction.steps import OwnStep
@@ -28,6 +29,7 @@ class Operations:
     planned: Floats  # (n, 5) minutes by PLANNED_TIMES, nan unknown
     estimates: Estimates
     order: Floats  # (n, 3) low, central and high minutes of the next order
+    times: Floats  # (n, 2) optimistic and safe minutes of it, by the chosen profile
     supports: npt.NDArray[np.bool_]  # (n, SHOWN_SUPPORTS) whether the nearest items do it
     used_orders: Ints  # (n, SHOWN_SUPPORTS) work orders of theirs that were used
     supporting: Ints  # near items that do it
@@ -35,7 +37,7 @@ class Operations:
     steps: dict[int, OwnStep]
 
 
-def work_out(knowledge: Knowledge, batch: Batch, wanted: Wanted) -> Operations:
+def work_out(knowledge: Knowledge, batch: Batch, wanted: Wanted, profile: Strategy) -> Operations:
     """Find work centre, name, planned minutes, estimate and evidence of every wanted operation."""
     near, routings = batch.near, knowledge.routings
     asked, task = np.array(wanted.asked, dtype=np.int64), np.array(wanted.task, dtype=np.int64)
@@ -57,10 +59,13 @@ def work_out(knowledge: Knowledge, batch: Batch, wanted: Wanted) -> Operations:
     estimates = knowledge.minutes.estimate(
         knowledge.seen, near, batch.views, batch.vectors, batch.rows, asked, task, resource, plan, own_row
     )
-    evidence = _evidence(knowledge, near, asked, request, index, estimates)
+    order = estimates.order(batch.quantity)
+    middle = order[:, 1]
+    times = order if profile == "quantiles" else order_times(estimates, batch.quantity, profile)
     return Operations(
         asked=asked, task=task, resource=resource, inside=inside, name=name, planned=planned, estimates=estimates,
-        order=estimates.order(batch.quantity), steps=wanted.steps, **evidence,
+        order=order, times=np.stack([np.minimum(times[:, 0], middle), np.maximum(times[:, 2], middle)], axis=1),
+        steps=wanted.steps, **_evidence(knowledge, near, asked, request, index, estimates),
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ ROLES: dict[str, str] = {
     "feature_importance.json": "report",
     "feature_recommendations.json": "report",
     "feature_statistics.json": "report",
+    "time_profiles.json": "report",
     "training_metadata.json": "metadata",
     "metrics.json": "metrics",
     "similarity_engine.joblib": "similarity",

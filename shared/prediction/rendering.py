@@ -129,9 +129,9 @@ class Rendering:
 
     def _first_answer(self, index: int, sequence: int) -> PredictedOperation:
         code, name, resource, resource_name, inside = self._names(index)
-        setup, run, order, planned, samples, trimmed, mean, std, confidence, supporting, disagreeing = self._columns[
-            index
-        ]
+        setup, run, order, ends, planned, samples, trimmed, mean, std, confidence, supporting, disagreeing = (
+            self._columns[index]
+        )
         plan_setup, plan_run, wait, move, queue = planned
         plan_order = None
         if plan_setup is not None and plan_run is not None:
@@ -142,7 +142,7 @@ class Rendering:
             setup_minutes=Minutes(setup[0], setup[1], setup[2], plan_setup),
             run_minutes_per_unit=Minutes(run[0], run[1], run[2], plan_run),
             order_minutes=Minutes(order[0], order[1], order[2], plan_order),
-            optimistic_minutes=order[1], safe_minutes=order[2], wait_minutes=wait or 0.0, move_minutes=move or 0.0,
+            optimistic_minutes=ends[0], safe_minutes=ends[1], wait_minutes=wait or 0.0, move_minutes=move or 0.0,
             queue_minutes=queue or 0.0, samples=samples, trimmed=trimmed, trimmed_mean=mean, std=std,
             confidence=confidence, supporting=supporting, disagreeing=disagreeing, evidence=self._supports(index),
         )  # fmt: skip
@@ -170,11 +170,13 @@ class Rendering:
         middle, low, high = (np.round(part, DECIMALS) for part in (times.minutes, times.low, times.high))
         spans = [np.stack([part[:, k] for part in (middle, low, high)], axis=1).tolist() for k in range(2)]
         order = np.round(found.order[:, [1, 0, 2]], DECIMALS).tolist()
+        ends = np.round(found.times, DECIMALS).tolist()
+        disagreeing = (found.near - found.supporting).tolist()
         return list(
             zip(
-                *spans, order, _plain(found.planned), times.samples.tolist(), times.trimmed.tolist(),
+                *spans, order, ends, _plain(found.planned), times.samples.tolist(), times.trimmed.tolist(),
                 _plain(times.trimmed_mean), _plain(times.std), times.confidence.tolist(), found.supporting.tolist(),
-                (found.near - found.supporting).tolist(), strict=True,
+                disagreeing, strict=True,
             )
         )  # fmt: skip
 
