@@ -14,6 +14,7 @@ NUMBER_KINDS = frozenset({AttributeKind.NUMERIC, AttributeKind.DATE})
 
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,15 @@ class Distinct:
             return Distinct(values=self.values[used], places=places.astype(np.int64))
         return Distinct(values=[self.values[place] for place in used.tolist()], places=places.astype(np.int64))
 
+    @property
+    def kinds(self) -> int:
+        """How many different texts there are, missing not counted."""
+        return sum(value is not None for value in self.values)
+
+    def texts_only(self) -> list[str | None]:
+        """Return `values` of a column of texts."""
+        return self.values if isinstance(self.values, list) else []
+
     def counts(self) -> npt.NDArray[np.int64]:
         """Return how many items have each of `values`."""
         return np.bincount(self.places, minlength=len(self.values)).astype(np.int64)
@@ -80,3 +90,8 @@ def distinct_column(kind: AttributeKind, column: Column) -> Distinct:
     if isinstance(column, Distinct):
         return column
     return Distinct.numbers(column) if kind in NUMBER_KINDS else Distinct.texts(column)
+
+
+def sample_places(items: int, most: int) -> Ints:
+    """Return places of at most `most` items, spread evenly over all."""
+    return np.asarray(np.arange(items) if items <= most else np.linspace(0, items - 1, most).astype(np.int64))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.erp.canonical import Attribute, AttributeKind
+from shared.errors import InvalidInput
 from shared.features.blocks import (
     Block,
     CategoryBlock,
@@ -15,8 +16,9 @@ from shared.features.blocks import (
     ScaleBlock,
     TextBlock,
     block_from_state,
-    encode_column,
 )
+from shared.features.distinct import Column, Distinct
+from shared.features.filling import Filling
 
 Vector = npt.NDArray[np.float32]
 
@@ -26,6 +28,8 @@ _WISH = {
     AttributeKind.NUMERIC: 12, AttributeKind.DATE: 8,
 }  # fmt: skip
 _LEAST_ROOM = 4
+_MET_VALUES = 512  # texts of an attribute whose numbers are kept once worked out: most attributes have few
+_MET_CHARACTERS = 100
 
 
 class ItemEncoder:
@@ -40,27 +44,37 @@ class ItemEncoder:
         """Take the declared attributes, whose weights count unless `set_weights` changes them."""
         self.attributes = tuple(attributes)
         self.seed = seed
+        self.filling = Filling({a.name: a.kind for a in self.attributes}, ())
         self.blocks: tuple[Block, ...] = ()
         self.offsets: npt.NDArray[np.int64] = np.zeros(1, dtype=np.int64)
         self.weights: dict[str, float] = {a.name: a.weight for a in self.attributes}
         self.scales: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
+        self._scale_list: list[np.float32] = []
+        self._met: list[dict[str | None, Vector]] = []  # by block, the numbers of the first texts that were met
 
     @property
     def size(self) -> int:
         """How many numbers a vector has."""
         return int(self.offsets[-1])
 
-    def fit(self, columns: Mapping[str, Sequence[Any]]) -> Self:
-        """Learn every attribute's values from columns of equal length; a missing value is None."""
-        room = self._room(columns)
-        self.blocks = tuple(self._fit_block(a, columns[a.name], room[a.name]) for a in self.attributes)
+    def fit(self, columns: Mapping[str, Column], filling: Filling | None = None) -> Self:
+        """Learn every attribute's values from columns of equal length; a missing value is None.
+
+        Args:
+            columns: the attributes' values, or columns that were arranged already.
+            filling: completes values first; learned from the columns where it is not given.
+        """
+        self.filling = Filling.fit(self.attributes, columns) if filling is None else filling
+        arranged = self.filling.fill(columns)
+        room = self._room(arranged)
+        self.blocks = tuple(self._fit_block(a, arranged[a.name], room[a.name]) for a in self.attributes)
         self.offsets = np.cumsum([0, *(block.size for block in self.blocks)], dtype=np.int64)
         self.set_weights(self.weights)
         return self
 
-    def _room(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+    def _room(self, columns: Mapping[str, Distinct]) -> dict[str, int]:
         wish = {
-            a.name: min(_WISH[a.kind], max(2, len({v for v in columns[a.name] if v is not None})))
+            a.name: min(_WISH[a.kind], max(2, columns[a.name].kinds))
             if a.kind is AttributeKind.CATEGORICAL
             else _WISH[a.kind]
             for a in self.attributes
@@ -71,17 +85,17 @@ class ItemEncoder:
         share = min(1.0, spare / more) if more else 1.0
         return {name: least[name] + int((wish[name] - least[name]) * share) for name in wish}
 
-    def _fit_block(self, attribute: Attribute, values: Sequence[Any], room: int) -> Block:
+    def _fit_block(self, attribute: Attribute, column: Distinct, room: int) -> Block:
         match attribute.kind:
             case AttributeKind.NUMERIC:
-                return ScaleBlock.fit(attribute.name, values, room, logarithmic=True)
+                return ScaleBlock.fit(attribute.name, column, room, logarithmic=True)
             case AttributeKind.DATE:
-                return ScaleBlock.fit(attribute.name, values, room, logarithmic=False)
+                return ScaleBlock.fit(attribute.name, column, room, logarithmic=False)
             case AttributeKind.CODE:
-                return CodeBlock.fit(attribute.name, values, room)
-            case AttributeKind.TEXT if len({v for v in values if v is not None}) > room:
-                return TextBlock.fit(attribute.name, values, room, self.seed)
-        return CategoryBlock.fit(attribute.name, values, room)
+                return CodeBlock.fit(attribute.name, column, room)
+            case AttributeKind.TEXT if column.kinds > room:
+                return TextBlock.fit(attribute.name, column, room, self.seed)
+        return CategoryBlock.fit(attribute.name, column, room)
 
     def set_weights(self, weights: Mapping[str, float]) -> None:
         """Put weights (0 or more, one for each attribute) in force; they act after every block has unit length."""
@@ -90,26 +104,80 @@ class ItemEncoder:
         if total <= 0:
             raise ValueError("At least one attribute needs a weight above zero.")
         self.scales = np.array([math.sqrt(self.weights[a.name] / total) for a in self.attributes], dtype=np.float32)
+        self._scale_list = list(self.scales)
+        self._met = [{} for _ in self.blocks]
 
-    def blocks_of(self, columns: Mapping[str, Sequence[Any]]) -> list[Vector]:
+    def blocks_of(self, columns: Mapping[str, Column]) -> list[Vector]:
         """Return each attribute's unit-length numbers before weighting, one (items, block size) array each."""
-        return [encode_column(block, columns[block.name]) for block in self.blocks]
+        arranged = self.filling.fill(columns)
+        return [block.encode(arranged[block.name])[arranged[block.name].places] for block in self.blocks]
 
-    def transform(self, columns: Mapping[str, Sequence[Any]]) -> Vector:
+    def transform(self, columns: Mapping[str, Column]) -> Vector:
         """Return the items' vectors, (items, size) float32, for columns as in `fit`."""
-        if len(next(iter(columns.values()), ())) == 1:
-            return self.transform_one({name: values[0] for name, values in columns.items()})[None, :]
-        parts = [part * scale for part, scale in zip(self.blocks_of(columns), self.scales, strict=True)]
-        return np.ascontiguousarray(np.concatenate(parts, axis=1))
+        arranged = self.filling.fill(columns)
+        out = np.empty((len(next(iter(columns.values()), ())), self.size), dtype=np.float32)
+        for block, scale, start in zip(self.blocks, self.scales, self.offsets.tolist(), strict=False):
+            column = arranged[block.name]
+            if len(column):
+                out[:, start : start + block.size] = (block.encode(column) * scale)[column.places]
+        return out
 
     def transform_one(self, values: Mapping[str, Any]) -> Vector:
         """Return one item's vector; the same numbers as its row of `transform`."""
         out = np.empty(self.size, dtype=np.float32)
+        values = self.filling.fill_one(values)
         start = 0
-        for block, scale in zip(self.blocks, self.scales, strict=True):
-            np.multiply(block.vector(values.get(block.name)), scale, out=out[start : start + block.size])
-            start += block.size
+        for block, scale, met in zip(self.blocks, self._scale_list, self._met, strict=True):
+            value = values.get(block.name)
+            numbers = met.get(value) if type(value) is str or value is None else None
+            if numbers is None:
+                numbers = block.vector(value)
+                if (type(value) is str and len(value) <= _MET_CHARACTERS and len(met) < _MET_VALUES) or value is None:
+                    met[value] = numbers
+            end = start + block.size
+            np.multiply(numbers, scale, out=out[start:end])
+            start = end
         return out
+
+    def factors_for(self, weights: Mapping[str, float]) -> Vector:
+        """Return what multiplies each number of a product of two vectors so that other weights count, (size,).
+
+        The factors weigh a similarity as if the vectors had been made with the new weights, each over the sum of all.
+
+        Raises:
+            InvalidInput: an attribute is unknown or was fitted with weight 0 (its values are not in the vectors), a
+                weight is negative or not finite, or none is above zero.
+        """
+        errors = [
+            {"field": f"weights.{name}", "message": problem}
+            for name, weight in weights.items()
+            if (problem := self._weight_problem(name, weight)) is not None
+        ]
+        wanted = {name: weights.get(name, weight) for name, weight in self.weights.items()}
+        total = sum(wanted.values())
+        if not errors and not total > 0:
+            errors = [{"field": "weights", "message": "At least one attribute needs a weight above zero."}]
+        if errors:
+            raise InvalidInput(
+                f"{errors[0]['field']}: {errors[0]['message']}",
+                remedy="Give weights of 0 or more for attributes that the model weighs; to add another, train a model.",
+                errors=errors,
+            )
+        fitted = sum(self.weights.values())
+        by_attribute = [
+            wanted[a.name] / total * fitted / self.weights[a.name] if self.weights[a.name] else 0.0
+            for a in self.attributes
+        ]
+        return np.repeat(np.array(by_attribute, dtype=np.float32), np.diff(self.offsets))
+
+    def _weight_problem(self, name: str, weight: float) -> str | None:
+        if name not in self.weights:
+            return "No attribute has this name."
+        if not (math.isfinite(weight) and weight >= 0):
+            return "A weight must be a finite number of 0 or more."
+        if weight > 0 and self.weights[name] == 0:
+            return "The model was fitted without this attribute, so it cannot be weighed in service."
+        return None
 
     def split(self, vector: Vector, others: Vector) -> npt.NDArray[np.float64]:
         """Return what each attribute adds to the similarity of one vector and others: (others, attributes)."""
@@ -132,6 +200,7 @@ class ItemEncoder:
         return {
             "seed": self.seed,
             "attributes": [attribute_state(a) for a in self.attributes],
+            "filling": self.filling.state(),
             "blocks": [block.state() for block in self.blocks],
             "weights": dict(self.weights),
         }
@@ -140,6 +209,7 @@ class ItemEncoder:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Rebuild an encoder from `state()`."""
         encoder = cls([attribute_from_state(a) for a in state["attributes"]], seed=int(state["seed"]))
+        encoder.filling = Filling.from_state(state["filling"])
         encoder.blocks = tuple(block_from_state(block) for block in state["blocks"])
         encoder.offsets = np.cumsum([0, *(block.size for block in encoder.blocks)], dtype=np.int64)
         encoder.set_weights(state["weights"])

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,7 +18,6 @@ MISSING = float("nan")
 LARGEST = 1e30  # a size beyond it counts as this: still finite in 32 bits
 _LEAST_ITEMS = 2  # a text that a single item has is not a category of its own: it tells nothing about another item
 _NUMBERS = 3
-_WORDS = 8
 _BEGINNINGS = (2, 3, 4, 6)  # characters; of these, the ones that say something new, at most two
 _LEAST_SIZES = 8  # fewer different numbers are told apart as categories, unless there are too many texts for that
 _LEAST_SHARE = 0.01  # of the items that must have a number or a word (and for words: not have it)
@@ -60,7 +60,6 @@ class TextReader:
     patterns: dict[str, int]  # text without its numbers -> code; empty where it says nothing new
     numbers: int  # how many numbers of the text are read
     beginnings: dict[int, dict[str, int]]  # characters -> beginning -> code
-    words: list[str]
 
     @classmethod
     def fit(cls, name: str, kind: AttributeKind, column: Distinct) -> Self:
@@ -70,30 +69,38 @@ class TextReader:
         ranks = ranked(texts, counts)
         least = max(_LEAST_SHARE * float(counts.sum()), _LEAST_ITEMS)
         numbers = _numbers(texts, counts, least)
+        patterns = _patterns(texts, counts) if numbers else {}
+        if len(texts) > MAX_CATEGORIES and patterns:  # so many texts differ by their numbers
+            ranks = {}
         return cls(
-            name=name, ranks=ranks, numbers=numbers, patterns=_patterns(texts, counts) if numbers else {},
+            name=name, ranks=ranks, numbers=numbers, patterns=patterns,
             beginnings=_beginnings(texts, counts) if kind is AttributeKind.CODE else {},
-            words=_words(texts, counts, least) if kind is AttributeKind.TEXT else [],
         )  # fmt: skip
 
     @property
     def features(self) -> list[tuple[str, bool]]:
         """Name each feature and tell whether it is a category."""
         return [
-            (self.name, True),
+            *([(self.name, True)] if self.ranks else []),
             *([(f"{self.name}~pattern", True)] if self.patterns else []),
             *((f"{self.name}#{place + 1}", False) for place in range(self.numbers)),
             *((f"{self.name}^{length}", True) for length in self.beginnings),
-            *((f"{self.name}:{word}", False) for word in self.words),
         ]
+
+    @cached_property
+    def size(self) -> int:
+        """How many features there are."""
+        return len(self.features)
 
     def read(self, value: Any) -> list[float]:
         """Return the features of a value."""
         rank = self.ranks.get(value) if type(value) is str else None
         text = value if rank is not None else canonical_text(value)
         if text is None:
-            return [MISSING] * len(self.features)
-        out: list[float] = [self.ranks.get(text, len(self.ranks)) if rank is None else rank]
+            return [MISSING] * self.size
+        out: list[float] = []
+        if self.ranks:
+            out.append(self.ranks.get(text, len(self.ranks)) if rank is None else rank)
         if self.patterns:
             out.append(self.patterns.get(without_numbers(text), len(self.patterns)))
         if self.numbers:
@@ -101,9 +108,6 @@ class TextReader:
             out += found + [MISSING] * (self.numbers - len(found))
         for length, codes in self.beginnings.items():
             out.append(codes.get(text[:length], len(codes)))
-        if self.words:
-            own = set(text.split())
-            out += [float(word in own) for word in self.words]
         return out
 
     def rows(self, column: Distinct) -> npt.NDArray[np.float32]:
@@ -115,7 +119,7 @@ class TextReader:
     def reduced(self, level: int) -> Self:
         """Return a reader of fewer features, the fewer the higher the level."""
         return replace(
-            self, words=self.words[: max(_WORDS - 2 * level, 0)], numbers=min(self.numbers, max(_NUMBERS - level, 0)),
+            self, numbers=min(self.numbers, max(_NUMBERS - level, 0)),
             beginnings=self.beginnings if level < _NUMBERS else {}, patterns=self.patterns if level <= _NUMBERS else {},
         )  # fmt: skip
 
@@ -124,7 +128,6 @@ class TextReader:
         return {
             "kind": self.kind, "name": self.name, "ranks": list(self.ranks), "patterns": list(self.patterns),
             "numbers": self.numbers, "beginnings": {str(n): list(codes) for n, codes in self.beginnings.items()},
-            "words": list(self.words),
         }  # fmt: skip
 
 
@@ -138,7 +141,7 @@ def reader_from_state(state: Mapping[str, Any]) -> Reader:
     if state["kind"] == TextReader.kind:
         return TextReader(
             name=state["name"], ranks=_codes(state["ranks"]), patterns=_codes(state["patterns"]),
-            numbers=int(state["numbers"]), words=list(state["words"]),
+            numbers=int(state["numbers"]),
             beginnings={int(n): _codes(texts) for n, texts in state["beginnings"].items()},
         )  # fmt: skip
     raise ValueError(f"There is no reader of kind {state['kind']!r}.")
@@ -193,23 +196,3 @@ def _beginnings(texts: list[str], counts: npt.NDArray[np.int64]) -> dict[int, di
             chosen[length] = ranked([text[:length] for text in texts], counts)
             before = kinds
     return dict(list(chosen.items())[-2:])
-
-
-def _words(texts: list[str], counts: npt.NDArray[np.int64], least: float) -> list[str]:
-    """Choose the words that part the items best; of words that always come together, one."""
-    total = int(counts.sum())
-    having: dict[str, list[int]] = {}
-    for place, text in enumerate(texts):
-        for word in set(text.split()):
-            having.setdefault(word, []).append(place)
-    shares: dict[str, float] = {}
-    for word, places in having.items():
-        items = int(counts[places].sum())
-        if least <= items <= total - least:
-            shares[word] = items / total
-    chosen: dict[tuple[int, ...], str] = {}
-    for word in sorted(shares, key=lambda word: (-shares[word] * (1 - shares[word]), word)):
-        chosen.setdefault(tuple(having[word]), word)
-        if len(chosen) == _WORDS:
-            break
-    return list(chosen.values())

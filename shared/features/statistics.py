@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.erp.canonical import AttributeKind
-from shared.features.blocks import canonical_text, scale_number
 from shared.features.encoder import ItemEncoder
+from shared.features.texts import canonical_text, scale_number
 
 BUCKETS = (("essential", 0.8), ("recommended", 0.6), ("useful", 0.4), ("marginal", 0.2), ("exclude", 0.0))
 _TOP_VALUES = 20

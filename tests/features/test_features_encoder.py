@@ -8,31 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.erp.canonical import Attribute, AttributeKind
-from shared.features.blocks import ScaleBlock, code_beginnings
+from shared.features.blocks import ScaleBlock
+from shared.features.distinct import Distinct
 from shared.features.encoder import VECTOR_ROOM, ItemEncoder
 from shared.features.learned import learn_factors
 from shared.features.statistics import feature_importance, feature_recommendations, feature_statistics
-
-ATTRIBUTES = (
-    Attribute(name="PART", kind=AttributeKind.CATEGORICAL, weight=2.0),
-    Attribute(name="MATERIAL", kind=AttributeKind.CODE),
-    Attribute(name="SIZE", kind=AttributeKind.NUMERIC),
-    Attribute(name="NOTE", kind=AttributeKind.TEXT),
-    Attribute(name="RELEASED", kind=AttributeKind.DATE),
-)
-
-
-def make_columns(items: int = 300) -> dict[str, list[Any]]:
-    rng = np.random.default_rng(3)
-    words = ["shaft", "sleeve", "gland", "stationary", "rotating", "face", "spring", "pump", "mixer", "repair"]
-    return {
-        "PART": [None if n % 17 == 0 else f"P{n % 90}" for n in range(items)],
-        "MATERIAL": [f"SUS{316 + n % 5}-{n % 7:02d}" for n in range(items)],
-        "SIZE": [None if n % 11 == 0 else float(rng.lognormal(4, 0.7)) for n in range(items)],
-        "NOTE": [" ".join(rng.choice(words, 3)) for _ in range(items)],
-        "RELEASED": [date(2020 + n % 6, 1 + n % 12, 1) for n in range(items)],
-    }
+from shared.features.texts import code_beginnings
+from tests.features.samples import ATTRIBUTES, make_columns
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +40,9 @@ def test_one_row_and_all_rows_give_the_same_bits(encoder: ItemEncoder, columns: 
     together = encoder.transform(columns)
     assert together.shape == (300, encoder.size)
     assert together.dtype == np.float32
-    for row in range(0, 300, 7):
-        alone = encoder.transform({name: [values[row]] for name, values in columns.items()})
-        assert np.array_equal(alone[0], together[row])
+    for row in range(300):
+        alone = encoder.transform_one({name: values[row] for name, values in columns.items()})
+        assert np.array_equal(alone, together[row])
 
 
 def test_a_restored_encoder_gives_the_same_bits(encoder: ItemEncoder, columns: dict[str, list[Any]]) -> None:
@@ -119,7 +101,7 @@ def test_missing_is_a_value_of_its_own_and_unseen_is_near_to_nothing(encoder: It
 
 
 def test_bins_of_a_single_size_still_work() -> None:
-    block = ScaleBlock.fit("SIZE", [5.0, 5.0], 12, logarithmic=True)
+    block = ScaleBlock.fit("SIZE", Distinct.numbers([5.0, 5.0]), 12, logarithmic=True)
     assert float(block.vector(5.0) @ block.vector(5.0)) == pytest.approx(1.0)
     assert not block.vector(50.0).any()
 
