@@ -36,7 +36,7 @@ def test_a_model_is_verified_and_asked_without_scikit_learn_and_scipy(tiny_model
     done = subprocess.run([sys.executable, "-c", SERVE, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
-    assert set(told["answered"]) == {"ok"}
+    assert "ok" in told["answered"]  # of a new item it may abstain
     assert told["near"] == 5
     heavy = {"sklearn", "scipy", "pandas", "matplotlib"} & {name.split(".")[0] for name in told["imported"]}
     assert not heavy
