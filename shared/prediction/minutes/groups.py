@@ -17,6 +17,7 @@ from shared.prediction.memory import Floats, Ints
 MOST_FEATURES = 4
 _CODES = 256  # the last one is for a missing value
 _BANDS = 12  # of quantity, each twice the one before
+_LEAST_FACTOR = 0.01  # of a group whose orders never scattered: the next ones may
 _CAP = 3.0  # typical errors that one order may count for
 _ROUNDS = 4
 _LEAST_GAIN = 1e-4  # of the scatter's relative variance
@@ -112,6 +113,8 @@ def _shrunk(scatter: Floats, code: Ints, size: int) -> tuple[float, Floats]:
     """Return how much of the relative scatter's variance the groups explain, and each code's factor."""
     typical = float(np.median(scatter))
     scatter = np.minimum(scatter, _CAP * typical)
+    if not scatter.any():
+        return 0.0, np.ones(size)
     relative = scatter / max(float(scatter.mean()), 1e-12)
     number = np.bincount(code, minlength=size).astype(np.float64)
     present = number > 0
@@ -125,4 +128,4 @@ def _shrunk(scatter: Floats, code: Ints, size: int) -> tuple[float, Floats]:
     trust = np.where(present, np.maximum(trust, sure), 0.0)
     factor = 1.0 + trust * (mean - 1.0)
     explained = float((number * (trust * (mean - 1.0)) ** 2).sum()) / total
-    return explained, np.where(present, factor, 1.0)
+    return explained, np.where(present, np.maximum(factor, _LEAST_FACTOR), 1.0)
