@@ -1,6 +1,7 @@
 """From everybody's answers to the tables and goals of a report."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from benchmarks.accuracy.confidence import (
     LEAST_OF_A_FAMILY,
     Confidence,
     Coverage,
+    Share,
     judge_confidence,
     judge_families,
     judge_quantities,
@@ -70,7 +72,7 @@ def _compare_routings(report: Report, answers: Answers, times: Floats, yardstick
                 met=ratio.value <= BEST_RATIO,
             )
         )  # fmt: skip
-    _judge_confidence(report, answers)
+    _judge_confidence(report, answers, yardstick)
 
 
 def add_comparison(
@@ -107,12 +109,15 @@ def add_comparison(
     return found
 
 
-def _judge_confidence(report: Report, answers: Answers) -> None:
+def _judge_confidence(report: Report, answers: Answers, yardstick: Yardstick | None) -> None:
     found = judge_confidence(answers.asked, answers.proposals[PRODUCT], answers.proposals[NEAREST])
     report.data["confidence"] = found
     report.plots["risk-coverage.svg"] = risk_coverage(found.curve, HIGH_RIGHT, HIGH_SHARE)
     report.plots["reliability.svg"] = reliability(found.bins)
-    report.tables.append(_confidence_table(found))
+    table = _confidence_table(found)
+    if yardstick is not None:
+        table = replace(table, rows=[*table.rows, *_known_of_high(answers, yardstick)])
+    report.tables.append(table)
     rows = [(figure(b.stated), share(b.right)) for b in found.bins]
     report.tables.append(
         Table(
@@ -127,6 +132,23 @@ def _judge_confidence(report: Report, answers: Answers) -> None:
             met=found.high_right.value >= HIGH_RIGHT and found.high.value >= HIGH_SHARE,
         )
     )  # fmt: skip
+
+
+def _known_of_high(answers: Answers, yardstick: Yardstick) -> list[tuple[str, str]]:
+    """Return how far any answer could be right where the product grades high: exceptions follow no attribute."""
+    high = [
+        (proposal.signatures[:1], best.signatures[:1], truth)
+        for proposal, best, truth in zip(
+            answers.proposals[PRODUCT], yardstick.best_routing, answers.asked.signatures, strict=True
+        )
+        if proposal.high
+    ]
+    possible = Share(hits=sum(best == (truth,) for _, best, truth in high), n=len(high))
+    agreed = Share(hits=sum(said == best for said, best, _ in high), n=len(high))
+    return [
+        ("right where graded high, had the best possible been said", share(possible)),
+        ("says the best possible where graded high", share(agreed)),
+    ]
 
 
 def _confidence_table(found: Confidence) -> Table:

@@ -18,6 +18,7 @@ from benchmarks.accuracy.simple import FamilyHabit, LastOrders
 from benchmarks.accuracy.trees import ItemRows
 from shared.configuration import Configuration
 from shared.prediction.fit import SnapshotLike, fit_model
+from shared.prediction.model import RoutingModel
 
 PRODUCT, NEAREST, LAST_TEN = Product.name, NearestCopy.name, LastOrders.name
 Say = Callable[[str], None]
@@ -53,35 +54,55 @@ class Answers:
     seconds: dict[str, float]
 
 
-def answer(
-    snapshot: SnapshotLike,
-    known: Plant,
-    asked: Asked,
-    withheld: Sequence[str],
-    configuration: Configuration,
-    say: Say,
-    *,
-    boosted: bool = True,
-) -> Answers:
-    """Fit everybody without the withheld items, and ask them.
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """The product's model and how long it took."""
 
-    Args:
-        snapshot: what the product is fitted on; its withheld items are left out by the product itself.
-        known: the same, without the withheld items, for the opponents.
-        asked: the questions.
-        withheld: items of which nothing may be known.
-        configuration: the product's.
-        say: told what begins.
-        boosted: whether LightGBM is among the opponents.
-    """
-    seconds: dict[str, float] = {}
-    proposals: dict[str, list[Proposal]] = {}
-    times: dict[str, Times] = {}
+    model: RoutingModel
+    seconds: float
+
+
+def fit(snapshot: SnapshotLike, withheld: Sequence[str], configuration: Configuration, say: Say) -> Fitted:
+    """Fit the product without the routings and results of the withheld items."""
     say(f"fitting the product without {len(withheld):,} items")
     started = time.perf_counter()
     model = fit_model(snapshot, configuration, exclude_items=withheld)
-    seconds["product fit"] = time.perf_counter() - started
-    product = Product(model)
+    return Fitted(model=model, seconds=time.perf_counter() - started)
+
+
+def answer(fitted: Fitted, known: Plant, asked: Asked, say: Say, *, boosted: bool = True) -> Answers:
+    """Fit the opponents, and ask everybody.
+
+    Args:
+        fitted: the product, fitted on the same rows as `known`.
+        known: the plant without the withheld items.
+        asked: the questions.
+        say: told what begins.
+        boosted: whether LightGBM is among the opponents.
+    """
+    seconds: dict[str, float] = {"product fit": fitted.seconds}
+    proposals: dict[str, list[Proposal]] = {}
+    times: dict[str, Times] = {}
+    routers, timers = _everybody(Product(fitted.model), known, boosted=boosted)
+    for make in routers:
+        started = time.perf_counter()
+        router = make()
+        say(f"routings by {router.name}")
+        proposals[router.name] = router.propose(asked)
+        seconds[f"{router.name} routings"] = time.perf_counter() - started
+    for build in timers if len(asked.booked) else ():
+        started = time.perf_counter()
+        timer = build()
+        say(f"minutes by {timer.name}")
+        times[timer.name] = timer.minutes(asked)
+        seconds[f"{timer.name} minutes"] = time.perf_counter() - started
+    return Answers(asked=asked, proposals=proposals, times=times, seconds=seconds)
+
+
+def _everybody(
+    product: Product, known: Plant, *, boosted: bool
+) -> tuple[list[Callable[[], Router]], list[Callable[[], Timer]]]:
+    """Return who proposes routings and who says minutes, each fitted when it is called for."""
 
     @cache
     def shared_rows() -> tuple[ItemRows, WorkCentres]:
@@ -97,19 +118,7 @@ def answer(
     if boosted:
         routers += [lambda: BoostedClasses(known, *shared_rows()), lambda: BoostedSets(known, *shared_rows())]
         timers.append(lambda: BoostedTimes(known, *shared_rows()))
-    for make in routers:
-        started = time.perf_counter()
-        router = make()
-        say(f"routings by {router.name}")
-        proposals[router.name] = router.propose(asked)
-        seconds[f"{router.name} routings"] = time.perf_counter() - started
-    for build in timers if len(asked.booked) else ():
-        started = time.perf_counter()
-        timer = build()
-        say(f"minutes by {timer.name}")
-        times[timer.name] = timer.minutes(asked)
-        seconds[f"{timer.name} minutes"] = time.perf_counter() - started
-    return Answers(asked=asked, proposals=proposals, times=times, seconds=seconds)
+    return routers, timers
 
 
 def joined(parts: Sequence[Answers]) -> Answers:

@@ -102,28 +102,31 @@ def _ask(
         ]  # fmt: skip
         for router in routers:
             _count(hits, f"{router.name}, refitted", asked, router.propose(asked), right)
+    _report(report, plan, what, hits, beat)
+
+
+def _report(report: Report, plan: Plan, what: str, hits: dict[str, list[bool]], beat: float) -> None:
+    """Add the table and the goals of one question."""
     own = hits["product, refitted"]
-    others = {n: h for n, h in hits.items() if n.endswith("refitted") and n != "product, refitted"}
+    others = {name: found for name, found in hits.items() if name.endswith("refitted") and found is not own}
     best = max(others, key=lambda name: (sum(others[name]), name))
     gain = _gain(own, others[best], plan.seed)
     shares = {name: Share(hits=sum(found), n=len(found)) for name, found in hits.items()}
     report.data[what] = shares
-    rows = [(name, share(found)) for name, found in shares.items()]
-    better = f"product, refitted, better than {best} by {bounded(gain)}"
-    note = f"refitted: in {plan.parts} parts, each withheld part asked of those fitted on the others"
-    report.tables.append(
-        Table(title=f"The right {what}", columns=("who", "right [95 %]"), rows=rows, notes=(better, note))
+    notes = (
+        f"product, refitted, better than {best} by {bounded(gain)}",
+        f"refitted: in {plan.parts} parts, each withheld part asked of those fitted on the others",
     )
+    rows = [(name, share(found)) for name, found in shares.items()]
+    report.tables.append(Table(title=f"The right {what}", columns=("who", "right [95 %]"), rows=rows, notes=notes))
     alone = shares["product, as if unknown"]
-    report.goals.append(
+    report.goals += [
         Goal(
             name=f"{what}: significantly worse than the best opponent", wanted="no", measured=bounded(gain),
             met=gain.high >= 0,
-        )
-    )  # fmt: skip
-    report.goals.append(
-        Goal(name=f"{what}, leave-one-item-out", wanted=f"above {beat}", measured=share(alone), met=alone.value > beat)
-    )
+        ),
+        Goal(name=f"{what}, leave-one-item-out", wanted=f"above {beat}", measured=share(alone), met=alone.value > beat),
+    ]  # fmt: skip
 
 
 def _gain(own: list[bool], other: list[bool], seed: int) -> Estimated:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import polars as pl
 
 from benchmarks.accuracy.asking import Asked, ask
 from benchmarks.accuracy.comparing import add_comparison, compare_all
-from benchmarks.accuracy.measuring import Answers, Say, answer, joined
+from benchmarks.accuracy.measuring import Answers, Fitted, Say, answer, fit, joined
 from benchmarks.accuracy.plant import Plant, arrange
 from benchmarks.accuracy.product import Product
 from benchmarks.accuracy.report import Goal, Report, Table, bounded
@@ -55,7 +56,8 @@ def withheld_study(source: Source, plan: Plan) -> Report:
 
 def _answer_part(snapshot: SnapshotLike, plant: Plant, part: Part, plan: Plan) -> Answers:
     known, asked = plant.without(part.withheld), ask(plant, part.asked)
-    return answer(snapshot, known, asked, part.withheld, plan.configuration, plan.say, boosted=plan.boosted)
+    fitted = fit(snapshot, part.withheld, plan.configuration, plan.say)
+    return answer(fitted, known, asked, plan.say, boosted=plan.boosted)
 
 
 def _settings(plant: Plant, plan: Plan, asked: Asked) -> dict[str, Any]:
@@ -80,27 +82,27 @@ def later_study(source: Source, plan: Plan) -> Report:
     whole, known = arrange(source.snapshot), arrange(cut)
     newcomers = sorted(set(cut.newcomers) & set(whole.routed))
     asked = ask(whole, newcomers, by_attributes=True)
-    answers = answer(cut, known, asked, (), plan.configuration, plan.say, boosted=plan.boosted)
+    fitted = fit(cut, (), plan.configuration, plan.say)
+    answers = answer(fitted, known, asked, plan.say, boosted=plan.boosted)
     report = Report(
         name=f"{source.name}-later", title=f"{source.name}: items that came after {cut.day.isoformat()}",
         settings=_settings(whole, plan, asked) | {"cut-off": cut.day.isoformat()},
     )  # fmt: skip
     _finish(report, answers, plan, source.truth, whole, started)
-    _later_orders(report, cut, whole, known, plan)
+    _later_orders(report, fitted, cut.day, whole, known, plan)
     return report
 
 
-def _later_orders(report: Report, cut: CutSnapshot, whole: Plant, known: Plant, plan: Plan) -> None:
+def _later_orders(report: Report, fitted: Fitted, day: date, whole: Plant, known: Plant, plan: Plan) -> None:
     """Add how well the minutes of known items' later orders are foretold, beside the mean of their last ten."""
-    later = whole.orders.filter(pl.col("reported_at") > cut.day)
+    later = whole.orders.filter(pl.col("reported_at") > day)
     plant = Plant(attributes=whole.attributes, items=whole.items, steps=known.steps, orders=later)
     codes = sorted(set(later["item_code"]) & set(known.routed))
     if not codes:
         return
     asked = ask(plant, codes)
-    model = fit_model(cut, plan.configuration)
     said = {
-        "product": Product(model, own=True).minutes(asked),
+        "product": Product(fitted.model, own=True).minutes(asked),
         "last 10 orders of the item": LastOrders(known, of_item=True).minutes(asked),
         "last 10 orders of the family": LastOrders(known).minutes(asked),
     }
