@@ -99,17 +99,21 @@ def _fit_shared(sample: Sample, lefts: Collection[Left], parts: int) -> dict[Lef
         design = sample.design_of(entries)
         for part in range(parts):
             here = sample.part[entries] == part
+            known = [here & ~np.isnan(sample.target[entries, out]) for out in range(2)]
+            alike = np.array_equal(*known) and bool((sample.weight[entries, 0] == sample.weight[entries, 1]).all())
             for out in range(2):
-                used = here & ~np.isnan(sample.target[entries, out])
-                if not used.any():
+                mine = entries[known[out]]
+                if not len(mine):
                     continue
-                weight = sample.weight[entries[used], out][:, None].astype(np.float32)
-                centre = (weight * design[used]).sum(axis=0) / weight.sum()
-                goal = sample.target[entries[used], out]
+                if out == 0 or not alike:
+                    root = np.sqrt(sample.weight[mine, out]).astype(np.float32)[:, None]
+                    scaled = design[known[out]]
+                    scaled = root * (scaled - (root**2 * scaled).sum(axis=0) / (root**2).sum())
+                    gram = scaled.T @ scaled
+                goal = sample.target[mine, out]
                 goal = calmed(goal, np.full(len(goal), np.median(goal)), _SHARED_BOUND)
-                off = design[used] - centre
-                grams[out, part] += (weight * off).T @ off
-                rights[out, part] += (weight * off).T @ goal.astype(np.float32)
+                grams[out, part] += gram
+                rights[out, part] += scaled.T @ (root[:, 0] * goal).astype(np.float32)
     found = {}
     for left in lefts:
         kept = [part for part in range(parts) if part not in left]
