@@ -70,8 +70,8 @@ class TextReader:
         least = max(_LEAST_SHARE * float(counts.sum()), _LEAST_ITEMS)
         numbers = _numbers(texts, counts, least)
         patterns = _patterns(texts, counts) if numbers else {}
-        if len(texts) > MAX_CATEGORIES and patterns:  # so many texts differ by their numbers
-            ranks = {}
+        if len(texts) > MAX_CATEGORIES and (patterns or not _covers(ranks, texts, counts)):
+            ranks = {}  # so many texts differ by their numbers, or name nearly single items
         return cls(
             name=name, ranks=ranks, numbers=numbers, patterns=patterns,
             beginnings=_beginnings(texts, counts) if kind is AttributeKind.CODE else {},
@@ -184,6 +184,12 @@ def _patterns(texts: list[str], counts: npt.NDArray[np.int64]) -> dict[str, int]
     known = counts > 0
     kinds = len({text for text, is_known in zip(bare, known.tolist(), strict=True) if is_known})
     return ranked(bare, counts) if 1 < kinds < int(known.sum()) else {}
+
+
+def _covers(ranks: dict[str, int], texts: list[str], counts: npt.NDArray[np.int64]) -> bool:
+    """Tell whether at least half of the items that have a text have one that is ranked."""
+    ranked_items = counts[[text in ranks for text in texts]].sum()
+    return bool(2 * ranked_items >= counts.sum())
 
 
 def _beginnings(texts: list[str], counts: npt.NDArray[np.int64]) -> dict[int, dict[str, int]]:
