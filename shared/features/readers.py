@@ -70,11 +70,13 @@ class TextReader:
         least = max(_LEAST_SHARE * float(counts.sum()), _LEAST_ITEMS)
         numbers = _numbers(texts, counts, least)
         patterns = _patterns(texts, counts) if numbers else {}
-        if len(texts) > MAX_CATEGORIES and (patterns or not _covers(ranks, texts, counts)):
-            ranks = {}  # so many texts differ by their numbers, or name nearly single items
+        many = len(texts) > MAX_CATEGORIES
+        serial = many and not _covers(ranks, texts, counts)  # names nearly single items, and sisters above all
+        if serial or (many and patterns):
+            ranks = {}
         return cls(
             name=name, ranks=ranks, numbers=numbers, patterns=patterns,
-            beginnings=_beginnings(texts, counts) if kind is AttributeKind.CODE else {},
+            beginnings=_beginnings(texts, counts) if kind is AttributeKind.CODE and not serial else {},
         )  # fmt: skip
 
     @property
