@@ -25,13 +25,13 @@ class Cells:
 
     @classmethod
     def fit(cls, short: Vectors, *, seed: int) -> tuple[Self, Ints]:
-        """Group vectors by spherical k-means, as many cells as the square root of their number.
+        """Group vectors by spherical k-means, twice as many cells as the square root of their number.
 
         Returns:
             The cells, and the order in which the vectors lie in them.
         """
         sample = short[np.sort(np.random.default_rng(seed).permutation(len(short))[:_SAMPLE])]
-        centres = sample[np.linspace(0, len(sample) - 1, max(1, math.isqrt(len(short)))).astype(np.int64)]
+        centres = sample[np.linspace(0, len(sample) - 1, max(1, 2 * math.isqrt(len(short)))).astype(np.int64)]
         for _ in range(_ROUNDS):
             order, starts = _grouped(_nearest(sample, centres), len(centres))
             groups = np.split(sample[order], starts[1:-1])

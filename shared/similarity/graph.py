@@ -15,7 +15,6 @@ from shared.similarity.ranking import Floats, Ints, Vectors, last_of_nearest, ro
 AXES = 95  # with the length of the rest 96 numbers, a multiple of what the processor handles at once
 LINKS, BREADTH = 16, 150  # hnswlib's M and ef_construction
 _SKELETON = 0.1  # share of the entries that is inserted first
-_CELLS = 3  # nearest cells that are scanned beside the walk
 _ROUNDING = 1e-5  # of scores in single precision
 
 
@@ -33,6 +32,7 @@ class GraphSearch:
 
     def __init__(self, graph: Any, vectors: Vectors, projection: Projection, cells: Cells) -> None:
         """Join the parts; `build` and `load` make them."""
+        self.scanned = 0  # nearest cells that are scanned beside the walk
         self._graph, self._vectors, self._projection, self._cells = graph, vectors, projection, cells
 
     @classmethod
@@ -79,7 +79,7 @@ class GraphSearch:
         """
         found: list[tuple[Ints, Floats]] = [(np.zeros(0, dtype=np.int64), np.zeros(0))] * len(asked)
         short = self._projection.shortened(asked)
-        near = self._cells.near(short, _CELLS).tolist()
+        near = self._cells.near(short, self.scanned).tolist()
         for size in sorted(set(sizes.tolist())):
             chosen = np.flatnonzero(sizes == size)
             for place, entries in zip(chosen.tolist(), self._walk(short[chosen], size), strict=True):

@@ -180,6 +180,7 @@ class NeighbourIndex:
         search: GraphSearch | ExactSearch
         if parameters["backend"] == "hnsw" and hnswlib_is_here():
             search = GraphSearch.load(index_path, vectors, projection, cells)
+            search.scanned = int(parameters["cells"])
         else:
             search = ExactSearch(vectors, projection, cells)
         codes = _split(state["item_codes"], state["code_lengths"])

@@ -20,8 +20,7 @@ def careless_index(monkeypatch: pytest.MonkeyPatch, items: int, backend: str) ->
     """Return an index whose graph has too few links to be walked well."""
     monkeypatch.setattr(graph_module, "LINKS", 2)
     monkeypatch.setattr(graph_module, "BREADTH", 2)
-    monkeypatch.setattr(graph_module, "_CELLS", 1)
-    monkeypatch.setattr(recall_module, "_POOLS", (10,))
+    monkeypatch.setattr(recall_module, "_STEPS", ((10, 1),))
     monkeypatch.setattr(index_module, "_POOL_FOR_ONE", 1)
     monkeypatch.setattr(index_module, "EXACT_BELOW", 1_000)
     return NeighbourIndex.build(codes(items), make_vectors(items), seed=1, backend=backend)
