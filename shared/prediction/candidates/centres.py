@@ -9,13 +9,14 @@ import numpy.typing as npt
 
 from shared.learning.boosting import Growth, fit_boosted
 from shared.learning.trees import BoostedTrees
-from shared.prediction.candidates.operations import by_view
+from shared.prediction.candidates.operations import FEW_ITEMS, by_view
 from shared.prediction.candidates.unknown import WithheldLike
 from shared.prediction.candidates.votes import SCALES, votes
 from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby, ranges
 
 Rows = npt.NDArray[np.float32]
+FEW_GROWTH = Growth(loss="log_loss", rounds=15, learning_rate=0.35, leaves=10, l2=0.1)
 GROWTH = Growth(loss="log_loss", rounds=30, learning_rate=0.2, leaves=10, l2=0.1, screening=8)
 MOST_ITEMS = 20_000  # of a view that trees are grown from
 MOST_OUTPUTS = 96  # centres that trees are grown for, the most frequent ones
@@ -187,7 +188,8 @@ def fit_centres(
         order = np.random.default_rng(seed).permutation(len(routed))
         for view in range(items.fold_count + 1):
             mine = np.sort(order[items.folds[routed[order]] != view][:MOST_ITEMS])
-            trees.append(fit_boosted(table_rows[mine], targets[mine], categorical, growth=GROWTH, seed=seed))
+            growth = GROWTH if len(mine) > FEW_ITEMS else FEW_GROWTH
+            trees.append(fit_boosted(table_rows[mine], targets[mine], categorical, growth=growth, seed=seed))
     views = items.fold_count + 1
     model = Centres(
         options=options, output=output if trees else np.full_like(output, -1), trees=tuple(trees),
