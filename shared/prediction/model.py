@@ -160,7 +160,8 @@ class RoutingModel:
         self, batch: Batch, queries: Sequence[ItemQuery], steps: Sequence[tuple[Any, ...]], count: int
     ) -> list[ItemPrediction]:
         near, wanted = batch.near, Wanted()
-        choices = self.knowledge.candidates.choose(near, batch.rows, batch.views, count + 1)
+        may_repeat = bool((near.own >= 0).any()) or any(steps)  # the item's own routing may be among the proposed
+        choices = self.knowledge.candidates.choose(near, batch.rows, batch.views, count + may_repeat)
         # Without anything near there is nothing to propose, whatever the trees think.
         least = self.knowledge.candidates.least_similarity(batch.views, self.settings.minimum_similarity)
         least = np.maximum(least, self.settings.minimum_similarity)

@@ -4,7 +4,7 @@ Everything is flat: the near items of the asked item `b` are `bounds[b]:bounds[b
 rows of the near items follow each other in the same order. One asked item is a batch of one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,7 @@ class Nearby:
     places: Ints  # (near,) of items
     similarities: Floats  # (near,)
     own: Ints  # (batch,)
+    _matches: dict[tuple[bytes, bytes], tuple[Ints, Ints]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def asked(self) -> Ints:
@@ -74,8 +75,15 @@ class Nearby:
     def matching(self, asked: Ints, task: Ints) -> tuple[Ints, Ints]:
         """Return, for requests of a task near an asked item, flat pairs: request, and index into `rows`.
 
-        Pairs come request by request, nearest items first. A task of -1 matches nothing.
+        Pairs come request by request, nearest items first. A task of -1 matches nothing. The same question is answered
+        once: work centres, minutes and evidence all ask it.
         """
+        question = (asked.tobytes(), task.tobytes())
+        if question not in self._matches:
+            self._matches[question] = self._match(asked, task)
+        return self._matches[question]
+
+    def _match(self, asked: Ints, task: Ints) -> tuple[Ints, Ints]:
         keys, order = self._by_task
         wanted = np.where(task >= 0, asked * self.routings.tasks + task, -1)
         first, last = np.searchsorted(keys, wanted, side="left"), np.searchsorted(keys, wanted, side="right")

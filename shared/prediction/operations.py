@@ -125,7 +125,7 @@ def _evidence(
     every = len(near.routings.task)
     used = np.sort(estimates.used_request * every + estimates.used_row)
     keys = request[shown] * every + rows[shown]
-    found = np.searchsorted(used, keys, side="right") > np.searchsorted(used, keys, side="left")
+    found = used[np.minimum(np.searchsorted(used, keys), len(used) - 1)] == keys if len(used) else np.zeros(len(keys))
     orders = np.zeros((count, SHOWN_SUPPORTS), dtype=np.int64)
     orders[request[shown], rank[shown]] = knowledge.seen.orders[rows[shown]] * found
     voting = near.voters

@@ -44,22 +44,16 @@ def similar_items(memory: Memory, vectors: Singles, places: Ints, similarities: 
     names = [attribute.name for attribute in memory.encoder.attributes]
     parts = np.round(memory.encoder.split(vectors, memory.vectors_of(places)), _PART_DECIMALS)
     order = np.argsort(-parts, axis=1, kind="stable")
-    sizes = (parts != 0).sum(axis=1)
-    first = np.argsort(np.take_along_axis(parts, order, axis=1) == 0, axis=1, kind="stable")
-    order = np.take_along_axis(order, first, axis=1)
-    values = np.take_along_axis(parts, order, axis=1)
     codes, work_orders = memory.items.codes, memory.item_orders(places)
     return [
         SimilarItem(
             item_code=codes[place], similarity=similarity, work_orders=orders,
             because=[
-                AttributeContribution(names[attribute], part)
-                for attribute, part in zip(attributes[:size], shares[:size], strict=True)
+                AttributeContribution(names[attribute], mine[attribute]) for attribute in attributes if mine[attribute]
             ],
         )
-        for place, similarity, orders, attributes, shares, size in zip(
-            places.tolist(), similarities.tolist(), work_orders, order.tolist(), values.tolist(), sizes.tolist(),
-            strict=True,
+        for place, similarity, orders, attributes, mine in zip(
+            places.tolist(), similarities.tolist(), work_orders, order.tolist(), parts.tolist(), strict=True
         )
     ]  # fmt: skip
 
