@@ -29,8 +29,8 @@ def test_a_batch_is_answered_as_its_items_are_one_by_one(tiny_model: RoutingMode
 
 
 def test_a_given_drawing_withholds_its_items(tiny_model: RoutingModel) -> None:
-    values = {"PART": "ring", "MATERIAL": "SIC-A", "SIZE": 30.0, "NOTE": "ring for pump 2", "DRAWING": " r-0002 "}
-    asked = ItemQuery(item_code="NEW", attributes=values)
+    values = {"PART": "ring", "MATERIAL": "SUS316", "SIZE": 35.0, "NOTE": "ring for pump 3", "DRAWING": " r-0002 "}
+    asked = ItemQuery(item_code="NEW", attributes={**values, "RELEASED": "2024-01-01"})
     [answer] = tiny_model.predict([asked], as_if_unknown=True, candidates=5)
     named = {item.item_code for candidate in answer.candidates for item in candidate.evidence}
     named |= {support.item_code for c in answer.candidates for o in c.operations for support in o.evidence}
