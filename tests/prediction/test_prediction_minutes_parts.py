@@ -47,6 +47,48 @@ def test_results_join_by_sequence_else_the_first_of_their_operation() -> None:
     assert orders.elsewhere.tolist() == [1]
 
 
+def test_reports_of_one_order_are_one_order() -> None:
+    steps = [routing_row("A", 10, "WASH"), routing_row("A", 20, "TURN"), routing_row("A", 30, "WASH")]
+    parts = {"setup_minutes": None, "run_minutes": 480.0}
+    booked = [
+        result_row("A", 20, "TURN", order_no="W1", quantity=0.0, setup_minutes=30.0, run_minutes=0.0),
+        result_row("A", 20, "TURN", order_no="W1", quantity=40.0, setup_minutes=None, run_minutes=80.0),
+        result_row("A", 20, "TURN", order_no="W1", quantity=60.0, setup_minutes=5.0, run_minutes=120.0),
+        *(result_row("A", 10, "WASH", order_no=None, quantity=10.0, **parts) for _ in range(2)),
+        *(result_row("A", 30, "WASH", order_no="W1", quantity=10.0, **parts) for _ in range(3)),
+        *(result_row("A", 40, "SAW", order_no="W1") for _ in range(3)),
+        result_row("A", 40, "SAW", order_no="W2"),
+    ]
+    _, routings, orders = _arranged(assemble([_item("A")], steps, booked, ATTRIBUTES))
+    seen = condense(orders, routings)
+    assert orders.row.tolist() == [0, 0, 1, 2]
+    assert orders.quantity.tolist() == [10.0, 10.0, 100.0, 30.0]
+    assert orders.minutes.tolist() == [480.0, 480.0, 235.0, 1440.0]
+    assert orders.setup[2] == 35.0
+    assert seen.orders.tolist() == [2, 1, 1]
+    assert orders.elsewhere.tolist() == [2]
+
+
+def test_orders_booked_by_shift_are_foretold_as_one() -> None:
+    factory = make_plant(items=200, orders=3, scatter={"ring": 0.1, "disc": 0.1})
+    whole = factory.work_results().with_columns(
+        setup_minutes=pl.lit(None, dtype=pl.Float64), run_minutes=pl.col("run_minutes") + pl.col("setup_minutes")
+    )
+    shifts = whole.with_columns(
+        shift=pl.int_ranges(0, (pl.col("run_minutes") / 60).ceil().clip(1, 40).cast(pl.Int64))
+    ).with_columns(number=pl.col("shift").list.len())
+    shifts = shifts.explode("shift").with_columns(
+        quantity=pl.col("quantity") / pl.col("number"), run_minutes=pl.col("run_minutes") / pl.col("number")
+    )
+    by_order, by_shift = (
+        fit_plant(factory.changed(work_results=results.select(whole.columns))) for results in (whole, shifts)
+    )
+    places = np.arange(len(by_order.items.codes))
+    for quantity in (1.0, 500.0):
+        wanted, found = (plant.ask(places, 0).order(quantity) for plant in (by_order, by_shift))
+        assert found == pytest.approx(wanted, rel=1e-3)
+
+
 def test_trimmed_orders_are_counted_and_left_out() -> None:
     booked = [result_row("A", 10, "TURN", order_no=f"W{n}", run_minutes=40.0 + n) for n in range(7)]
     booked.append(result_row("A", 10, "TURN", order_no="stopped", run_minutes=4_000.0))

@@ -1,5 +1,6 @@
 """Work orders of the current routings: what each operation of an order really took, and how far it is believed.
 
+An order may be booked in many reports, a shift or a person each: they are summed before anything is learned from them.
 A source that reports one undivided time has no setup of its own. Where the quantities differ, setup and run come from a
 regression of the order's minutes on its quantity; elsewhere the planned setup is taken off, as long as it is less than
 half of the order. A setup of zero means that none was booked: it is counted apart and stays out of
@@ -52,8 +53,9 @@ def arrange_orders(
     """Join work results to the current routing rows.
 
     A result belongs to the row of its item with the same operation and sequence, else to the first one with the same
-    operation. Results that are not sound (no pieces, negative or endless minutes) or whose operation the item's
-    routing lacks are left out.
+    operation. Results of one order and row are summed; one without an order number is an order of its own. Results that
+    are not sound (negative or endless figures) or whose operation the item's routing lacks are left out, as are
+    orders of no pieces.
 
     Args:
         results: canonical work results.
@@ -65,12 +67,14 @@ def arrange_orders(
     """
     sound = _sound(results)
     item = _numbers(sound["item_code"], items.codes)
-    row = _rows(sound, item, items, routings)
-    elsewhere = np.bincount(item[(row < 0) & (item >= 0)], minlength=len(items.codes))
+    reports = sound.with_columns(row=_rows(sound, item, items, routings), item=item)
+    sound = _summed(reports.filter(pl.col("row") >= 0), "row")
+    others = _summed(reports.filter(pl.col("row") < 0, pl.col("item") >= 0), "item", "operation_code", "sequence")
+    elsewhere = np.bincount(others["item"].to_numpy(), minlength=len(items.codes))
+    row = sound["row"].to_numpy()
     days = sound["reported_at"].to_numpy().astype("datetime64[D]")
-    order = np.flatnonzero(row >= 0)
-    newest = np.where(np.isnat(days), 0, days.astype(np.int64) + _MOST_DAYS)[order]
-    order = order[np.argsort(row[order] * (2 * _MOST_DAYS) - newest, kind="stable")]
+    newest = np.where(np.isnat(days), 0, days.astype(np.int64) + _MOST_DAYS)
+    order = np.argsort(row * (2 * _MOST_DAYS) - newest, kind="stable")
     sound, row, days = sound[order], row[order], days[order]
     quantity = sound["quantity"].to_numpy().astype(np.float64)
     setup, run = _divide(sound, row, quantity, routings)
@@ -87,10 +91,24 @@ def _sound(results: pl.DataFrame) -> pl.DataFrame:
     setup = pl.col("setup_minutes")
     return results.filter(
         pl.col("operation_code").is_not_null() & pl.col("item_code").is_not_null()
-        & (pl.col("quantity") > 0) & pl.col("quantity").is_finite()
+        & (pl.col("quantity") >= 0) & pl.col("quantity").is_finite()
         & (pl.col("run_minutes") >= 0) & pl.col("run_minutes").is_finite()
         & (setup.is_null() | ((setup >= 0) & setup.is_finite()))
     )  # fmt: skip
+
+
+def _summed(reports: pl.DataFrame, *place: str) -> pl.DataFrame:
+    """Return orders with pieces: reports of one order and place as one, as new as the newest of them."""
+    figures = ("quantity", "run_minutes")
+    reports = reports.select(*place, "order_no", "reported_at", "setup_minutes", *figures)
+    numbered = pl.col("order_no").is_not_null()
+    orders = reports.filter(numbered).group_by(*place, "order_no", maintain_order=True).agg(
+        pl.col("reported_at").max(),
+        # where no report has a setup of its own, neither has the order
+        pl.when(pl.col("setup_minutes").count() > 0).then(pl.col("setup_minutes").sum()).alias("setup_minutes"),
+        pl.col(*figures).sum(),
+    )  # fmt: skip
+    return pl.concat([orders, reports.filter(~numbered)]).filter(pl.col("quantity") > 0)
 
 
 def _numbers(codes: pl.Series, known: list[str]) -> Ints:
