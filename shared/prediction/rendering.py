@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from shared.configuration import PredictionConfiguration
 from shared.prediction.answers import (
@@ -123,22 +121,24 @@ class Rendering:
 
     def _first_answer(self, index: int, sequence: int) -> PredictedOperation:
         code, name, resource, resource_name, inside = self._names(index)
-        setup, run, order, ends, planned, samples, trimmed, mean, std, confidence, supporting, disagreeing = (
-            self._columns[index]
+        known = [None if value != value else value for value in self._figures[index]]  # nan is no number to itself
+        plan_setup, plan_run, wait, move, queue, mean, std = known[12:]
+        (setup, run, setup_low, run_low, setup_high, run_high, low, middle, high, optimistic, safe, confidence) = (
+            self._figures[index][:12]
         )
-        plan_setup, plan_run, wait, move, queue = planned
+        samples, trimmed, supporting, disagreeing = self._counts[index]
         plan_order = None
         if plan_setup is not None and plan_run is not None:
             plan_order = round(plan_setup + plan_run * self._batch.quantity, DECIMALS)
         return PredictedOperation(
             sequence=sequence, operation_code=code, operation_name=name, resource_code=resource,
             resource_name=resource_name, inside=inside,
-            setup_minutes=Minutes(setup[0], setup[1], setup[2], plan_setup),
-            run_minutes_per_unit=Minutes(run[0], run[1], run[2], plan_run),
-            order_minutes=Minutes(order[0], order[1], order[2], plan_order),
-            optimistic_minutes=ends[0], safe_minutes=ends[1], wait_minutes=wait or 0.0, move_minutes=move or 0.0,
-            queue_minutes=queue or 0.0, samples=samples, trimmed=trimmed, trimmed_mean=mean, std=std,
-            confidence=confidence, supporting=supporting, disagreeing=disagreeing, evidence=self._supports(index),
+            setup_minutes=Minutes(setup, setup_low, setup_high, plan_setup),
+            run_minutes_per_unit=Minutes(run, run_low, run_high, plan_run),
+            order_minutes=Minutes(middle, low, high, plan_order), optimistic_minutes=optimistic, safe_minutes=safe,
+            wait_minutes=wait or 0.0, move_minutes=move or 0.0, queue_minutes=queue or 0.0, samples=samples,
+            trimmed=trimmed, trimmed_mean=mean, std=std, confidence=confidence, supporting=supporting,
+            disagreeing=disagreeing, evidence=self._supports(index),
         )  # fmt: skip
 
     def _names(self, index: int) -> tuple[str, str | None, str | None, str | None, bool | None]:
@@ -146,10 +146,10 @@ class Rendering:
         if told is not None:
             step = told.step
             return step.operation_code, step.operation_name, step.resource_code, step.resource_name, step.inside
-        routings, found = self._memory.routings, self._operations
-        name, resource, inside = int(found.name[index]), int(found.resource[index]), int(found.inside[index])
+        routings = self._memory.routings
+        task, name, resource, inside = self._numbers[index]
         return (
-            routings.operations[routings.operation_of_task(int(found.task[index]))],
+            routings.operations[routings.operation_of_task(task)],
             routings.operation_names[name] if name >= 0 else None,
             routings.resources[resource] if resource >= 0 else None,
             routings.resource_names[resource] if resource >= 0 else None,
@@ -157,22 +157,37 @@ class Rendering:
         )
 
     @cached_property
-    def _columns(self) -> list[tuple[Any, ...]]:
-        """Return each operation's figures, rounded, as plain numbers."""
+    def _numbers(self) -> list[list[int]]:
+        """Return each operation's task, name, work centre and whether it is in-house."""
         found = self._operations
-        times = found.estimates
-        middle, low, high = (np.round(part, DECIMALS) for part in (times.minutes, times.low, times.high))
-        spans = [np.stack([part[:, k] for part in (middle, low, high)], axis=1).tolist() for k in range(2)]
-        order = np.round(found.order[:, [1, 0, 2]], DECIMALS).tolist()
-        ends = np.round(found.times, DECIMALS).tolist()
-        disagreeing = (found.near - found.supporting).tolist()
-        return list(
-            zip(
-                *spans, order, ends, _plain(found.planned), times.samples.tolist(), times.trimmed.tolist(),
-                _plain(times.trimmed_mean), _plain(times.std), times.confidence.tolist(), found.supporting.tolist(),
-                disagreeing, strict=True,
-            )
-        )  # fmt: skip
+        numbers: list[list[int]] = np.stack([found.task, found.name, found.resource, found.inside], axis=1).tolist()
+        return numbers
+
+    @cached_property
+    def _counts(self) -> list[list[int]]:
+        """Return each operation's work orders used and left out, and how many near items do it and do not."""
+        found = self._operations
+        columns = [found.estimates.samples, found.estimates.trimmed, found.supporting, found.near - found.supporting]
+        counts: list[list[int]] = np.stack(columns, axis=1).tolist()
+        return counts
+
+    @cached_property
+    def _figures(self) -> list[list[float]]:
+        """Return each operation's figures, rounded, in the order in which `_first_answer` takes them; nan unknown."""
+        found, times = self._operations, self._operations.estimates
+        alone = np.stack([times.confidence, times.trimmed_mean, times.std], axis=1)
+        parts = [
+            times.minutes,
+            times.low,
+            times.high,
+            found.order,
+            found.times,
+            alone[:, :1],
+            found.planned,
+            alone[:, 1:],
+        ]
+        figures: list[list[float]] = np.round(np.concatenate(parts, axis=1), DECIMALS).tolist()
+        return figures
 
     def _supports(self, index: int) -> list[Support]:
         """Return the nearest items, and whether each one's routing holds the operation at this place."""
@@ -190,14 +205,6 @@ class Rendering:
         most = self._operations.supports.shape[1]
         bounds, places = near.bounds.tolist(), near.places.tolist()
         return [[codes[place] for place in places[start : min(end, start + most)]] for start, end in pairwise(bounds)]
-
-
-def _plain(numbers: Floats) -> list[float | None]:
-    """Return rounded numbers, None for nan."""
-    rounded: npt.NDArray[np.object_] = np.round(numbers, DECIMALS).astype(object)
-    rounded[np.isnan(numbers)] = None
-    plain: list[float | None] = rounded.tolist()
-    return plain
 
 
 def _totals(operations: Sequence[PredictedOperation], quantity: float) -> Totals:
