@@ -89,6 +89,17 @@ def test_orders_booked_by_shift_are_foretold_as_one() -> None:
         assert found == pytest.approx(wanted, rel=1e-3)
 
 
+def test_reports_that_ended_years_ago_count_like_new_ones() -> None:
+    factory = make_plant(items=60)
+    _, _, recent = _arranged(factory)
+    _, _, old = _arranged(factory.changed(work_results=factory.work_results().with_columns(
+        pl.col("reported_at").dt.offset_by("-3650d")
+    )))  # fmt: skip
+    assert np.array_equal(old.weight, recent.weight)
+    assert recent.weight.max() == 1.0
+    assert recent.weight.min() == pytest.approx(0.5 ** (20 / 100))
+
+
 def test_trimmed_orders_are_counted_and_left_out() -> None:
     booked = [result_row("A", 10, "TURN", order_no=f"W{n}", run_minutes=40.0 + n) for n in range(7)]
     booked.append(result_row("A", 10, "TURN", order_no="stopped", run_minutes=4_000.0))

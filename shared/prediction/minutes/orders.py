@@ -37,7 +37,7 @@ class Orders:
     quantity: Floats  # pieces
     setup: Floats  # minutes of the order; 0 where none was booked
     run: Floats  # minutes of a piece
-    weight: Floats  # by age: 1 today, half after every half-life
+    weight: Floats  # by age: 1 for the newest, half after every half-life
     kept: Flags  # believed: neither trimmed nor disturbed
     elsewhere: Ints  # item -> sound orders of operations that its current routing lacks
 
@@ -61,7 +61,7 @@ def arrange_orders(
         results: canonical work results.
         items: the items.
         routings: their current routings.
-        day: the day of the data, from which ages count.
+        day: the day of the data; later reports are as new as can be.
         half_life_days: after so many days an order counts half.
         trim_share: share of a row's orders to leave out at each end.
     """
@@ -78,13 +78,20 @@ def arrange_orders(
     sound, row, days = sound[order], row[order], days[order]
     quantity = sound["quantity"].to_numpy().astype(np.float64)
     setup, run = _divide(sound, row, quantity, routings)
-    age = np.maximum((np.datetime64(day) - days).astype(np.float64), 0.0)
-    age = np.where(np.isnat(days), half_life_days, age)
+    age = _ages(days, day, half_life_days)
     start = np.searchsorted(row, np.arange(len(routings.task) + 1)).astype(np.int64)
     return Orders(
         row=row, start=start, quantity=quantity, setup=setup, run=run, weight=0.5 ** (age / half_life_days),
         kept=_believable(row, start, quantity, setup, run, trim_share), elsewhere=elsewhere.astype(np.int64),
     )  # fmt: skip
+
+
+def _ages(days: npt.NDArray[np.datetime64], day: date, unknown: float) -> Floats:
+    """Return ages in days, counted from the newest report: data that ended years ago tell no less of each other."""
+    dated = days[~np.isnat(days) & (days <= np.datetime64(day))]
+    newest = dated.max() if len(dated) else np.datetime64(day)
+    ages = np.maximum((newest - days).astype(np.float64), 0.0)
+    return np.where(np.isnat(days), unknown, ages)
 
 
 def _sound(results: pl.DataFrame) -> pl.DataFrame:
