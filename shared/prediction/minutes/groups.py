@@ -84,10 +84,12 @@ def fit_groups(
     by_quantity = _refined(rest, band, _BANDS)
     rest = rest / by_quantity[band]
     columns = {int(feature): codes(rows[:, feature]) for feature in np.flatnonzero(categorical)}
+    numbers = {feature: np.bincount(column, minlength=_CODES) for feature, column in columns.items()}
     chosen: list[int] = []
     factors: list[Floats] = []
     while columns and len(rest) and len(chosen) < MOST_FEATURES:
-        found = {feature: _shrunk(rest, column, _CODES)[0] for feature, column in columns.items()}
+        relative = _relative(rest)
+        found = {feature: _shrunk(relative, column, numbers[feature])[0] for feature, column in columns.items()}
         best = max(found, key=lambda feature: (found[feature], -feature))
         if found[best] < _LEAST_GAIN:
             break
@@ -103,28 +105,30 @@ def fit_groups(
 
 def _refined(rest: Floats, code: Ints, size: int) -> Floats:
     """Return each code's factor; what one order may count for depends on that factor in turn."""
-    factor = np.ones(size)
+    factor, number = np.ones(size), np.bincount(code, minlength=size)
     for _ in range(_ROUNDS if len(rest) else 0):
-        factor = factor * _shrunk(rest / factor[code], code, size)[1]
+        factor = factor * _shrunk(_relative(rest / factor[code]), code, number)[1]
     return factor
 
 
-def _shrunk(scatter: Floats, code: Ints, size: int) -> tuple[float, Floats]:
+def _relative(scatter: Floats) -> Floats:
+    """Return scatter over its mean, no order counting for more than some typical errors; 1 where there is none."""
+    scatter = np.minimum(scatter, _CAP * float(np.median(scatter)))
+    return scatter / scatter.mean() if scatter.any() else np.ones_like(scatter)
+
+
+def _shrunk(relative: Floats, code: Ints, numbers: Ints) -> tuple[float, Floats]:
     """Return how much of the relative scatter's variance the groups explain, and each code's factor."""
-    typical = float(np.median(scatter))
-    scatter = np.minimum(scatter, _CAP * typical)
-    if not scatter.any():
-        return 0.0, np.ones(size)
-    relative = scatter / max(float(scatter.mean()), 1e-12)
-    number = np.bincount(code, minlength=size).astype(np.float64)
+    number = numbers.astype(np.float64)
     present = number > 0
-    mean = np.bincount(code, relative, size) / np.maximum(number, 1)
-    within = float(((relative - mean[code]) ** 2).sum()) / max(len(code) - int(present.sum()), 1)
+    groups = int(present.sum())
+    mean = np.bincount(code, relative, len(number)) / np.maximum(number, 1)
     total = number.sum()
-    spread = float((number * (mean - 1.0) ** 2).sum()) - (int(present.sum()) - 1) * within
-    between = spread / max(total - float((number**2).sum()) / total, 1e-12)
+    apart = float((number * (mean - 1.0) ** 2).sum())
+    within = max(float(((relative - 1.0) ** 2).sum()) - apart, 0.0) / max(len(code) - groups, 1)
+    between = (apart - (groups - 1) * within) / max(total - float((number**2).sum()) / total, 1e-12)
     trust = number * max(between, 0.0) / (number * max(between, 0.0) + within + 1e-12)
-    sure = 1.0 - 2.0 * np.log(max(int(present.sum()), 2)) * within / np.maximum(number * (mean - 1.0) ** 2, 1e-12)
+    sure = 1.0 - 2.0 * np.log(max(groups, 2)) * within / np.maximum(number * (mean - 1.0) ** 2, 1e-12)
     trust = np.where(present, np.maximum(trust, sure), 0.0)
     factor = 1.0 + trust * (mean - 1.0)
     explained = float((number * (trust * (mean - 1.0)) ** 2).sum()) / total

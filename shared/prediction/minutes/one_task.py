@@ -1,5 +1,6 @@
 """The ridge regression of one task's setup or run, on top of what all tasks share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from shared.prediction.minutes.solver import PartSolver
 from shared.prediction.minutes.views import Views
 
 _PENALTIES = (0.3, 1.0, 3.0)
+_FIRST = 1.0  # penalty of the lines that minutes are first drawn in by
 _LEVEL_SIZE = 1.8  # of the constant column beside attributes of length about 1: a level is hardly held back
 _MOST_RESOURCES = 24
 _BOUND = 1.5
@@ -46,7 +48,8 @@ class TaskRows:
         centres = sample.resource[entries][:, None] == named[None, :]
         level = np.full((len(entries), 1), _LEVEL_SIZE)
         design: Singles = np.concatenate([attributes, centres, level], axis=1, dtype=np.float32)
-        shared = {left: attributes @ some.astype(np.float32) for left, some in slopes.items()}
+        together = attributes @ np.concatenate(list(slopes.values()), axis=1).astype(np.float32)
+        shared = {left: together[:, 2 * place : 2 * place + 2] for place, left in enumerate(slopes)}
         solver = PartSolver(design, sample.weight[entries, out], sample.part[entries])
         return cls(solver=solver, named=named, size=attributes.shape[1], shared=shared)
 
@@ -57,64 +60,82 @@ class OneTask:
     def __init__(self, rows: TaskRows, target: Floats, weight: Floats, out: int, slopes: dict[Left, Floats]) -> None:
         """Take the task's rows, its targets (rows,), and the slopes (size, 2) that all tasks share."""
         self._rows, self._solver, self._size = rows, rows.solver, rows.size
-        self._target, self._weight, self._part = target, weight, rows.solver.part
-        self._present = rows.solver.present
+        self._target, self._weight = target, weight
         self._shared = {left: shared[:, out] for left, shared in rows.shared.items()}
         self._shared_slopes = {left: shared[:, out] for left, shared in slopes.items()}
-        self._outside: dict[tuple[Left, float], Floats] = {}
+        self._seen = {left: rows.solver.seen(left) for left in slopes}
 
-    def fit(self, views: Views, view: int) -> TaskLine:
-        """Fit a view with the penalty that errors of rows left out call for."""
-        errors, penalty = self._measured(views, view)
-        left = views.without(view)
-        seen = self._solver.seen(left)
-        target = calmed(self._target, self._target - errors, _BOUND)
-        goal = np.where(np.isnan(errors), self._target, target)
-        coefficients, level = self._solve(left, penalty, goal)
+    def fit(self, views: Views) -> list[TaskLine]:
+        """Fit each view with the penalty that errors of rows left out call for."""
+        expected = self._expected(views.measured)
+        chosen = [self._measured(views, view, expected) for view in range(views.count)]
+        calm = [calmed(self._target, self._target - errors, _BOUND) for errors, _ in chosen]
+        goals = [np.where(np.isnan(c[0]), self._target, drawn) for c, drawn in zip(chosen, calm, strict=True)]
+        lefts = [views.without(view) for view in range(views.count)]
+        levels, prepared = self._prepared(lefts, goals)
+        return [
+            self._line(lefts[view], chosen[view], calm[view], levels[view], prepared[view])
+            for view in range(views.count)
+        ]
+
+    def _line(
+        self, left: Left, chosen: tuple[Floats, float], calm: Floats, level: float, prepared: Singles
+    ) -> TaskLine:
+        errors, penalty = chosen
+        seen = self._seen[left]
+        some = bool(seen.any())
+        coefficients = self._solver.solve(left, penalty, prepared) if some else np.zeros(self._solver.design.shape[1])
         return TaskLine(
-            slopes=coefficients[: self._size] + self._shared_slopes[left],
-            effect=coefficients[self._size : -1], base=level + _LEVEL_SIZE * float(coefficients[-1]),
-            errors=np.where(seen, errors, np.nan), calm=np.where(seen, target, np.nan),
+            slopes=coefficients[: self._size] + self._shared_slopes[left], effect=coefficients[self._size : -1],
+            base=level + _LEVEL_SIZE * float(coefficients[-1]),
+            errors=np.where(seen, errors, np.nan), calm=np.where(seen, calm, np.nan),
         )  # fmt: skip
 
-    def _measured(self, views: Views, view: int) -> tuple[Floats, float]:
+    def _measured(self, views: Views, view: int, expected: Floats) -> tuple[Floats, float]:
         """Return the rows' errors without their own part, under the penalty with the least of them."""
-        best, chosen = np.inf, _PENALTIES[-1]
-        kept = np.full(len(self._target), np.nan)
-        for penalty in _PENALTIES:
-            errors = np.full(len(self._target), np.nan)
-            for part in self._present:
-                if part not in views.without(view):
-                    here = self._part == part
-                    errors[here] = (self._target - self._expected(views.apart(view, part), penalty))[here]
-            bound = _BOUND * robust_spread(errors)
-            loss = float(np.nansum(self._weight * np.minimum(np.abs(errors), bound) ** 2))
-            if loss < best:
-                best, chosen, kept = loss, penalty, errors
-        return kept, chosen
+        place = {left: number for number, left in enumerate(views.measured)}
+        of_part = np.array([place.get(views.apart(view, part), -1) for part in range(views.part_count)])
+        of_part[list(views.without(view))] = -1
+        which = of_part[self._solver.part]
+        known = np.flatnonzero(which >= 0)
+        errors = np.full((len(_PENALTIES), len(self._target)), np.nan)
+        errors[:, known] = self._target[known] - expected[:, which[known], known]
+        bounds = np.array([_BOUND * robust_spread(one) for one in errors])
+        losses = np.nansum(self._weight * np.minimum(np.abs(errors), bounds[:, None]) ** 2, axis=1)
+        best = int(np.argmin(losses))
+        return errors[best], _PENALTIES[best]
 
-    def _expected(self, left: Left, penalty: float) -> Floats:
-        """Return what is expected of all rows without some parts, nan where nothing else is there."""
-        if (left, penalty) not in self._outside:
-            seen = self._solver.seen(left)
-            if not seen.any():
-                found = np.full(len(self._target), np.nan)
-            else:
-                goal = np.where(seen, self._target, np.nan)
-                goal = calmed(goal, self._line(left, penalty, goal), _BOUND)
-                found = self._line(left, penalty, goal)
-            self._outside[left, penalty] = found
-        return self._outside[left, penalty]
+    def _expected(self, lefts: Sequence[Left]) -> Floats:
+        """Return what is expected of all rows without some parts (penalties, lefts, rows), nan by nothing."""
+        first = self._lines(lefts, [self._target] * len(lefts), (_FIRST,))[0]
+        goals = [
+            calmed(np.where(self._seen[left], self._target, np.nan), line, _BOUND)
+            for left, line in zip(lefts, first, strict=True)
+        ]
+        return self._lines(lefts, goals, _PENALTIES)
 
-    def _line(self, left: Left, penalty: float, goal: Floats) -> Floats:
-        coefficients, level = self._solve(left, penalty, goal)
-        return np.asarray(self._shared[left] + level + self._solver.expected(coefficients))
+    def _lines(self, lefts: Sequence[Left], goals: Sequence[Floats], penalties: Sequence[float]) -> Floats:
+        """Return (penalties, lefts, rows) of lines fitted to goals (lefts, rows)."""
+        levels, prepared = self._prepared(lefts, goals)
+        some = [bool(self._seen[left].any()) for left in lefts]
+        coefficients = np.zeros((len(penalties), len(lefts), self._solver.design.shape[1]))
+        for place, left in enumerate(lefts):
+            for number, penalty in enumerate(penalties if some[place] else ()):
+                coefficients[number, place] = self._solver.solve(left, penalty, prepared[place])
+        found = self._solver.expected(coefficients.reshape(-1, coefficients.shape[2]))
+        start = np.array([self._shared[left] + level for left, level in zip(lefts, levels, strict=True)])
+        return np.asarray(found.reshape(len(penalties), len(lefts), -1) + start)
 
-    def _solve(self, left: Left, penalty: float, goal: Floats) -> tuple[Floats, float]:
-        """Return coefficients (size + named + 1) on top of the shared slopes, and the level they start from."""
-        seen = self._solver.seen(left)
-        if not seen.any():
-            return np.zeros(self._solver.design.shape[1]), float("nan")
-        rest = goal - self._shared[left]
-        level = float(np.median(rest[seen]))
-        return self._solver.solve(left, penalty, rest - level), level
+    def _prepared(self, lefts: Sequence[Left], goals: Sequence[Floats]) -> tuple[list[float], Singles]:
+        """Return the levels that goals start from above the shared slopes, and what is left of them to solve for."""
+        rest = [goal - self._shared[left] for left, goal in zip(lefts, goals, strict=True)]
+        levels = [_level(one[self._seen[left]]) for left, one in zip(lefts, rest, strict=True)]
+        left_over = np.zeros((len(lefts), len(self._target)), dtype=np.float32)
+        for place, (left, one, level) in enumerate(zip(lefts, rest, levels, strict=True)):
+            seen = self._seen[left]
+            left_over[place, seen] = one[seen] - level
+        return levels, self._solver.prepared(left_over)
+
+
+def _level(values: Floats) -> float:
+    return float(np.median(values)) if len(values) else float("nan")

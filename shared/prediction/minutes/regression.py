@@ -18,7 +18,8 @@ from shared.prediction.minutes.sample import Left, Sample, Singles
 from shared.prediction.minutes.views import Views
 
 _SHARED_PENALTY = 1.0
-_MOST_ROWS = 15_000  # of one task
+_MOST_ROWS = 12_000  # of one task
+_SHARED_ROWS = 3_000  # of one task, towards what all tasks share
 _SHARED_BOUND = 3.0
 
 
@@ -51,7 +52,7 @@ def thinned(task: Ints, tasks: int, seed: int) -> Ints:
 
 def fit_lines(sample: Sample, views: Views) -> Fitted:
     """Fit the lines of every view and the errors that the view's own choices are made by."""
-    lefts = [*views.pairs, *(views.without(view) for view in range(views.count))]
+    lefts = [*views.measured, frozenset[int]()]
     shared = _fit_shared(sample, lefts, views.part_count)
     size = sample.design_of(np.zeros(1, dtype=np.int64)).shape[1] if len(sample.row) else 0
     slopes = np.zeros((views.count, sample.tasks, size, 2), dtype=np.float32)
@@ -65,8 +66,7 @@ def fit_lines(sample: Sample, views: Views) -> Fitted:
         entries = order[bounds[task] : bounds[task + 1]]
         for out, mine, rows in _outputs(sample, entries, shared):
             one = OneTask(rows, sample.target[mine, out], sample.weight[mine, out], out, shared)
-            for view in range(views.count):
-                found = one.fit(views, view)
+            for view, found in enumerate(one.fit(views)):
                 slopes[view, task, :, out], effect[view, task, rows.named, out] = found.slopes, found.effect
                 base[view, task, out] = found.base
                 errors[view, mine, out], calm[view, mine, out] = found.errors, found.calm
@@ -96,6 +96,7 @@ def _fit_shared(sample: Sample, lefts: Collection[Left], parts: int) -> dict[Lef
     bounds = np.searchsorted(sample.task[order], np.arange(sample.tasks + 1))
     for task in range(sample.tasks):
         entries = order[bounds[task] : bounds[task + 1]]
+        entries = entries[:: max(1, -(-len(entries) // _SHARED_ROWS))]
         design = sample.design_of(entries)
         for part in range(parts):
             here = sample.part[entries] == part

@@ -69,6 +69,11 @@ class Views:
         return self.without(self.fold_of(part)) if view == self.fold_count else self.without(view) | {part}
 
     @cached_property
+    def measured(self) -> list[frozenset[int]]:
+        """Return all sets that leave out what figures are measured on."""
+        return [*self.pairs, *(self.without(fold) for fold in range(self.fold_count))]
+
+    @cached_property
     def pairs(self) -> list[frozenset[int]]:
         """Return the sets that leave out a fold and one part more."""
         found = {
