@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -126,6 +127,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="ask about fewer items")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends with this process
     missing = [app for app in sections.PEER_APPS.values() if find_spec(app) is None]
     if missing and "http" in options.only:
         parser.error(f"{' and '.join(missing)} are missing: install requirements-benchmarks.txt, or leave out http")
