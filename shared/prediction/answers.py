@@ -173,10 +173,6 @@ class ItemPrediction:
     candidates: list[Candidate] = field(default_factory=list)
     message: str | None = None
 
-    def model_dump(self, mode: str = "json") -> Any:  # noqa: ARG002 - named as pydantic names it
-        """Return the plain values of its JSON."""
-        return as_plain(self)
-
 
 @dataclass(kw_only=True)
 class PredictionResponse:
