@@ -50,13 +50,21 @@ class Design:
 
     def rows(self, vectors: Singles, features: Singles) -> Singles:
         """Return (items, size) rows."""
-        sizes = features[:, self.columns].astype(np.float64)
-        missing = ~np.isfinite(sizes)
-        sizes = np.where(missing, 0.0, sizes)
-        sizes = np.where(self.logarithmic, np.log1p(np.maximum(sizes, 0.0)), sizes)
-        scaled = np.clip((sizes - self.middle) * self.scale, -4 * _SIZE_LENGTH, 4 * _SIZE_LENGTH)
-        scaled = np.where(missing, 0.0, scaled)
-        return np.concatenate([vectors, scaled, _SIZE_LENGTH * missing], axis=1, dtype=np.float32)
+        wide, width = vectors.shape[1], len(self.columns)
+        found = np.empty((len(vectors), wide + 2 * width), dtype=np.float32)
+        found[:, :wide] = vectors
+        scaled = features[:, self.columns]
+        missing = ~np.isfinite(scaled)
+        scaled[missing] = 0.0
+        logarithmic = scaled[:, self.logarithmic]
+        scaled[:, self.logarithmic] = np.log1p(np.maximum(logarithmic, 0.0, out=logarithmic), out=logarithmic)
+        scaled -= self.middle.astype(np.float32)
+        scaled *= self.scale.astype(np.float32)
+        np.clip(scaled, -4 * _SIZE_LENGTH, 4 * _SIZE_LENGTH, out=scaled)
+        scaled[missing] = 0.0
+        found[:, wide : wide + width] = scaled
+        np.multiply(missing, np.float32(_SIZE_LENGTH), out=found[:, wide + width :])
+        return found
 
     def state(self) -> dict[str, Any]:
         """Return plain arrays."""

@@ -126,20 +126,16 @@ def _residuals(
     found[:, sample.row] = fitted.calm - (sample.target - fitted.errors)
     rest = ~np.isnan(target[:, 1])
     rest[sample.row] = False
-    lines, folds = fitted.lines, known.items.folds.astype(np.int64)
+    folds, routings = known.items.folds.astype(np.int64), known.routings
     rows = np.flatnonzero(rest)
-    order = np.argsort(known.routings.task[rows], kind="stable")
-    for mine in np.array_split(rows[order], max(1, len(rows) // _CHECKED_ROWS)):
-        items, task, resource = owner[mine], known.routings.task[mine], known.routings.resource[mine]
+    for mine in np.array_split(rows, -(-len(rows) // _CHECKED_ROWS)) if len(rows) else []:
+        items, which = np.unique(owner[mine], return_inverse=True)
         reads = design.rows(known.vectors_of(items), known.rows_of(items))
+        off = target[mine] - fitted.lines.expected(reads, which, routings.task[mine], routings.resource[mine])
         for view in range(views.fold_count):
-            expected = lines.base[view, task] + lines.effect[view, task, resource]
-            for one in np.unique(task).tolist():
-                expected[task == one] += reads[task == one] @ lines.slopes[view, one]
-            off = target[mine] - expected
-            own = folds[items] == view
-            found[view, mine] = np.where(own[:, None], np.nan, off)
-            found[views.fold_count, mine[own]] = off[own]
+            own = folds[owner[mine]] == view
+            found[view, mine] = np.where(own[:, None], np.nan, off[view])
+            found[views.fold_count, mine[own]] = off[view, own]
     return found
 
 
