@@ -90,12 +90,22 @@ class KnownSignatures:
         """Return the log share of pairs of a signature (-1: one that nobody has) and a view."""
         return self.log_share_table[view, signature].astype(np.float64)
 
+    @cached_property
+    def repetitions(self) -> tuple[Ints, Ints]:
+        """Return the tasks that repeat an operation, and each one's occurrence before."""
+        repeated = np.flatnonzero(self.before >= 0)
+        return repeated, self.before[repeated].astype(np.int64)
+
     def sums(self, request: Ints, signature: Ints, values: Floats) -> Floats:
-        """Return, for pairs of a request and a signature, the sum of `values` (requests, tasks) over its tasks."""
+        """Return (pairs, kinds) the sums of `values` (kinds, requests, tasks) over a signature's tasks.
+
+        Pairs are those of a request and a signature.
+        """
+        if not len(signature):
+            return np.zeros((0, len(values)))
         sizes = self.lengths[signature]
-        pair = np.repeat(np.arange(len(signature)), sizes)
         task = self.tasks[ranges(self.bounds[signature], sizes)]
-        return np.bincount(pair, values[request[pair], task], len(signature)).astype(np.float64)
+        return np.add.reduceat(values[:, request.repeat(sizes), task], sizes.cumsum() - sizes, axis=1).T
 
 
 def collect(routings: Routings, items: Items, routed: Ints) -> KnownSignatures:

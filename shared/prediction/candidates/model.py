@@ -14,6 +14,7 @@ from shared.prediction.candidates.order import Precedence, learn_order
 from shared.prediction.candidates.pool import Pool, gather
 from shared.prediction.candidates.scoring import (
     KNOTS,
+    OF_CANDIDATES,
     PLAIN,
     Alternatives,
     calibrate,
@@ -91,14 +92,14 @@ class CandidateModel:
         odds = self.operations.odds(consensus, rows, views)
         pool = gather(near, self.known, odds, self._log_shares, views)
         share, wide_share = shares(near, (narrow, wide), pool)
-        existing = pool.signature >= 0
-        features = np.stack([
-            pool.likelihood(self.known, odds), np.log(share + _NO_VOTE), np.log(wide_share + _NO_VOTE),
-            self.known.log_shares(pool.signature, views[pool.request]), ~existing,
-            pool.likelihood(self.known, consensus),
-        ], axis=1)  # fmt: skip
-        certain = -np.logaddexp(0, -np.abs(odds)).sum(axis=1)
-        none = np.stack([np.ones(len(views)), 1 - top, certain], axis=1)
+        features = np.empty((len(share), OF_CANDIDATES))
+        features[:, [0, 5]] = pool.likelihoods(self.known, np.stack([odds, consensus]))
+        features[:, 1], features[:, 2] = np.log(share + _NO_VOTE), np.log(wide_share + _NO_VOTE)
+        features[:, 3] = self.known.log_shares(pool.signature, views[pool.request])
+        features[:, 4] = pool.made >= 0
+        none = np.ones((len(views), 3))
+        none[:, 1] = 1 - top
+        none[:, 2] = -np.log1p(np.exp(-np.abs(odds))).sum(axis=1)
         return pool, Alternatives(request=pool.request, features=features, none=none), share
 
     def choose(self, near: Nearby, rows: Rows, views: Ints, count: int) -> list[list[Choice]]:
@@ -117,7 +118,7 @@ class CandidateModel:
         pool, alternatives, share = self._alternatives(near, rows, views)
         raw = alternatives.probabilities(self.weights[views])
         probability = self._calibrated(raw, views[pool.request], pool)
-        top = first_ones(pool.request, np.round(raw, 9), count, self._ties(pool))
+        top = first_ones(pool.request, raw.round(9), count, self._ties(pool))
         found: list[list[Choice]] = [[] for _ in range(pool.requests)]
         for place in top.tolist():
             request = int(pool.request[place])
@@ -129,17 +130,22 @@ class CandidateModel:
 
     def _ties(self, pool: Pool) -> tuple[npt.NDArray[Any], ...]:
         """Return what decides between equally probable candidates, the weightiest last."""
-        existing = pool.signature >= 0
-        lengths, outside = np.zeros(len(existing)), np.zeros(len(existing))
-        lengths[existing] = self.known.lengths[pool.signature[existing]]
-        outside[existing] = self.known.outside[pool.signature[existing]]
-        lengths[~existing] = pool.sets[pool.made[~existing]].sum(axis=1)
-        return pool.signature, ~existing, lengths, outside
+        new = pool.made >= 0
+        lengths, outside = self.known.lengths[pool.signature], self.known.outside[pool.signature]
+        if len(pool.sets):
+            lengths[new] = pool.sets[pool.made[new]].sum(axis=1)
+            outside[new] = 0
+        return pool.signature, new, lengths, outside
+
+    @cached_property
+    def _curves(self) -> list[tuple[Floats, Floats]]:
+        knots, right = (np.pad(table, ((0, 0), (1, 0))) for table in (self.knots, self.right))
+        return list(zip(knots, right, strict=True))
 
     def _calibrated(self, raw: Floats, view: Ints, pool: Pool) -> Floats:
         # Below the first knot the curve falls to 0: many next to impossible candidates must not add up.
         def curve(one: int, mine: Ints | slice) -> Floats:
-            return np.asarray(np.interp(raw[mine], np.append(0.0, self.knots[one]), np.append(0.0, self.right[one])))
+            return np.asarray(np.interp(raw[mine], *self._curves[one]))
 
         found = by_view(view, curve)
         total = np.bincount(pool.request, found, pool.requests)
@@ -150,8 +156,7 @@ class CandidateModel:
     ) -> Choice:  # fmt: skip
         request, signature = int(pool.request[place]), int(pool.signature[place])
         start, end = int(near.bounds[request]), int(near.bounds[request + 1])
-        alike = near.routings.signature[near.places[start:end]] == signature
-        members = start + np.flatnonzero(alike & near.voters[start:end]) if signature >= 0 else np.zeros(0, np.int64)
+        members = start + ((pool.of_near[start:end] == place) & near.voters[start:end]).nonzero()[0]
         if signature >= 0:
             tasks = tuple(self.known.tasks[self.known.bounds[signature] : self.known.bounds[signature + 1]].tolist())
         else:

@@ -16,6 +16,7 @@ LIKELY = 12  # existing signatures that fit best, near or not
 FLIPPED = 5  # most uncertain tasks that are tried both ways
 COMPOSED = 8  # most probable sets of tasks
 HOPELESS = 6.0  # a set whose log-likelihood is this much below the most probable one's is not tried
+_FLIPS = tuple(((np.arange(1 << n)[:, None] >> np.arange(n)) & 1).astype(np.float64) for n in range(FLIPPED + 1))
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd: keeps the keys of different requests apart
 
 
@@ -29,14 +30,15 @@ class Pool:
     made: Ints  # row of `sets`, -1 for existing signatures
     sets: npt.NDArray[np.bool_]  # (new, tasks)
     keys: Keys  # (new,) of the sets
+    of_near: Ints  # (near,) the candidate that a near item has exactly; of one that does not vote any
 
     def sums(self, known: KnownSignatures, values: Floats) -> Floats:
-        """Return, by candidate, the sum of its request's `values` (requests, tasks) over its tasks."""
-        found = np.empty(len(self.request))
-        existing = self.signature >= 0
+        """Return, by candidate and kind, the sum of its request's `values` (kinds, requests, tasks) over its tasks."""
+        found = np.empty((len(self.request), len(values)))
+        existing, made = np.flatnonzero(self.made < 0), np.flatnonzero(self.made >= 0)
         found[existing] = known.sums(self.request[existing], self.signature[existing], values)
-        made = ~existing
-        found[made] = (self.sets[self.made[made]] * values[self.request[made]]).sum(axis=1)
+        if len(made):
+            found[made] = (self.sets[self.made[made]] * values[:, self.request[made]]).sum(axis=2).T
         return found
 
     def true(self, known: KnownSignatures, truth: Ints) -> npt.NDArray[np.bool_]:
@@ -47,9 +49,12 @@ class Pool:
         found[made] = self.keys[self.made[made]] == known.keys[right[made]]
         return found
 
-    def likelihood(self, known: KnownSignatures, odds: Floats) -> Floats:
-        """Return the log-likelihood of each candidate's set, relative to its request's most probable set."""
-        return np.asarray(self.sums(known, odds) - np.maximum(odds, 0).sum(axis=1)[self.request])
+    def likelihoods(self, known: KnownSignatures, odds: Floats) -> Floats:
+        """Return the log-likelihood of each candidate's set, relative to its request's most probable set.
+
+        (candidates, kinds), given every kind's log odds (kinds, requests, tasks).
+        """
+        return np.asarray(self.sums(known, odds) - np.maximum(odds, 0).sum(axis=2).T[self.request])
 
 
 def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArray[np.float32], views: Ints) -> Pool:
@@ -57,7 +62,7 @@ def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArra
     batch = len(odds)
     fits = odds.astype(np.float32) @ known.common_sets + prior[views]
     count = min(LIKELY, fits.shape[1])
-    likely = known.common[np.argpartition(-fits, count - 1, axis=1)[:, :count]].ravel()
+    likely = known.common[fits.argpartition(-count, axis=1)[:, -count:]].ravel()
     request, sets = _compose(odds, known)
     keys = (sets * known.task_keys).sum(axis=1, dtype=np.uint64)
     found = known.of_sets(keys)
@@ -65,15 +70,34 @@ def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArra
     signature = np.concatenate([likely, found])
     # What exists only in the view's own fold is not known to exist, unless it is near.
     exists = (signature >= 0) & (known.counts[views[owner], signature] > 0)
-    near_pairs = (near.asked * known.size + near.routings.signature[near.places])[near.voters]
-    pairs = _distinct(np.concatenate([near_pairs, (owner * known.size + signature)[exists]]))
-    place, existing = pairs // known.size, pairs % known.size
-    new = np.flatnonzero(~_among(request, keys, place, known.keys[existing]))
-    owner = np.concatenate([place, request[new]])
-    order = np.argsort(owner, kind="stable")
+    near_pairs = near.asked * known.size + near.routings.signature[near.places]
+    pairs = _distinct(np.concatenate([near_pairs[near.voters], (owner * known.size + signature)[exists]]))
+    place, existing = np.divmod(pairs, known.size)
+    fresh = found < 0
+    hidden = np.flatnonzero(~fresh & ~exists[len(likely) :])
+    if len(hidden):
+        fresh[hidden] = ~_among(request[hidden], keys[hidden], place, known.keys[existing])
+    new = fresh.nonzero()[0]
+    return _joined(batch, pairs, (place, existing), (request[new], sets[new], keys[new]), near_pairs)
+
+
+def _joined(
+    batch: int, pairs: Ints, existing: tuple[Ints, Ints], new: tuple[Ints, npt.NDArray[np.bool_], Keys],
+    near_pairs: Ints,
+) -> Pool:  # fmt: skip
+    """Put existing signatures and new sets of the same request beside each other."""
+    old, count = len(pairs), len(new[0])
+    owner = np.concatenate([existing[0], new[0]])
+    order = owner.argsort(kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    signature, made = np.full((2, old + count), -1, dtype=np.int64)
+    signature[:old], made[old:] = existing[1], np.arange(count)
+    at = pairs.searchsorted(near_pairs)
+    np.minimum(at, old - 1, out=at)
     return Pool(
-        requests=batch, request=owner[order], signature=np.concatenate([existing, np.full(len(new), -1)])[order],
-        made=np.concatenate([np.full(len(pairs), -1), np.arange(len(new))])[order], sets=sets[new], keys=keys[new],
+        requests=batch, request=owner[order], signature=signature[order], made=made[order], sets=new[1], keys=new[2],
+        of_near=rank[at] if len(rank) else at,
     )  # fmt: skip
 
 
@@ -98,19 +122,19 @@ def _compose(odds: Floats, known: KnownSignatures) -> tuple[Ints, npt.NDArray[np
     """Return the most probable sets of tasks of every request, none empty, none with a repetition alone."""
     batch, tasks = odds.shape
     flipped = min(FLIPPED, tasks)
-    doubt = np.abs(odds)
-    places = np.argpartition(doubt, flipped - 1, axis=1)[:, :flipped]
-    ways = (np.arange(1 << flipped)[:, None] >> np.arange(flipped)) & 1
-    cost = np.take_along_axis(doubt, places, axis=1) @ ways.T
+    doubt, each = np.abs(odds), np.arange(batch)[:, None]
+    places = doubt.argpartition(flipped - 1, axis=1)[:, :flipped]
+    ways = _FLIPS[flipped]
+    cost = doubt[each, places] @ ways.T
     count = min(COMPOSED, len(ways))
-    best = np.argpartition(cost, count - 1, axis=1)[:, :count]
-    sets = np.repeat((odds > 0)[:, None, :], count, axis=1)
-    changed = ways[best].astype(np.bool_)
-    request, way = np.arange(batch)[:, None, None], np.arange(count)[None, :, None]
-    sets[request, way, places[:, None, :]] ^= changed
-    flat = sets.reshape(batch * count, tasks)
-    repeated = np.flatnonzero(known.before >= 0)
-    alone = (flat[:, repeated] & ~flat[:, known.before[repeated]]).any(axis=1)
-    hopeless = np.take_along_axis(cost, best, axis=1).ravel() > HOPELESS
-    fine = flat.any(axis=1) & ~alone & ~hopeless
-    return np.repeat(np.arange(batch), count)[fine], flat[fine]
+    best = cost.argpartition(count - 1, axis=1)[:, :count]
+    # Only sets with a chance are written out at all.
+    request, way = (cost[each, best] <= HOPELESS).nonzero()
+    flips = ways[best[request, way]] > 0
+    sets = (odds > 0)[request]
+    sets[np.arange(len(request))[:, None], places[request]] ^= flips
+    repeated, before = known.repetitions
+    fine = sets.any(axis=1)
+    if len(repeated):
+        fine &= ~(sets[:, repeated] & ~sets[:, before]).any(axis=1)
+    return request[fine], sets[fine]

@@ -13,10 +13,13 @@ SCALES = tuple(float(scale) for scale in np.geomspace(0.005, 0.64, 8))
 
 def nearest(near: Nearby) -> Floats:
     """Return every request's greatest similarity of a voter, 0 where nobody votes."""
-    found = np.full(len(near.own), -np.inf)
-    voting = near.voters
-    np.maximum.at(found, near.asked[voting], near.similarities[voting])
-    return np.where(np.isfinite(found), found, 0.0)
+    found = np.zeros(len(near.own))
+    some = np.diff(near.bounds).nonzero()[0]
+    if len(some):
+        heard = np.where(near.voters, near.similarities, -np.inf)
+        most = np.maximum.reduceat(heard, near.bounds[some])
+        found[some] = np.where(most == -np.inf, 0.0, most)
+    return found
 
 
 def votes(near: Nearby, scale: Floats, top: Floats | None = None) -> Floats:
@@ -30,18 +33,13 @@ def votes(near: Nearby, scale: Floats, top: Floats | None = None) -> Floats:
 
 def shares(near: Nearby, given: Sequence[Floats], pool: Pool) -> list[Floats]:
     """Return, for each kind of votes given, each candidate's share of them: of the near items that have exactly it."""
-    most = len(near.routings.signatures)
-    keys, belongs = np.unique(near.asked * most + near.routings.signature[near.places], return_inverse=True)
-    if not len(keys):
-        return [np.zeros(len(pool.request)) for _ in given]
-    wanted = pool.request * most + pool.signature
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found = (keys[place] == wanted) & (pool.signature >= 0)
+    count = len(pool.request)
+    if not count:
+        return [np.zeros(0) for _ in given]
     parts = []
     for one in given:
-        total = np.bincount(near.asked, one, pool.requests)
-        sums = np.bincount(belongs, one, len(keys))
-        parts.append(np.where(found, sums[place] / np.maximum(total[pool.request], 1e-12), 0.0))
+        total = np.maximum(np.bincount(near.asked, one, pool.requests), 1e-12)
+        parts.append(np.bincount(pool.of_near, one, count) / total[pool.request])
     return parts
 
 
