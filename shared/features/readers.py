@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from shared.erp.canonical import AttributeKind
 from shared.features.distinct import Distinct
-from shared.features.texts import canonical_text, numbers_in, scale_number, without_numbers
+from shared.features.texts import canonical_text, numbers_in, scale_number, without_numbers, written_numbers
 
 MAX_CATEGORIES = 254  # of one feature; all others share the code that follows the last
 MISSING = float("nan")
@@ -20,7 +20,9 @@ _LEAST_ITEMS = 2  # a text that a single item has is not a category of its own: 
 _NUMBERS = 3
 _BEGINNINGS = (2, 3, 4, 6)  # characters; of these, the ones that say something new, at most two
 _LEAST_SIZES = 8  # fewer different numbers are told apart as categories, unless there are too many texts for that
-_LEAST_SHARE = 0.01  # of the items that must have a number or a word (and for words: not have it)
+_LEAST_SHARE = 0.01  # of the items that must have a number
+_LEAST_PADDED = 0.01  # of the different numbers: so many with leading zeros make all of them names
+_NAME_DIGITS = 5  # numbers that all have so many digits, no more and no fewer, are names (four may be years)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class TextReader:
     name: str
     ranks: dict[str, int]  # whole text -> code, most frequent first
     patterns: dict[str, int]  # text without its numbers -> code; empty where it says nothing new
-    numbers: int  # how many numbers of the text are read
+    numbers: tuple[int, ...]  # which numbers of the text are read, by their places in it
     beginnings: dict[int, dict[str, int]]  # characters -> beginning -> code
 
     @classmethod
@@ -72,6 +74,8 @@ class TextReader:
         patterns = _patterns(texts, counts) if numbers else {}
         many = len(texts) > MAX_CATEGORIES
         serial = many and not _covers(ranks, texts, counts)  # names nearly single items, and sisters above all
+        if serial and not patterns and kind is AttributeKind.CODE:  # a running number
+            numbers = ()
         if serial or (many and patterns):
             ranks = {}
         return cls(
@@ -85,7 +89,7 @@ class TextReader:
         return [
             *([(self.name, True)] if self.ranks else []),
             *([(f"{self.name}~pattern", True)] if self.patterns else []),
-            *((f"{self.name}#{place + 1}", False) for place in range(self.numbers)),
+            *((f"{self.name}#{place + 1}", False) for place in self.numbers),
             *((f"{self.name}^{length}", True) for length in self.beginnings),
         ]
 
@@ -106,8 +110,8 @@ class TextReader:
         if self.patterns:
             out.append(self.patterns.get(without_numbers(text), len(self.patterns)))
         if self.numbers:
-            found = numbers_in(text)[: self.numbers]
-            out += found + [MISSING] * (self.numbers - len(found))
+            found = numbers_in(text)
+            out += [found[place] if place < len(found) else MISSING for place in self.numbers]
         for length, codes in self.beginnings.items():
             out.append(codes.get(text[:length], len(codes)))
         return out
@@ -121,7 +125,7 @@ class TextReader:
     def reduced(self, level: int) -> Self:
         """Return a reader of fewer features, the fewer the higher the level."""
         return replace(
-            self, numbers=min(self.numbers, max(_NUMBERS - level, 0)),
+            self, numbers=self.numbers[: max(_NUMBERS - level, 0)],
             beginnings=self.beginnings if level < _NUMBERS else {}, patterns=self.patterns if level <= _NUMBERS else {},
         )  # fmt: skip
 
@@ -129,7 +133,7 @@ class TextReader:
         """Return the reader as plain values: codes are the places in lists."""
         return {
             "kind": self.kind, "name": self.name, "ranks": list(self.ranks), "patterns": list(self.patterns),
-            "numbers": self.numbers, "beginnings": {str(n): list(codes) for n, codes in self.beginnings.items()},
+            "numbers": list(self.numbers), "beginnings": {str(n): list(codes) for n, codes in self.beginnings.items()},
         }  # fmt: skip
 
 
@@ -143,7 +147,7 @@ def reader_from_state(state: Mapping[str, Any]) -> Reader:
     if state["kind"] == TextReader.kind:
         return TextReader(
             name=state["name"], ranks=_codes(state["ranks"]), patterns=_codes(state["patterns"]),
-            numbers=int(state["numbers"]),
+            numbers=tuple(int(place) for place in state["numbers"]),
             beginnings={int(n): _codes(texts) for n, texts in state["beginnings"].items()},
         )  # fmt: skip
     raise ValueError(f"There is no reader of kind {state['kind']!r}.")
@@ -168,16 +172,27 @@ def ranked(texts: list[str], counts: npt.NDArray[np.int64]) -> dict[str, int]:
     return _codes(sorted(common, key=lambda text: (-frequencies[text], text))[:MAX_CATEGORIES])
 
 
-def _numbers(texts: list[str], counts: npt.NDArray[np.int64], least: float) -> int:
-    """Tell how many of the first numbers of a text are worth reading: enough items have one, of enough sizes."""
-    found = [numbers_in(text) for text in texts]
+def _numbers(texts: list[str], counts: npt.NDArray[np.int64], least: float) -> tuple[int, ...]:
+    """Tell which of a text's first numbers are worth reading: enough items have one, of enough sizes, and it measures.
+
+    A number written with leading zeros, or always as the same count of many digits, is a name and measures nothing.
+    """
+    found = [written_numbers(text) for text in texts]
     least_sizes = _LEAST_SIZES if len(texts) <= MAX_CATEGORIES else 2
+    read = []
     for place in range(_NUMBERS):
         having = [len(numbers) > place for numbers in found]
-        sizes = {numbers[place] for numbers, has in zip(found, having, strict=True) if has}
-        if int(counts[having].sum()) < least or len(sizes) < least_sizes:
-            return place
-    return _NUMBERS
+        written = {numbers[place] for numbers, has in zip(found, having, strict=True) if has}
+        if int(counts[having].sum()) >= least and len(written) >= least_sizes and not _names(written):
+            read.append(place)
+    return tuple(read)
+
+
+def _names(written: set[str]) -> bool:
+    """Tell whether numbers, as they are written, number things instead of measuring them."""
+    padded = sum(number[0] == "0" and number[1:2].isdigit() for number in written)
+    widths = {len(number) if number.isdigit() else 0 for number in written}
+    return padded >= _LEAST_PADDED * len(written) or (len(widths) == 1 and min(widths) >= _NAME_DIGITS)
 
 
 def _patterns(texts: list[str], counts: npt.NDArray[np.int64]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from shared.features.texts import scale_number
 
 _FINE = 128  # places told apart within one bin
 _OUTSIDE = 3  # bins beyond the scale after which a value is near to nothing
+_MOST = 1e300  # origins that the greatest size may measure: their number stays finite
 _REACH = 4  # bins on either side that a value is spread over
 
 
@@ -34,7 +35,7 @@ class ScaleBlock:
         numbers = np.asarray(column.values, dtype=np.float64)[column.places]
         numbers = np.sort(numbers[~np.isnan(numbers)])
         sizes = np.abs(numbers[numbers != 0])
-        origin = max(float(np.quantile(sizes, 0.05)) / 10, 1e-300) if sizes.size else 1.0
+        origin = max(float(np.quantile(sizes, 0.05)) / 10, float(sizes.max()) / _MOST, 1 / _MOST) if sizes.size else 1.0
         places = np.arcsinh(numbers / origin) if logarithmic else numbers
         low, high = (float(np.quantile(places, 0.01)), float(np.quantile(places, 0.99))) if places.size else (0.0, 0.0)
         smallest = 0.02 if logarithmic else 1.0

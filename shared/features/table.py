@@ -16,7 +16,7 @@ from shared.erp.canonical import Attribute, AttributeKind
 from shared.features.distinct import NUMBER_KINDS, Column, Distinct, sample_places
 from shared.features.filling import SAMPLE_ITEMS, Filling
 from shared.features.readers import MAX_CATEGORIES, NumberReader, Reader, TextReader, reader_from_state
-from shared.features.texts import canonical_text
+from shared.features.texts import canonical_text, words_in
 from shared.features.words import MAX_WORDS, choose_words, word_matrix
 
 MAX_FEATURES = 150  # aimed at; every attribute keeps at least one
@@ -98,7 +98,7 @@ class FeatureTable:
         if self._words:
             own = [0.0] * len(self._words)
             for name in self._texts:
-                for word in (canonical_text(filled.get(name)) or "").split():
+                for word in words_in(canonical_text(filled.get(name)) or ""):
                     place = self._order.get(word)
                     if place is not None:
                         own[place] = 1.0

@@ -8,6 +8,7 @@ from typing import Any
 MAX_ENCODED_CHARACTERS = 2_000  # a longer text is understood by its beginning
 _EPOCH = date(2000, 1, 1).toordinal()
 _CODE_PART = re.compile(r"[A-Z]+|[0-9]+|[^A-Z0-9\s]+")
+_SIGNS = ".,:;!?()[]{}<>\"'-_/\\|*=&"
 _NUMBER = re.compile(r"[0-9]{1,15}(?:[.,][0-9]{1,15})?")
 
 
@@ -39,9 +40,19 @@ def numbers_in(text: str) -> list[float]:
     return [float(found.replace(",", ".")) for found in _NUMBER.findall(text)]
 
 
+def written_numbers(text: str) -> list[str]:
+    """Return the numbers in a canonical text as they are written."""
+    return _NUMBER.findall(text)
+
+
 def without_numbers(text: str) -> str:
     """Return a canonical text with `#` for every number: texts that differ only in numbers become one."""
     return _NUMBER.sub("#", text)
+
+
+def words_in(text: str) -> list[str]:
+    """Return the words of a canonical text without the signs around them; a sign that stands alone is no word."""
+    return [word for part in text.split() if (word := part.strip(_SIGNS))]
 
 
 def code_beginnings(text: str) -> list[str]:

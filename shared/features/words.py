@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.features.distinct import Distinct
+from shared.features.texts import words_in
 
-MAX_WORDS = 40
+MAX_WORDS = 64
+_MOST_CODES = 8  # of them, words with digits: most are sizes and numbers, which are read as such
 _CANDIDATES = 400
 _LEAST_SHARE = 0.002  # of the items that must have a word, and lack it
 _LEAST_NEW = 0.001  # variance of a word that no category and no chosen word explains
@@ -18,15 +20,15 @@ Floats = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float32]
 
 
-def choose_words(texts: Mapping[str, Distinct], from_texts: Sequence[str], categories: Sequence[str]) -> list[str]:
-    """Return words that part the items, the most telling first.
+def choose_words(texts: Mapping[str, Distinct], free: Sequence[str], categories: Sequence[str]) -> list[str]:
+    """Return words that part the items, the most telling first and words with digits last.
 
     Args:
         texts: the canonical texts of a sample by attribute; a word counts wherever it stands.
-        from_texts: the attributes of free text, whose words are considered.
-        categories: the attributes that are read as categories; what they tell already needs no word.
+        free: the attributes of free text, of which words with digits are considered too.
+        categories: the attributes that are read as categories; what they tell already counts less.
     """
-    considered = _frequent(texts, from_texts)
+    considered = _frequent(texts, free)
     if not considered:
         return []
     present = word_matrix(texts, considered).astype(np.float64)
@@ -38,16 +40,19 @@ def choose_words(texts: Mapping[str, Distinct], from_texts: Sequence[str], categ
         told = np.maximum(told, _explained(present, shares, texts[name].places))
     score = spread - (1 - _TOLD_SHARE) * told
     centred = (present - shares) / np.sqrt(np.maximum(spread, 1e-12))
-    chosen: list[int] = []
     alike = np.zeros(len(considered))
-    while len(chosen) < MAX_WORDS:
-        new = np.round(score * (1 - alike), 12)
-        best = int(np.argmax(new))  # words are in order: of equal ones the first
-        if new[best] < _LEAST_NEW:
-            break
-        chosen.append(best)
-        alike = np.maximum(alike, (centred.T @ centred[:, best] / items) ** 2)
-        alike[best] = 1.0
+    with_digits = np.array([_has_digit(word) for word in considered])
+    chosen: list[int] = []
+    for barred, room in ((with_digits, MAX_WORDS - _MOST_CODES), (~with_digits, _MOST_CODES)):
+        most = len(chosen) + room
+        while len(chosen) < most:
+            new = np.where(barred, 0.0, np.round(score * (1 - alike), 12))
+            best = int(np.argmax(new))  # words are in order: of equal ones the first
+            if new[best] < _LEAST_NEW:
+                break
+            chosen.append(best)
+            alike = np.maximum(alike, (centred.T @ centred[:, best] / items) ** 2)
+            alike[best] = 1.0
     return [considered[place] for place in chosen]
 
 
@@ -59,25 +64,27 @@ def word_matrix(texts: Mapping[str, Distinct], words: Sequence[str]) -> npt.NDAr
         own = np.zeros((len(column.values), len(words)), dtype=np.bool_)
         for row, text in enumerate(column.values):
             if text is not None:
-                own[row, [place_of[word] for word in text.split() if word in place_of]] = True
+                own[row, [place_of[word] for word in words_in(text) if word in place_of]] = True
         if own.any():
             out = own[column.places] if out is None else out | own[column.places]
     items = len(next(iter(texts.values()), ()))
     return np.zeros((items, len(words)), dtype=np.bool_) if out is None else out
 
 
-def _frequent(texts: Mapping[str, Distinct], from_texts: Sequence[str]) -> list[str]:
-    """Return the most frequent words of the free texts, in alphabetical order."""
+def _has_digit(word: str) -> bool:
+    return any(character.isdigit() for character in word)
+
+
+def _frequent(texts: Mapping[str, Distinct], free: Sequence[str]) -> list[str]:
+    """Return the most frequent words, in alphabetical order."""
     counts: dict[str, int] = {}
-    items = 0
-    for name in from_texts:
-        column = texts[name]
-        items = len(column)
+    for name, column in texts.items():
         for text, count in zip(column.values, column.counts().tolist(), strict=True):
-            for word in set(text.split()) if text is not None else ():
-                if word.isdigit():  # numbers are read as numbers
+            for word in set(words_in(text)) if text is not None else ():
+                if word.isdigit() or (name not in free and _has_digit(word)):  # numbers are read as numbers
                     continue
                 counts[word] = counts.get(word, 0) + count
+    items = len(next(iter(texts.values()), ()))
     common = [word for word, count in counts.items() if count >= max(2.0, _LEAST_SHARE * items)]
     return sorted(sorted(common, key=lambda word: (-counts[word], word))[:_CANDIDATES])
 

@@ -106,6 +106,11 @@ def test_bins_of_a_single_size_still_work() -> None:
     assert not block.vector(50.0).any()
 
 
+def test_sizes_may_differ_by_every_order_of_magnitude() -> None:
+    block = ScaleBlock.fit("SIZE", Distinct.numbers([1e308, 5e-324, 5e-324, 3.0]), 12, logarithmic=True)
+    assert all(float(block.vector(size) @ block.vector(size)) == pytest.approx(1.0) for size in (1e308, 5e-324, 3.0))
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     part=st.none() | st.text(max_size=40), size=st.none() | st.floats(), note=st.none() | st.text(max_size=200),

@@ -62,3 +62,39 @@ def test_drawings_and_attributes_without_weight_are_left_out() -> None:
     table = FeatureTable.fit(attributes, {"SIZE": [1.0, 2.0], "DRAWING": ["A", "B"], "KIND": ["K", "K"]})
     assert table.names == ["KIND"]
     assert table.attribute_of.tolist() == [2]
+
+
+def test_numbers_that_name_things_are_not_read_as_sizes() -> None:
+    attributes = (
+        Attribute(name="SERIES", kind=AttributeKind.CODE), Attribute(name="CUSTOMER", kind=AttributeKind.CATEGORICAL),
+        Attribute(name="WIDTH", kind=AttributeKind.CATEGORICAL),
+    )  # fmt: skip
+    columns = {
+        "SERIES": [f"G{n}" for n in range(600)],
+        "CUSTOMER": [f"C{n % 40:03d}" for n in range(600)],
+        "WIDTH": [f"{8 + n % 30} MM" for n in range(600)],
+    }
+    names = FeatureTable.fit(attributes, columns).names
+    assert [name for name in names if name.startswith("SERIES")] == []
+    assert [name for name in names if name.startswith("CUSTOMER")] == ["CUSTOMER"]
+    assert "WIDTH#1" in names
+
+
+def test_a_word_is_found_in_every_text_whatever_signs_are_around_it() -> None:
+    attributes = (
+        Attribute(name="NAME", kind=AttributeKind.TEXT), Attribute(name="METAL", kind=AttributeKind.CATEGORICAL),
+    )  # fmt: skip
+    columns = {
+        "NAME": [f"{'RING, ' if n % 2 else 'SHAFT '}{n}" for n in range(200)],
+        "METAL": [("CAST IRON", "CAST STEEL", "ROLLED STEEL")[n % 3] for n in range(200)],
+    }
+    table = FeatureTable.fit(attributes, columns)
+
+    def words(**values: str) -> set[str]:
+        row = table.row(values)
+        return {name for name, value in zip(table.names, row.tolist(), strict=True) if name[0] == ":" and value}
+
+    assert words(NAME="(ring) 5", METAL="BRONZE") == {":RING"} == words(NAME="RING 5", METAL="BRONZE")
+    assert words(NAME="5", METAL="rolled steel") & {":STEEL", ":ROLLED"} == words(NAME="ROLLED STEEL", METAL="") - {
+        ":SHAFT"
+    }
