@@ -103,7 +103,6 @@ class Plant:
             self.seen, self.near(places, own), views, self.vectors[places], self.rows[places], np.arange(count),
             np.full(count, task), np.full(count, self.routings.resource[rows[0]]),
             np.full((count, 2), np.nan) if plan is None else plan, rows if known else np.full(count, -1),
-            self.items.families[places],
         )  # fmt: skip
 
     def order_minutes(self, task: int, places: Ints, quantity: float) -> Floats:

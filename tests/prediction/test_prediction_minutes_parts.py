@@ -143,16 +143,18 @@ def test_quantiles_of_a_setup_follow_the_share_of_orders_without_one() -> None:
     assert 30 < setup_quantile(score, same[0], np.full(3, 0.3), same[1])[1] < 45
 
 
-def test_a_family_that_scatters_more_gets_a_greater_factor_and_alike_ones_the_same() -> None:
+def test_a_kind_that_scatters_more_gets_a_greater_factor_and_alike_ones_the_same() -> None:
     rng = np.random.default_rng(1)
     family = rng.integers(0, 20, 20_000)
     scores = rng.normal(0, np.where(family == 7, 2.0, 1.0))
-    nothing = np.zeros((len(family), 1), dtype=np.float32)
-    groups = fit_groups(scores, family, nothing, np.array([True]), np.ones(len(family)), 20)
-    alike = np.delete(groups.families[:20], 7)
-    assert groups.families[7] / np.median(alike) == pytest.approx(2.0, rel=0.1)
+    rows = np.stack([np.zeros(len(family)), family], axis=1).astype(np.float32)
+    groups = fit_groups(scores, rows, np.array([True, True]), np.ones(len(family)))
+    assert groups.features.tolist() == [1]
+    factors = groups.of_items(np.array([[0, kind] for kind in range(21)], dtype=np.float32))
+    alike = np.delete(factors[:20], 7)
+    assert factors[7] / np.median(alike) == pytest.approx(2.0, rel=0.1)
     assert alike.max() / alike.min() < 1.15
-    assert groups.families[20] == 1.0
+    assert factors[20] == 1.0
 
 
 @pytest.mark.parametrize("fold_count", [2, 3, 5])

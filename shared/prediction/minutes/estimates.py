@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -10,9 +11,11 @@ from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.groups import GroupFactors
 from shared.prediction.minutes.observations import Observations
 from shared.prediction.minutes.orders import RUN_OFFSET
+from shared.prediction.minutes.sample import Singles
 from shared.prediction.minutes.scatter import order_quantile, setup_quantile
 
 _FULL_CONFIDENCE_ORDERS = 3.0
+_NO_WEIGHT = 1e-300
 _ALMOST_NONE = 1e-3  # share of orders without setup that changes no quantile
 
 
@@ -40,11 +43,9 @@ class Estimates:
     trimmed: Ints  # orders beside them that were left out
     trimmed_mean: Floats  # run minutes of a piece, nan without samples
     std: Floats
-    raw_mean: Floats  # the same with what was left out
-    raw_std: Floats
     confidence: Floats  # 0 to 1
-    used_request: Ints
-    used_row: Ints
+    used: Used
+    seen: Observations
     setup: Floats  # (n,) of an order that has one
     idle: Floats  # (n,) share of orders without setup
     spread: Floats  # (n, 2) of the logarithms, with the factors of the item's groups
@@ -64,22 +65,32 @@ class Estimates:
         ends[:, :, 1] = np.maximum(ends[:, :, 1] - RUN_OFFSET, 0.0)
         some = np.flatnonzero(idle > _ALMOST_NONE)
         if len(some):
-            rest = idle[some]
-            minutes[some, 0] = setup_quantile(np.zeros(len(some)), logs[some, 0], rest, wide[some, 0])
-            for end in range(2):
-                ends[end, some, 0] = setup_quantile(scores[some, 0, end], logs[some, 0], rest, wide[some, 0])
+            found = setup_quantile(_about_the_median(scores[some, 0]), logs[some, 0], idle[some], wide[some, 0])
+            ends[0, some, 0], minutes[some, 0], ends[1, some, 0] = found
         figures = _figures(len(run), seen, used)
-        near = figures.pop("similarity")
-        enough = 0.5 + 0.5 * figures["samples"] / (figures["samples"] + _FULL_CONFIDENCE_ORDERS)
+        near, samples = figures.pop("similarity"), figures.pop("samples")
+        enough = 0.5 + 0.5 * samples / (samples + _FULL_CONFIDENCE_ORDERS)
         return cls(
-            minutes=minutes, low=ends[0], high=ends[1],
-            confidence=np.clip(near * enough / (1.0 + wide[:, 1]), 0.0, 1.0), used_request=used.request,
-            used_row=used.row, setup=setup, idle=idle, spread=wide, view=view,
-            groups=groups,
-            scores=scores, samples=figures["samples"].astype(np.int64), trimmed=figures["trimmed"].astype(np.int64),
-            trimmed_mean=figures["trimmed_mean"], std=figures["std"], raw_mean=figures["raw_mean"],
-            raw_std=figures["raw_std"],
+            minutes=minutes, low=ends[0], high=ends[1], samples=samples.astype(np.int64),
+            trimmed=figures.pop("trimmed").astype(np.int64), **figures,
+            confidence=np.minimum(near * enough / (1.0 + wide[:, 1]), 1.0), used=used, seen=seen, setup=setup,
+            idle=idle, spread=wide, view=view, groups=groups, scores=scores,
         )  # fmt: skip
+
+    @property
+    def used_request(self) -> Ints:
+        """Return for which request each of `used_row` was used."""
+        return self.used.request
+
+    @property
+    def used_row(self) -> Ints:
+        """Return the routing rows whose results were used."""
+        return self.used.row
+
+    @cached_property
+    def raw(self) -> tuple[Floats, Floats]:
+        """Return trimmed mean and standard deviation with the orders that they leave out."""
+        return _spread(len(self.idle), self.used, self.seen.raw_mean, self.seen.raw_std)
 
     def order(self, quantity: Floats | float) -> Floats:
         """Return (n, 3) low, central and high minutes of the next order of so many pieces, 80 % between the ends."""
@@ -93,9 +104,8 @@ class Estimates:
         found[:, ::2] *= np.exp(self.scores[:, 2] * spread[:, None])
         some = np.flatnonzero(self.idle > _ALMOST_NONE)
         if len(some):
-            scores = (self.scores[some, 2, 0], np.zeros(len(some)), self.scores[some, 2, 1])
-            for place, score in enumerate(scores):
-                found[some, place] = order_quantile(score, self.setup[some], run[some], self.idle[some], spread[some])
+            scores = _about_the_median(self.scores[some, 2])
+            found[some] = order_quantile(scores, self.setup[some], run[some], self.idle[some], spread[some]).T
         return found
 
 
@@ -115,22 +125,31 @@ def each_view(view: Ints) -> list[tuple[int, Ints | slice]]:
     return [(one, np.flatnonzero(view == one)) for one in np.unique(view).tolist()]
 
 
+def _about_the_median(ends: Floats) -> Floats:
+    """Return scores (3, n) of the low end, the median and the high end from those of the ends (n, 2)."""
+    scores = np.zeros((3, len(ends)))
+    scores[::2] = ends.T
+    return scores
+
+
 def _figures(count: int, seen: Observations, used: Used) -> dict[str, Floats]:
-    """Return, for each request, samples, trimmed, means and standard deviations of the run, and similarity."""
+    """Return, for each request, samples, trimmed, mean and standard deviation of the run, and similarity."""
     request, row = used.request, used.row
-    orders = seen.orders[row].astype(np.float64)
-    each = np.bincount(request, used.each, count)
-    share = used.each / each[request]
+    near = np.bincount(request, used.each * used.similarity, count)
+    mean, std = _spread(count, used, seen.trimmed_mean, seen.std)
+    return {
+        "samples": np.asarray(np.bincount(request, seen.orders[row], count), dtype=np.float64),
+        "trimmed": np.asarray(np.bincount(request, seen.trimmed[row], count), dtype=np.float64),
+        "trimmed_mean": mean, "std": std,
+        "similarity": np.clip(near / np.maximum(np.bincount(request, used.each, count), _NO_WEIGHT), 0.0, 1.0),
+    }  # fmt: skip
 
-    def total(values: Floats) -> Floats:
-        return np.asarray(np.bincount(request, values, count), dtype=np.float64)
 
-    found = {"samples": total(orders), "trimmed": total(seen.trimmed[row].astype(np.float64))}
-    found["similarity"] = total(share * used.similarity)
-    none = each <= 0
-    for mean, std in (("trimmed_mean", "std"), ("raw_mean", "raw_std")):
-        values, spreads = getattr(seen, mean)[row], getattr(seen, std)[row]
-        middle = total(share * values)
-        variance = total(share * (spreads**2 + (values - middle[request]) ** 2))
-        found[mean], found[std] = np.where(none, np.nan, middle), np.where(none, np.nan, np.sqrt(variance))
-    return found
+def _spread(count: int, used: Used, means: Singles, spreads: Singles) -> tuple[Floats, Floats]:
+    """Return each request's mean and standard deviation over rows that have their own; nan without any."""
+    request, each, values = used.request, used.each, means[used.row].astype(np.float64)
+    total = np.bincount(request, each, count)
+    total = np.where(total > 0, total, np.nan)
+    middle = np.bincount(request, each * values, count) / total
+    apart = spreads[used.row] ** 2 + (values - middle[request]) ** 2
+    return middle, np.sqrt(np.bincount(request, each * apart, count) / total)

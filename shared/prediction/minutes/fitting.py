@@ -173,7 +173,7 @@ def _measured(
     mine = Pairs(row=pairs.row[kept], other=pairs.other[kept], similarity=pairs.similarity[kept])
     between, pull = measure_pull(mine, residuals, noise, prior[task])
     cases = _cases(known, sample, view, fitted, _checked(sample, views, view), idle, np.sqrt(total), by_results)
-    groups, scores = measure_scores(cases, known.rows_of(cases.item), known.categorical, len(known.items.family_names))
+    groups, scores = measure_scores(cases, known.rows_of(cases.item), known.categorical)
     taught = sample.target[outside[sample.row]]
     return _Measured(
         groups=groups, scores=scores, idle=idle, prior=prior, within=within, between=between, pull=pull,
@@ -226,7 +226,7 @@ def _cases(
     task = sample.task[check[entry]]
     item = known.owner[row[entry]]
     return Cases(
-        item=item, family=known.items.families[item],
+        item=item,
         quantity=np.concatenate([orders.quantity[picked], np.ones(len(plan))]),
         setup=np.concatenate([orders.setup[picked], np.nan_to_num(plan[:, 0])]),
         run=np.concatenate([orders.run[picked], plan[:, 1]]),

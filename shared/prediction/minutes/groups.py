@@ -1,8 +1,8 @@
-"""How much more or less the orders of a group scatter than others: families, kinds of material, quantities.
+"""How much more or less the orders of a group scatter than others: kinds of part and material, quantities.
 
 Which features part the orders by their scatter is measured, one feature after the other. A group's factor is drawn
 towards 1 as far as the groups' own differences say (empirical Bayes, method of moments), unless it stands out from what
-chance makes of so many groups (universal threshold; Donoho and Johnstone 1994): a family with few orders takes the
+chance makes of so many groups (universal threshold; Donoho and Johnstone 1994): a kind with few orders takes the
 common scatter, one with hundreds its own.
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
 
-MOST_FEATURES = 4
+MOST_FEATURES = 5
 _CODES = 256  # the last one is for a missing value
 _BANDS = 12  # of quantity, each twice the one before
 _LEAST_FACTOR = 0.01  # of a group whose orders never scattered: the next ones may
@@ -25,19 +25,16 @@ _LEAST_GAIN = 1e-4  # of the scatter's relative variance
 
 @dataclass(frozen=True, kw_only=True)
 class GroupFactors:
-    """Factors on the spread: of families, of bands of quantity, and of the codes of each chosen feature."""
+    """Factors on the spread: of bands of quantity, and of the codes of each chosen feature."""
 
-    families: Floats  # (families + 1,); the last is for an unknown one
     quantities: Floats  # (bands,)
     features: Ints  # (chosen,)
     factors: Floats  # (chosen, 256)
 
-    def of_items(self, family: Ints, rows: npt.NDArray[np.float32]) -> Floats:
-        """Return the factors of items: family (n,), -1 unknown, and rows (n, features)."""
-        found = self.families[family]
-        for feature, factors in zip(self.features.tolist(), self.factors, strict=True):
-            found = found * factors[codes(rows[:, feature])]
-        return found
+    def of_items(self, rows: npt.NDArray[np.float32]) -> Floats:
+        """Return the factors of items by their rows (n, features)."""
+        each = self.factors[np.arange(len(self.features)), codes(rows[:, self.features])]
+        return np.asarray(each.prod(axis=1))
 
     def of_quantities(self, quantity: Floats) -> Floats:
         """Return the factors of quantities."""
@@ -64,22 +61,17 @@ def bands(quantity: Floats) -> Ints:
 
 
 def fit_groups(
-    scores: Floats, family: Ints, rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], quantity: Floats,
-    families: int,
-) -> GroupFactors:  # fmt: skip
+    scores: Floats, rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], quantity: Floats
+) -> GroupFactors:
     """Choose the groupings that explain the scatter of scores best, and measure their factors.
 
     Args:
         scores: (orders,) errors in units of the common spread.
-        family: (orders,) of their items.
         rows: (orders, features) of their items.
         categorical: (features,) which are categories.
         quantity: (orders,) pieces.
-        families: how many families there are.
     """
     rest = np.abs(scores)
-    by_family = _refined(rest, family, families + 1)
-    rest = rest / by_family[family]
     band = bands(quantity)
     by_quantity = _refined(rest, band, _BANDS)
     rest = rest / by_quantity[band]
@@ -98,7 +90,7 @@ def fit_groups(
         factors.append(_refined(rest, column, _CODES))
         rest = rest / factors[-1][column]
     return GroupFactors(
-        families=by_family, quantities=by_quantity, features=np.array(chosen, dtype=np.int64),
+        quantities=by_quantity, features=np.array(chosen, dtype=np.int64),
         factors=np.array(factors).reshape(len(chosen), _CODES),
     )  # fmt: skip
 

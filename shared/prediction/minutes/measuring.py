@@ -21,7 +21,6 @@ class Cases:
     """Withheld orders and what was expected of them."""
 
     item: Ints
-    family: Ints
     quantity: Floats
     setup: Floats  # booked minutes
     run: Floats  # booked minutes of a piece
@@ -31,7 +30,7 @@ class Cases:
 
 
 def measure_scores(
-    cases: Cases, rows: Singles, categorical: npt.NDArray[np.bool_], families: int
+    cases: Cases, rows: Singles, categorical: npt.NDArray[np.bool_]
 ) -> tuple[GroupFactors, Floats]:  # fmt: skip
     """Return the factors of groups, and the 10 % and 90 % scores (3, 2) of setup, run and whole order.
 
@@ -41,7 +40,6 @@ def measure_scores(
         cases: withheld orders.
         rows: (orders, features) of their items.
         categorical: (features,) which are categories.
-        families: how many families there are.
     """
     idle = np.where(np.isnan(cases.logs[:, 0]), 1.0, cases.idle)
     setup = np.where(np.isnan(cases.logs[:, 0]), 0.0, np.exp(np.nan_to_num(cases.logs[:, 0])))
@@ -49,15 +47,15 @@ def measure_scores(
     spread = SPREAD * order_spread(setup, run, cases.spread)
     minutes = cases.setup + cases.run * cases.quantity
     raw = order_score(minutes, setup, run, idle, spread)
-    groups = fit_groups(raw, cases.family, rows, categorical, cases.quantity, families)
+    groups = fit_groups(raw, rows, categorical, cases.quantity)
     if len(raw) < _LEAST_CASES:
         return groups, np.tile(np.array([-NINE_TENTHS, NINE_TENTHS]), (3, 1))
     whole, parts = np.ones(len(raw)), np.ones(len(raw))
     for half in range(2):
         mine = halves(cases.item) == half
         rest = ~mine
-        other = fit_groups(raw[rest], cases.family[rest], rows[rest], categorical, cases.quantity[rest], families)
-        parts[mine] = other.of_items(cases.family[mine], rows[mine])
+        other = fit_groups(raw[rest], rows[rest], categorical, cases.quantity[rest])
+        parts[mine] = other.of_items(rows[mine])
         whole[mine] = parts[mine] * other.of_quantities(cases.quantity[mine])
     booked = log_minutes(np.stack([cases.setup, cases.run], axis=1))
     part = SPREAD * cases.spread * parts[:, None]

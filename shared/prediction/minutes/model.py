@@ -1,6 +1,7 @@
 """Minutes of operations: fitted figures, and how they become estimates for a batch of items."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class MinutesModel:
 
     def estimate(
         self, seen: Observations, near: Nearby, views: Ints, vectors: Singles, rows: Singles, asked: Ints, task: Ints,
-        resource: Ints, plan: Floats, own_row: Ints, families: Ints | None = None,
+        resource: Ints, plan: Floats, own_row: Ints,
     ) -> Estimates:  # fmt: skip
         """Estimate the minutes of requests, each for a task of an item of the batch.
 
@@ -84,77 +85,86 @@ class MinutesModel:
             resource: (n,) work centre, -1 unknown.
             plan: (n, 2) the item's own planned setup and run minutes of a piece, nan unknown.
             own_row: (n,) the item's own routing row whose results may be used, else -1.
-            families: (batch,) the items' families, -1 unknown; none is known where not given.
         """
         view, place = views[asked], np.maximum(task, 0)
-        known = (task >= 0) & ~np.isnan(self.base[view, place, 1])
-        logs = self._lines(vectors, rows, view, asked, place, resource)
+        figures = self._figures[view, place]
+        prior, within, idle = figures[:, 0:2], figures[:, 2:4], figures[:, 4]
+        logs = self._products(vectors, rows, view, asked, place)
+        logs += figures[:, 5:7]
+        logs += self.effect[view, place, resource]
+        known = (task >= 0) & ~np.isnan(figures[:, 6])
         never = np.isnan(logs[:, 0])
-        planned = log_minutes(plan) if not np.isnan(plan).all() else plan
-        prior = self.prior[view, place]
         pulled = self._pulled(seen, near, view, asked, np.where(known, task, -1), own_row)
         gain = self.pull[view] * pulled.weight / (pulled.weight + 1.0 / prior)
         logs += gain * pulled.mean
+        planned = log_minutes(plan) if not np.isnan(plan).all() else plan
         logs, variance = self._own(seen, view, place, logs, prior * (1.0 - gain), planned, own_row)
-        within = self.within[view, place]
-        idle = np.where(never, 1.0, self.idle[view, place])
-        logs[never, 0] = 0.0
+        idle[never], logs[never, 0] = 1.0, 0.0
         if not known.all():
             self._unseen(~known, view, planned, plan, logs, variance, idle, within)
-        family = np.full(len(views), -1) if families is None else families
-        factor = np.empty(len(views))
-        for one, mine in each_view(views):
-            factor[mine] = self.groups[one].of_items(family[mine], rows[mine])
         return Estimates.of(
-            logs=logs, spread=SPREAD * np.sqrt(variance + within), idle=idle, factor=factor[asked], view=view,
-            seen=seen, groups=self.groups, scores=self.scores[view],
+            logs=logs, spread=SPREAD * np.sqrt(variance + within), idle=idle, factor=self._factors(views, rows)[asked],
+            view=view, seen=seen, groups=self.groups, scores=self.scores[view],
             used=self._used(seen, place, known, own_row, pulled),
         )  # fmt: skip
 
-    def _lines(self, vectors: Singles, rows: Singles, view: Ints, asked: Ints, task: Ints, resource: Ints) -> Floats:
-        """Return the (n, 2) logarithms that the lines expect."""
+    @cached_property
+    def _figures(self) -> Floats:
+        """Return what every request reads of its view and task, side by side (views, tasks, 7)."""
+        return np.concatenate([self.prior, self.within, self.idle[:, :, None], self.base], axis=2)
+
+    def _factors(self, views: Ints, rows: Singles) -> Floats:
+        """Return the factors of the items' groups on their spread."""
+        found = np.empty(len(views))
+        for one, mine in each_view(views):
+            found[mine] = self.groups[one].of_items(rows[mine])
+        return found
+
+    def _products(self, vectors: Singles, rows: Singles, view: Ints, asked: Ints, task: Ints) -> Floats:
+        """Return the (n, 2) products of the items' designs and the lines' slopes."""
         design = self.design.rows(vectors, rows)
         if len(asked) < _TOGETHER:
-            found = np.einsum("ns,nso->no", design[asked], self.slopes[view, task]).astype(np.float64)
-        else:
-            found = np.empty((len(asked), 2))
-            keys = view * len(self.by_results) + task
-            order = np.argsort(keys, kind="stable")
-            for mine in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
-                found[mine] = design[asked[mine]] @ self.slopes[view[mine[0]], task[mine[0]]]
-        found += self.base[view, task] + self.effect[view, task, resource]
-        return np.asarray(found)
+            return np.asarray(np.matmul(design[asked][:, None], self.slopes[view, task])[:, 0], dtype=np.float64)
+        found = np.empty((len(asked), 2))
+        keys = view * len(self.by_results) + task
+        order = np.argsort(keys, kind="stable")
+        for mine in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+            found[mine] = design[asked[mine]] @ self.slopes[view[mine[0]], task[mine[0]]]
+        return found
 
     def _pulled(
         self, seen: Observations, near: Nearby, view: Ints, asked: Ints, task: Ints, own_row: Ints
     ) -> "_Pulled":
+        """Return the rows of near items and what they say together, where it was measured to help."""
         request, index = near.matching(asked, task)
         row = near.rows[index]
-        kept = (row != own_row[request]) & ~np.isnan(self.residuals[view[request], row, 1])
+        off = self.residuals[view[request], row]
+        kept = (row != own_row[request]) & (off[:, 1] == off[:, 1])
         if not kept.all():
-            request, index, row = request[kept], index[kept], row[kept]
+            request, index, row, off = request[kept], index[kept], row[kept], off[kept]
         similarity = near.similarities[near.row_near[index]]
-        count, parts = len(asked), range(2) if self.pull[view].any() else range(1, 2)
-        weight, mean = np.zeros((count, 2)), np.zeros((count, 2))
-        at, one = view[request], task[request]
-        learned = self.by_results[one]
-        each = np.zeros(len(request))
-        for part in parts:
-            recent = np.where(learned, seen.recent[row, part], 1.0)
+        at, one, count = view[request], task[request], len(asked)
+        recent = np.where(self.by_results[one][:, None], seen.recent[row], 1.0)
+        weight, mean, each = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros(len(row))
+        for part in range(2) if self.pull[view].any() else range(1, 2):
+            said = recent[:, part] > 0
+            if part == 0:
+                said &= off[:, 0] == off[:, 0]
             line = self.between[at, 0, part] + self.between[at, 1, part] * (1.0 - similarity)
-            off = self.residuals[at, row, part]
-            known = (recent > 0) & (off == off)
-            recent = np.where(known, recent, 1.0)
-            each = np.where(known, 1.0 / (line + self.within[at, one, part] / recent), 0.0)
-            weight[:, part] = np.bincount(request, each, count)
-            total = np.bincount(request, each * np.where(known, off, 0.0), count)
-            mean[:, part] = total / np.maximum(weight[:, part], 1e-300)
+            noise = self.within[at, one, part] / np.where(said, recent[:, part], 1.0)
+            each = np.where(said, 1.0 / (line + noise), 0.0)
+            if self.pull[view, part].any():
+                weight[:, part] = np.bincount(request, each, count)
+                total = np.bincount(request, each * np.where(said, off[:, part], 0.0), count)
+                mean[:, part] = total / np.maximum(weight[:, part], 1e-300)
         return _Pulled(request=request, row=row, similarity=similarity, each=each, weight=weight, mean=mean)
 
     def _own(
         self, seen: Observations, view: Ints, task: Ints, logs: Floats, variance: Floats, planned: Floats, own_row: Ints
     ) -> tuple[Floats, Floats]:
         """Return logarithms and variances with the item's own results and plan weighed in."""
+        if np.isnan(planned).all() and (own_row < 0).all():
+            return logs, variance
         by_results = self.by_results[task][:, None]
         precision = 1.0 / np.maximum(variance, LEAST_VARIANCE)
         total, pull = precision, np.zeros_like(logs)
@@ -195,6 +205,9 @@ class MinutesModel:
         kept = self.by_results[task[request]] & (seen.orders[row] > 0)
         own = np.flatnonzero(known & self.by_results[task] & (own_row >= 0))
         own = own[seen.orders[own_row[own]] > 0]
+        if not len(own):
+            each = pulled.each[kept]
+            return replace(pulled, request=request[kept], row=row[kept], similarity=pulled.similarity[kept], each=each)
         strongest = np.maximum(seen.recent[own_row[own], 1], 1e-3) / self.within[-1, task[own], 1]
         return _Pulled(
             request=np.concatenate([own, request[kept]]), row=np.concatenate([own_row[own], row[kept]]),

@@ -38,9 +38,9 @@ def order_times(estimates: Estimates, quantity: Floats | float, strategy: Strate
     if strategy == "sigma":
         mean, std = found[:, 1], found[:, 1] * order_spread(setup, run, estimates.spread) / SPREAD
     else:
-        raw = strategy == "z_score"
-        mean = setup + (estimates.raw_mean if raw else estimates.trimmed_mean) * pieces
-        std = np.hypot((estimates.raw_std if raw else estimates.std) * pieces, setup * estimates.spread[:, 0] / SPREAD)
+        of_piece, scatter = estimates.raw if strategy == "z_score" else (estimates.trimmed_mean, estimates.std)
+        mean = setup + of_piece * pieces
+        std = np.hypot(scatter * pieces, setup * estimates.spread[:, 0] / SPREAD)
     return np.where(np.isnan(mean)[:, None], found, _about(mean, std))
 
 
