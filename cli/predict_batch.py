@@ -72,7 +72,7 @@ def read_rows(model: "RoutingModel", source: Path, quantity: float) -> "list[Bat
     """
     from shared.prediction.batch.reading import read_batch
 
-    batch = read_batch(source, model.knowledge.encoder.attributes, quantity=quantity)
+    batch = read_batch(source, model.attributes, quantity=quantity)
     for said in batch.remarks:
         remark(said)
     if not batch.rows:

@@ -19,7 +19,7 @@ from shared.database.tables import Decision, Prediction
 log = structlog.get_logger()
 
 FLUSH_SECONDS = 0.4
-LARGEST_BATCH = 500
+LARGEST_BATCH = 500  # items written at once, but for an answer that has more
 RETRY_SECONDS = (0.1, 0.3, 1.0, 2.0, 4.0)
 
 
@@ -112,9 +112,16 @@ class PredictionLog:
         self._flush()
 
     def _flush(self) -> None:
-        rows = [row for entry in self._take_all() for row in self._rows_of(entry)]
-        for start in range(0, len(rows), LARGEST_BATCH):
-            self._write(rows[start : start + LARGEST_BATCH])
+        """Write what waits, an answer's items always together: who reads one by its id sees all of it or nothing."""
+        rows: list_of[dict[str, Any]] = []
+        for entry in self._take_all():
+            own = self._rows_of(entry)
+            if rows and len(rows) + len(own) > LARGEST_BATCH:
+                self._write(rows)
+                rows = []
+            rows += own
+        if rows:
+            self._write(rows)
 
     def _take_all(self) -> list_of[_Waiting]:
         with self._lock:

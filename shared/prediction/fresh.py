@@ -57,7 +57,7 @@ class _News:
     """What the ERP has on one item, in the model's terms, and what has to be said of it."""
 
     def __init__(self, model: "RoutingModel", fresh: "FreshItem") -> None:
-        wanted = {a.name: (a.kind, a.unit) for a in model.knowledge.encoder.attributes}
+        wanted = {a.name: (a.kind, a.unit) for a in model.attributes}
         fitting = {a.name for a in fresh.declared if wanted.get(a.name) == (a.kind, a.unit)}
         routings, day = model.knowledge.routings, fresh.read_at.date()
         self._fresh = fresh

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from shared.configuration import PredictionConfiguration
+from shared.erp.canonical import Attribute
 from shared.errors import InvalidInput, NotFound
 from shared.prediction.answers import ItemPrediction, ItemQuery, ItemRecord, SimilarItem, Status
 from shared.prediction.asking import Asked, find_place, make_batch, missing_everything, read_queries
@@ -81,6 +82,11 @@ class RoutingModel:
     def excluded_items(self) -> tuple[str, ...]:
         """Return the items whose routings and results nothing was learned from."""
         return self.origin.excluded_items
+
+    @property
+    def attributes(self) -> Sequence[Attribute]:
+        """Return the attributes that it compares items by."""
+        return self.knowledge.encoder.attributes
 
     @property
     def backend(self) -> str:

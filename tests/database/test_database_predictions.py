@@ -74,6 +74,31 @@ def test_closing_writes_what_waits_and_refuses_what_comes_later(engine: Engine) 
     assert (log.written, log.dropped) == (1_200, 1)
 
 
+def test_an_answer_is_written_whole_or_not_at_all(engine: Engine) -> None:
+    """Whoever reads at any moment finds every item of an answer, or none."""
+    sizes = {"p0": 300, "p1": 300, "p2": 700, "p3": 40}
+    written: list[int] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def count_rows(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+    ) -> None:
+        if statement.startswith("INSERT INTO predictions"):
+            written.append(len(parameters) if executemany else 1)
+
+    log = PredictionLog(engine)
+    with engine.connect() as blocker:
+        blocker.exec_driver_sql("ROLLBACK")
+        blocker.exec_driver_sql("BEGIN IMMEDIATE")
+        log.record(a_response("first"), quantity=1, as_if_unknown=False)
+        assert eventually(lambda: log.waiting == 0, 2.0)  # the writer waits for the database: the others gather
+        for name, items in sizes.items():
+            log.record(a_response(name, items=items), quantity=1, as_if_unknown=False)
+        blocker.exec_driver_sql("ROLLBACK")
+    log.close()
+    assert [rows for rows in written if rows > 1] == [300, 300, 700, 40]
+
+
 def test_overflow_is_dropped_and_counted_without_waiting(predictions: PredictionLog, engine: Engine) -> None:
     """While another writer holds the database, recording stays fast and the losses are known exactly."""
     with engine.connect() as blocker:
