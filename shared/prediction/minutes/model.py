@@ -142,17 +142,15 @@ class MinutesModel:
         kept = (row != own_row[request]) & (off[:, 1] == off[:, 1])
         if not kept.all():
             request, index, row, off = request[kept], index[kept], row[kept], off[kept]
-        similarity = near.similarities[near.row_near[index]]
-        at, one, count = view[request], task[request], len(asked)
-        recent = np.where(self.by_results[one][:, None], seen.recent[row], 1.0)
+        similarity, count = near.similarities[near.row_near[index]], len(asked)
         weight, mean, each = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros(len(row))
-        for part in range(2) if self.pull[view].any() else range(1, 2):
-            said = recent[:, part] > 0
-            if part == 0:
-                said &= off[:, 0] == off[:, 0]
-            line = self.between[at, 0, part] + self.between[at, 1, part] * (1.0 - similarity)
-            noise = self.within[at, one, part] / np.where(said, recent[:, part], 1.0)
-            each = np.where(said, 1.0 / (line + noise), 0.0)
+        learned, line, within = self.by_results[task][request], self.between[view], self.within[view, task]
+        for part in range(2) if self.pull[view, 0].any() else range(1, 2):
+            recent = np.where(learned, seen.recent[row, part], 1.0)
+            said = (recent > 0) & (off[:, part] == off[:, part])
+            between = line[:, 0, part][request] + line[:, 1, part][request] * (1.0 - similarity)
+            noise = within[:, part][request] / np.where(said, recent, 1.0)
+            each = np.where(said, 1.0 / (between + noise), 0.0)
             if self.pull[view, part].any():
                 weight[:, part] = np.bincount(request, each, count)
                 total = np.bincount(request, each * np.where(said, off[:, part], 0.0), count)
