@@ -35,6 +35,11 @@ def scale_number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def day_of(days: float) -> date:
+    """Return the day that `scale_number` made a number of."""
+    return date.fromordinal(_EPOCH + int(days))
+
+
 def numbers_in(text: str) -> list[float]:
     """Return the numbers in a canonical text, from left to right; a point or a comma starts the decimals."""
     return [float(found.replace(",", ".")) for found in _NUMBER.findall(text)]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.erp.canonical import Attribute, AttributeKind
 from shared.features.blocks import ScaleBlock
 from shared.features.distinct import Distinct
 from shared.features.encoder import VECTOR_ROOM, ItemEncoder
@@ -143,8 +144,44 @@ def test_the_figures_about_attributes_are_true(encoder: ItemEncoder, columns: di
     statistics = feature_statistics(encoder, columns, encoder.blocks_of(columns))
     assert statistics["PART"]["missing_count"] == sum(value is None for value in columns["PART"])
     assert statistics["SIZE"]["most"] == max(value for value in columns["SIZE"] if value is not None)
+    assert statistics["SIZE"]["unique_values"] == len({value for value in columns["SIZE"] if value is not None})
+    assert statistics["RELEASED"]["least"] == min(columns["RELEASED"]).isoformat()
+    assert sum(statistics["MATERIAL"]["top_values"].values()) <= 300
     importance = feature_importance(encoder.weights, statistics)
     assert max(importance.values()) == 1.0
     buckets = feature_recommendations(importance, encoder.weights)
     assert "PART" in buckets["essential"]
     assert sorted(name for names in buckets.values() for name in names) == sorted(a.name for a in ATTRIBUTES)
+
+
+def test_the_figures_about_attributes_do_not_depend_on_the_order_of_items(
+    encoder: ItemEncoder, columns: dict[str, list[Any]]
+) -> None:
+    order = np.random.default_rng(7).permutation(300)
+    mixed = {name: [values[place] for place in order] for name, values in columns.items()}
+    first = feature_statistics(encoder, columns, encoder.blocks_of(columns))
+    second = feature_statistics(encoder, mixed, encoder.blocks_of(mixed))
+    for name, figures in first.items():
+        for key in ("variance", "independence", "uniformity"):
+            assert second[name][key] == pytest.approx(figures[key], abs=1e-9)
+
+
+def test_variance_and_independence_are_what_all_pairs_of_items_say() -> None:
+    rng = np.random.default_rng(1)
+    letters = [f"L{n}" for n in rng.integers(0, 5, 200)]
+    columns = {
+        "A": letters,
+        "B": [f"same {letter}" for letter in letters],
+        "C": [f"C{n}" for n in rng.permutation(200) % 8],
+    }
+    attributes = tuple(Attribute(name=name, kind=AttributeKind.CATEGORICAL) for name in columns)
+    encoder = ItemEncoder(attributes).fit(columns)
+    blocks = encoder.blocks_of(columns)
+    statistics = feature_statistics(encoder, columns, blocks)
+    likeness = [block.astype(np.float64) @ block.T for block in blocks]
+    centred = [each - each.mean(axis=0) - each.mean(axis=1)[:, None] + each.mean() for each in likeness]
+    for name, alike in zip(columns, likeness, strict=True):
+        assert statistics[name]["variance"] == pytest.approx(1 - alike.mean())
+    same, other = (float(np.corrcoef(centred[0].ravel(), centred[at].ravel())[0, 1]) for at in (1, 2))
+    assert same == pytest.approx(1.0)
+    assert statistics["A"]["independence"] == pytest.approx(1 - (same + other) / 2)
