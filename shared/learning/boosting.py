@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.learning.export import Grown, flatten
+from shared.learning.sharing import Prepared
 from shared.learning.trees import MOST_LEAVES, BoostedTrees, Floats
 
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
+Ints = npt.NDArray[np.int64]
 MOST_CATEGORIES = 255  # that scikit-learn tells apart in one column
 _HELD_OUT = 0.1
 _SCREENED = 5_000  # rows on which columns are screened
@@ -56,57 +58,69 @@ def fit_boosted(
     """
     from threadpoolctl import threadpool_limits
 
+    grower = _Grower(rows, categorical, growth, seed, weights)
     with threadpool_limits(1):
-        grown = [
-            _grow(rows, targets[:, output].astype(np.float64), categorical, growth, seed, weights)
-            for output in range(targets.shape[1])
-        ]
+        grown = [grower.grow(targets[:, output].astype(np.float64)) for output in range(targets.shape[1])]
     return flatten(grown, rows.shape[1])
 
 
-def _grow(
-    rows: npt.NDArray[np.float32], target: Floats, categorical: npt.NDArray[np.bool_], growth: Growth, seed: int,
-    weights: Floats | None,
-) -> Grown:  # fmt: skip
-    known = ~np.isnan(target)
-    if not known.any():
-        return Grown.constant(0.0)
-    if not known.all():
-        rows, target, weights = rows[known], target[known], None if weights is None else weights[known]
-    if target.min() == target.max():
-        if growth.loss != "log_loss":
-            return Grown.constant(float(target[0]))
-        right, wrong = target.sum() + 0.5, (1 - target).sum() + 0.5
-        return Grown.constant(float(np.log(right / wrong)))
-    columns = np.arange(rows.shape[1])
-    if growth.screening and len(target) > _SCREENED:
-        columns = _useful(rows, target, categorical, growth, seed, weights)
-        rows, categorical = rows[:, columns], categorical[columns]
-    held = _held_out(target, growth, seed)
-    model = _estimator(growth, categorical, seed, stops=held is not None)
-    if held is None:
-        return Grown.of(model.fit(_filled(rows), target, sample_weight=weights), growth.rounds, columns)
-    checked = {"X_val": rows[held], "y_val": target[held]}
-    if weights is not None:
-        checked["sample_weight_val"] = weights[held]
-    kept = None if weights is None else weights[~held]
-    model.fit(_filled(rows[~held]), target[~held], sample_weight=kept, **checked)
-    return Grown.of(model, int(np.argmax(model.validation_score_)), columns)
+class _Grower:
+    """Grows one output after the other; those that are known of the same rows share what is made of these."""
 
+    def __init__(
+        self, rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], growth: Growth, seed: int,
+        weights: Floats | None,
+    ) -> None:  # fmt: skip
+        self._rows, self._categorical, self._weights = rows, categorical, weights
+        self._growth, self._seed = growth, seed
+        self._screened, self._prepared = Prepared(), Prepared()
 
-def _useful(
-    rows: npt.NDArray[np.float32], target: Floats, categorical: npt.NDArray[np.bool_], growth: Growth, seed: int,
-    weights: Floats | None,
-) -> npt.NDArray[np.int64]:  # fmt: skip
-    """Return the columns on which the first trees, grown fast on a sample, split; the first column if none does."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(target))[:_SCREENED])
-    if growth.loss == "log_loss" and target[chosen].min() == target[chosen].max():
-        return np.arange(rows.shape[1])
-    fast = replace(growth, rounds=growth.screening, learning_rate=_FAST, patience=0)
-    model = _estimator(fast, categorical, seed, stops=False)
-    model.fit(_filled(rows[chosen]), target[chosen], sample_weight=None if weights is None else weights[chosen])
-    found = Grown.of(model, fast.rounds, np.arange(rows.shape[1])).columns_used()
-    return found if len(found) else np.arange(1)
+    def grow(self, target: Floats) -> Grown:
+        known = np.flatnonzero(~np.isnan(target))
+        target = target[known]
+        if not len(target):
+            return Grown.constant(0.0)
+        if target.min() == target.max():
+            if self._growth.loss != "log_loss":
+                return Grown.constant(float(target[0]))
+            right, wrong = target.sum() + 0.5, (1 - target).sum() + 0.5
+            return Grown.constant(float(np.log(right / wrong)))
+        columns = self._columns(known, target)
+        held = _held_out(target, self._growth, self._seed)
+        if held is None:
+            model = self._fitted(self._prepared, known, target, columns, self._growth)
+            return Grown.of(model, self._growth.rounds, columns)
+        checked = self._given(known[held], columns)
+        checked = {"X_val": checked["X"], "y_val": target[held], "sample_weight_val": checked["sample_weight"]}
+        model = self._fitted(self._prepared, known[~held], target[~held], columns, self._growth, checked)
+        return Grown.of(model, int(np.argmax(model.validation_score_)), columns)
+
+    def _columns(self, known: Ints, target: Floats) -> Ints:
+        """Return the columns on which the first trees, grown fast on a sample, split; of few rows all that differ."""
+        rows = self._rows[known]
+        differ = np.flatnonzero(~((rows == rows[0]) | (np.isnan(rows) & np.isnan(rows[0]))).all(axis=0))
+        columns = differ if len(differ) else np.arange(1)
+        if not self._growth.screening or len(target) <= _SCREENED:
+            return columns
+        chosen = np.sort(np.random.default_rng(self._seed).permutation(len(target))[:_SCREENED])
+        if self._growth.loss == "log_loss" and target[chosen].min() == target[chosen].max():
+            return columns
+        fast = replace(self._growth, rounds=self._growth.screening, learning_rate=_FAST, patience=0)
+        model = self._fitted(self._screened, known[chosen], target[chosen], columns, fast)
+        found = Grown.of(model, fast.rounds, columns).columns_used()
+        return found if len(found) else columns[:1]
+
+    def _fitted(
+        self, prepared: Prepared, places: Ints, target: Floats, columns: Ints, growth: Growth,
+        checked: dict[str, Any] | None = None,
+    ) -> Any:  # fmt: skip
+        model = _estimator(growth, self._categorical[columns], self._seed, stops=checked is not None)
+        prepared.lend(model, (places.tobytes(), columns.tobytes()))
+        return model.fit(**self._given(places, columns), y=target, **(checked or {}))
+
+    def _given(self, places: Ints, columns: Ints) -> dict[str, Any]:
+        weights = None if self._weights is None else self._weights[places]
+        return {"X": _filled(self._rows[np.ix_(places, columns)]), "sample_weight": weights}
 
 
 def _held_out(target: Floats, growth: Growth, seed: int) -> npt.NDArray[np.bool_] | None:

@@ -133,3 +133,14 @@ def test_screening_leaves_out_columns_that_say_nothing() -> None:
     assert not len(trees.category_columns)
     right = (trees.values(rows)[:, 0] > 0) == target[:, 0]
     assert right.mean() > 0.95
+
+
+def test_outputs_grown_together_are_as_if_grown_alone() -> None:
+    rows = _rows(500, 13)
+    score = _score(rows)
+    targets = np.stack([score > 0, score > 1, score > 0.5, score < 0.2], axis=1).astype(np.float64)
+    targets[:150, 1:3] = np.nan
+    growth = Growth(rounds=5)
+    together = fit_boosted(rows, targets, CATEGORICAL, growth=growth).values(rows)
+    alone = [fit_boosted(rows, targets[:, [place]], CATEGORICAL, growth=growth).values(rows) for place in range(4)]
+    np.testing.assert_array_equal(together, np.concatenate(alone, axis=1))

@@ -207,3 +207,11 @@ def test_a_view_without_any_item_composes() -> None:
     nothing_near = plant.near(plant.rows, 0)
     for found in model.choose(nothing_near, plant.rows, plant.items.folds[:2].astype(np.int64), 3):
         assert sum(choice.probability for choice in found) <= 1 + 1e-9
+
+
+def test_the_only_two_work_centres_of_an_operation_share_trees(plant: Plant, model: CandidateModel) -> None:
+    options, output = model.centres.options, model.centres.output
+    cut = np.flatnonzero(options.task == plant.routings.task_of("CUT", 0))
+    assert [plant.routings.resources[place] for place in options.resource[cut]] == ["CUT-BIG", "CUT-SMALL"]
+    assert output[cut[0]] == output[cut[1]] >= 0
+    assert sorted(model.centres.sign[cut].tolist()) == [-1, 1]

@@ -1,6 +1,6 @@
 """Which work centre does an operation: the near items' votes and, where it can be learned, boosted trees."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -53,6 +53,7 @@ class Centres:
 
     options: Options
     output: Ints  # (options,) of the trees, -1 where none
+    sign: npt.NDArray[np.int8]  # (options,) -1 for the second of two: its odds are the first one's turned round
     trees: tuple[BoostedTrees, ...]  # one a view; none where nothing is to be learned
     scale: Floats  # (views,) of the votes
     weight: Floats  # (views,) of the votes beside trees
@@ -60,8 +61,8 @@ class Centres:
     def state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
         return {
-            "options": self.options.state(), "output": self.output, "trees": [tree.state() for tree in self.trees],
-            "scale": self.scale, "weight": self.weight,
+            "options": self.options.state(), "output": self.output, "sign": self.sign,
+            "trees": [tree.state() for tree in self.trees], "scale": self.scale, "weight": self.weight,
         }  # fmt: skip
 
     @classmethod
@@ -69,8 +70,8 @@ class Centres:
         """Return what `state` was made of."""
         trees = tuple(BoostedTrees.from_state(tree) for tree in state["trees"])
         return cls(
-            options=Options(**state["options"]), output=state["output"], trees=trees, scale=state["scale"],
-            weight=state["weight"],
+            options=Options(**state["options"]), output=state["output"], sign=state["sign"], trees=trees,
+            scale=state["scale"], weight=state["weight"],
         )  # fmt: skip
 
     @cached_property
@@ -131,7 +132,7 @@ class Centres:
         scores = by_view(views, lambda view, mine: self.trees[view].values(rows[mine]))
         spoken = self._learned[pairs.task[pairs.request]]
         output = self.output[pairs.option]
-        score = np.where(output >= 0, scores[asked, np.maximum(output, 0)], _UNLEARNED)
+        score = np.where(output >= 0, scores[asked, output] * self.sign[pairs.option], _UNLEARNED)
         found[spoken] = -np.logaddexp(0, -score[spoken])
         return found
 
@@ -180,11 +181,11 @@ def fit_centres(
     rows = ranges(routings.offsets[routed], sizes)
     folds = np.repeat(items.folds[routed], sizes)
     options = _options(routings, items, rows, folds)
-    output = _outputs(options)
+    output, sign = _outputs(options)
     trees: list[BoostedTrees] = []
     if (output >= 0).any() and table_rows.shape[1]:
         owner = np.repeat(np.arange(len(routed)), sizes)
-        targets = _targets(options, output, owner, options.of_rows(routings, rows), len(routed))
+        targets = _targets(options, np.where(sign > 0, output, -1), owner, options.of_rows(routings, rows), len(routed))
         order = np.random.default_rng(seed).permutation(len(routed))
         for view in range(items.fold_count + 1):
             mine = np.sort(order[items.folds[routed[order]] != view][:MOST_ITEMS])
@@ -192,14 +193,17 @@ def fit_centres(
             trees.append(fit_boosted(table_rows[mine], targets[mine], categorical, growth=growth, seed=seed))
     views = items.fold_count + 1
     model = Centres(
-        options=options, output=output if trees else np.full_like(output, -1), trees=tuple(trees),
+        options=options, output=output if trees else np.full_like(output, -1), sign=sign, trees=tuple(trees),
         scale=np.full(views, SCALES[len(SCALES) // 2]), weight=np.ones(views),
     )  # fmt: skip
     return _tuned(model, routings, withheld)
 
 
-def _outputs(options: Options) -> Ints:
-    """Number the options that trees are grown for: of tasks with a choice, done often enough."""
+def _outputs(options: Options) -> tuple[Ints, npt.NDArray[np.int8]]:
+    """Number the outputs of trees, and say which options read theirs turned round.
+
+    Trees are grown for options of tasks with a choice, done often enough; the only two of a task share one output.
+    """
     counts = options.counts[-1]
     often = counts >= _LEAST_OF_CENTRE
     tasks = len(options.bounds) - 1
@@ -207,9 +211,13 @@ def _outputs(options: Options) -> Ints:
     known = np.bincount(options.task, counts, tasks) >= LEAST_ITEMS
     wanted = np.flatnonzero(often & (choice & known)[options.task])
     ranked = np.sort(wanted[np.argsort(-counts[wanted], kind="stable")[:MOST_OUTPUTS]])
-    output = np.full(len(counts), -1, dtype=np.int64)
-    output[ranked] = np.arange(len(ranked))
-    return output
+    first = np.searchsorted(options.task[ranked], options.task[ranked])
+    pair = np.bincount(options.task, minlength=tasks)[options.task[ranked]] == 2
+    second = pair & (np.arange(len(ranked)) > first)
+    output, sign = np.full(len(counts), -1, dtype=np.int64), np.ones(len(counts), dtype=np.int8)
+    output[ranked] = np.cumsum(~second) - 1
+    sign[ranked[second]] = -1
+    return output, sign
 
 
 def _targets(options: Options, output: Ints, owner: Ints, taken: Ints, routed: int) -> Rows:
@@ -244,4 +252,4 @@ def _tuned(model: Centres, routings: Routings, withheld: WithheldLike) -> Centre
         if used.any():
             place = np.unravel_index(int(np.argmax(right[:, :, used].sum(axis=2))), right.shape[:2])
             scale[view], weight[view] = SCALES[place[0]], _VOTE_WEIGHTS[place[1]]
-    return Centres(options=model.options, output=model.output, trees=model.trees, scale=scale, weight=weight)
+    return replace(model, scale=scale, weight=weight)
