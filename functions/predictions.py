@@ -93,7 +93,7 @@ def predict_routings(call: Call) -> Reply:
 
     asked: PredictionRequest = call.body
     served = call.services.serving.active()
-    predictions = predict_asked(served.model, asked, lambda: call.services.item_lookup)
+    predictions = predict_asked(served.model, asked, lambda: call.services.item_lookup, call.services.combiner)
     answered = Answered(
         prediction_id=f"pred_{uuid4().hex}",
         model_version=served.version,

@@ -11,6 +11,8 @@ from shared.azurite import StorageAccount
 
 # One thread each: a prediction is too small to share out, and training must leave the other core to serving.
 THREAD_LIMITS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# For functions: requests that wait in a thread of their own are answered together, those that wait for one are not.
+FUNCTION_THREADS = {"PYTHON_THREADPOOL_THREAD_COUNT": "32"}
 
 
 def instance_environment(
@@ -28,7 +30,7 @@ def instance_environment(
     environment.setdefault("PYTHONUTF8", "1")
     environment.setdefault("AzureFunctionsWebHost__hostid", host_id(data_dir))
     _anchor_paths(environment)
-    for name, value in THREAD_LIMITS.items():
+    for name, value in (THREAD_LIMITS | FUNCTION_THREADS).items():
         environment.setdefault(name, value)
     if place.storage_account.exists() and (storage_ports or not environment.get("AzureWebJobsStorage")):
         account = StorageAccount.kept_in(place.storage_account)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.operations.burial import Burial
     from shared.operations.health import Health
     from shared.operations.sweep import Sweep
+    from shared.prediction.combining import Combiner
     from shared.quality.cycle import QualityCycles
     from shared.registry.lifecycle import Lifecycle
     from shared.registry.registrations import Registrations
@@ -103,6 +104,13 @@ class Services:
         recorder = PredictionLog(self.engine, clock=self.clock)
         atexit.register(recorder.close)
         return recorder
+
+    @cached_property
+    def combiner(self) -> "Combiner":
+        """Answers small requests that wait at the same time in one call."""
+        from shared.prediction.combining import Combiner
+
+        return Combiner()
 
     @cached_property
     def decisions(self) -> "Decisions":
