@@ -83,17 +83,33 @@ def left_out(memory: Memory, asked: Asked) -> Ints:
     return np.concatenate([own, np.setdiff1d(sisters, own)])
 
 
+def _columns(memory: Memory, asked: Sequence[Asked]) -> dict[str, list[Any]]:
+    return {a.name: [one.values.get(a.name) for one in asked] for a in memory.encoder.attributes}
+
+
+def _vectors(memory: Memory, asked: Sequence[Asked]) -> Singles:
+    """Return the asked items' vectors: the stored one of an item with a routing, unless other attributes were given."""
+    entries = memory.index_place[[one.place for one in asked]]  # of a place of -1 it says nothing
+    stored = np.array([not one.given and one.place >= 0 for one in asked]) & (entries >= 0)
+    if stored.all():
+        return memory.index.vectors_of(entries)
+    vectors = np.empty((len(asked), memory.encoder.size), dtype=np.float32)
+    vectors[stored] = memory.index.vectors_of(entries[stored])
+    others = np.flatnonzero(~stored)
+    if len(others) == 1:
+        vectors[others] = memory.encoder.transform_one(asked[int(others[0])].values)
+    else:
+        vectors[others] = memory.encoder.transform(_columns(memory, [asked[place] for place in others.tolist()]))
+    return vectors
+
+
 def make_batch(
     memory: Memory, asked: Sequence[Asked], *, neighbours: int, quantity: float, as_if_unknown: bool,
     factors: Singles | None,
 ) -> Batch:  # fmt: skip
     """Encode asked items and find the items near them."""
-    attributes = memory.encoder.attributes
-    if len(asked) == 1:
-        vectors, rows = memory.encoder.transform_one(asked[0].values)[None, :], memory.table.row(asked[0].values)[None]
-    else:
-        columns = {a.name: [one.values.get(a.name) for one in asked] for a in attributes}
-        vectors, rows = memory.encoder.transform(columns), memory.table.rows(columns)
+    vectors = _vectors(memory, asked)
+    rows = memory.table.row(asked[0].values)[None] if len(asked) == 1 else memory.table.rows(_columns(memory, asked))
     hidden = [left_out(memory, one) if as_if_unknown else _NONE for one in asked]
     own = np.array([-1 if as_if_unknown else one.place for one in asked], dtype=np.int64)
     items = memory.items

@@ -28,6 +28,13 @@ def test_a_batch_is_answered_as_its_items_are_one_by_one(tiny_model: RoutingMode
     assert together == alone
 
 
+def test_an_item_is_answered_alike_by_its_stored_vector_and_by_its_attributes(tiny_model: RoutingModel) -> None:
+    codes = ["RING003", "KIT007", "GLAND002"]
+    stored = tiny_model.predict([ItemQuery(item_code=code) for code in codes], as_if_unknown=True)
+    encoded = tiny_model.predict([ItemQuery(item_code=code, attributes={}) for code in codes], as_if_unknown=True)
+    assert stored == encoded
+
+
 def test_a_given_drawing_withholds_its_items(tiny_model: RoutingModel) -> None:
     values = {"PART": "ring", "MATERIAL": "SUS316", "SIZE": 35.0, "NOTE": "ring for pump 3", "DRAWING": " r-0002 "}
     asked = ItemQuery(item_code="NEW", attributes={**values, "RELEASED": "2024-01-01"})
