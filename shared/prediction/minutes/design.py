@@ -53,7 +53,7 @@ class Design:
         wide, width = vectors.shape[1], len(self.columns)
         found = np.empty((len(vectors), wide + 2 * width), dtype=np.float32)
         found[:, :wide] = vectors
-        scaled = features[:, self.columns]
+        scaled = features.take(self.columns, axis=1)
         missing = ~np.isfinite(scaled)
         scaled[missing] = 0.0
         logarithmic = scaled[:, self.logarithmic]

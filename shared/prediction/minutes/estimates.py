@@ -138,8 +138,8 @@ def _figures(count: int, seen: Observations, used: Used) -> dict[str, Floats]:
     near = np.bincount(request, used.each * used.similarity, count)
     mean, std = _spread(count, used, seen.trimmed_mean, seen.std)
     return {
-        "samples": np.asarray(np.bincount(request, seen.orders[row], count), dtype=np.float64),
-        "trimmed": np.asarray(np.bincount(request, seen.trimmed[row], count), dtype=np.float64),
+        "samples": np.asarray(np.bincount(request, seen.orders.take(row), count), dtype=np.float64),
+        "trimmed": np.asarray(np.bincount(request, seen.trimmed.take(row), count), dtype=np.float64),
         "trimmed_mean": mean, "std": std,
         "similarity": np.clip(near / np.maximum(np.bincount(request, used.each, count), _NO_WEIGHT), 0.0, 1.0),
     }  # fmt: skip
@@ -147,9 +147,9 @@ def _figures(count: int, seen: Observations, used: Used) -> dict[str, Floats]:
 
 def _spread(count: int, used: Used, means: Singles, spreads: Singles) -> tuple[Floats, Floats]:
     """Return each request's mean and standard deviation over rows that have their own; nan without any."""
-    request, each, values = used.request, used.each, means[used.row].astype(np.float64)
+    request, each, values = used.request, used.each, means.take(used.row).astype(np.float64)
     total = np.bincount(request, each, count)
     total = np.where(total > 0, total, np.nan)
     middle = np.bincount(request, each * values, count) / total
-    apart = spreads[used.row] ** 2 + (values - middle[request]) ** 2
+    apart = spreads.take(used.row) ** 2 + (values - middle.take(request)) ** 2
     return middle, np.sqrt(np.bincount(request, each * apart, count) / total)

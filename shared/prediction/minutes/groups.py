@@ -33,7 +33,7 @@ class GroupFactors:
 
     def of_items(self, rows: npt.NDArray[np.float32]) -> Floats:
         """Return the factors of items by their rows (n, features)."""
-        each = self.factors[np.arange(len(self.features)), codes(rows[:, self.features])]
+        each = self.factors[np.arange(len(self.features)), codes(rows.take(self.features, axis=1))]
         return np.asarray(each.prod(axis=1))
 
     def of_quantities(self, quantity: Floats) -> Floats:
