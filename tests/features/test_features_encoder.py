@@ -140,6 +140,24 @@ def test_learning_finds_the_attribute_that_decides_the_routing() -> None:
     assert learned.after > learned.before
 
 
+def test_what_is_learned_hardly_depends_on_which_items_were_drawn() -> None:
+    rng = np.random.default_rng(6)
+    decides, helps, noise = (rng.integers(0, 4, 1200) for _ in range(3))
+    blocks = [np.eye(4, dtype=np.float32)[values] for values in (decides, helps, noise)]
+    routing = np.where(rng.random(1200) < 0.6, decides, np.where(rng.random(1200) < 0.5, helps, 4 + noise % 2))
+    halves = [
+        learn_factors([block[half::2] for block in blocks], np.ones(3), routing[half::2], np.arange(600)).factors
+        for half in (0, 1)
+    ]
+    assert np.abs(np.log2(halves[0] / halves[1])).max() <= 0.5
+
+
+def test_an_item_alone_in_its_drawing_with_its_routing_teaches_nothing() -> None:
+    blocks = [np.eye(3, dtype=np.float32)[np.arange(30) % 3]]
+    learned = learn_factors(blocks, np.ones(1), np.arange(30) % 3, np.zeros(30, dtype=np.int64))
+    assert learned.factors.tolist() == [1.0]
+
+
 def test_the_figures_about_attributes_are_true(encoder: ItemEncoder, columns: dict[str, list[Any]]) -> None:
     statistics = feature_statistics(encoder, columns, encoder.blocks_of(columns))
     assert statistics["PART"]["missing_count"] == sum(value is None for value in columns["PART"])
