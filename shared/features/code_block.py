@@ -38,14 +38,17 @@ class CodeBlock:
         text = canonical_text(value)
         if text is None:
             return flag(self.size)
-        drawn = [digests(f"{self.name}^{beginning}", self.size - 1) for beginning in code_beginnings(text)]
-        seen = self._seen(np.frombuffer(b"".join(each[:8] for each in drawn), dtype="<u8")).tolist()
-        kept = [each for each, is_seen in zip(drawn, seen, strict=True) if is_seen]
+        beginnings = code_beginnings(text)
+        drawn = b"".join([digests(f"{self.name}^{beginning}", self.size - 1) for beginning in beginnings])
+        bytes_of = np.frombuffer(drawn, dtype=np.uint8).reshape(len(beginnings), -1)
+        seen = self._seen(bytes_of.view("<u8")[:, 0])
+        kept = int(np.count_nonzero(seen))
         out = empty(self.size)
         if kept:
-            summed = signs_of(b"".join(kept), len(kept), self.size - 1).sum(axis=0, dtype=np.int32)
+            bits = np.unpackbits(bytes_of[seen], axis=1, count=self.size - 1)
+            summed = np.add.reduce(bits, axis=0, dtype=np.int32) * np.int32(2) - np.int32(kept)
             length = math.sqrt(int(summed @ summed))
-            out[1:] = summed * (math.sqrt(len(kept) / len(drawn)) / max(length, 1.0))
+            out[1:] = summed * (math.sqrt(kept / len(beginnings)) / max(length, 1.0))
         return out
 
     def encode(self, column: Distinct) -> Vector:

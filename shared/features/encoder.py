@@ -118,7 +118,9 @@ class ItemEncoder:
         out = np.empty((len(next(iter(columns.values()), ())), self.size), dtype=np.float32)
         for block, scale, start in zip(self.blocks, self.scales, self.offsets.tolist(), strict=False):
             column = arranged[block.name]
-            if len(column):
+            if not scale:  # an attribute of weight 0 adds nothing, whatever its numbers are
+                out[:, start : start + block.size] = 0
+            elif len(column):
                 out[:, start : start + block.size] = (block.encode(column) * scale)[column.places]
         return out
 
@@ -128,13 +130,17 @@ class ItemEncoder:
         values = self.filling.fill_one(values)
         start = 0
         for block, scale, met in zip(self.blocks, self._scale_list, self._met, strict=True):
+            end = start + block.size
+            if not scale:
+                out[start:end] = 0
+                start = end
+                continue
             value = values.get(block.name)
             numbers = met.get(value) if type(value) is str or value is None else None
             if numbers is None:
                 numbers = block.vector(value)
                 if (type(value) is str and len(value) <= _MET_CHARACTERS and len(met) < _MET_VALUES) or value is None:
                     met[value] = numbers
-            end = start + block.size
             np.multiply(numbers, scale, out=out[start:end])
             start = end
         return out

@@ -25,6 +25,8 @@ def flag(size: int) -> Vector:
 
 def digests(name: str, size: int) -> bytes:
     """Return bytes drawn from a name, alike everywhere and always: at least one bit for each of `size` numbers."""
+    if size <= 8 * _DIGEST:
+        return hashlib.blake2b(f"0|{name}".encode(), digest_size=_DIGEST).digest()
     parts = range(-(-size // (8 * _DIGEST)))
     return b"".join(hashlib.blake2b(f"{part}|{name}".encode(), digest_size=_DIGEST).digest() for part in parts)
 

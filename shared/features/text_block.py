@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from shared.features.distinct import Distinct, sample_places
-from shared.features.parts import Vector, flag
+from shared.features.parts import Vector, empty, flag
 from shared.features.texts import canonical_text, text_pieces
 
 MAX_PIECES = 20_000  # distinct text pieces that a text block remembers
 _FITTED_TEXTS = 20_000  # distinct texts that the directions are learned from, spread evenly
+_SHORTEST = 1e-6  # a shorter sum has no direction
 _CHUNK = 4_000  # distinct texts encoded at once
 
 
@@ -56,7 +57,17 @@ class TextBlock:
     def vector(self, value: Any) -> Vector:
         """Return the value's numbers."""
         text = canonical_text(value)
-        return flag(self.size) if text is None else self._numbers([text])[0]
+        if text is None:
+            return flag(self.size)
+        out = empty(self.size)
+        places, weights = self._pieces(text)
+        if places:
+            parts = self.directions[places] * np.array(weights, dtype=np.float32)[:, None]
+            numbers = np.add.reduceat(parts, [0], axis=0)[0]
+            length = math.sqrt(float(np.add.reduce(np.square(numbers, dtype=np.float64))))
+            if length > _SHORTEST:
+                out[1:] = numbers * np.float32(1 / length)
+        return out
 
     def encode(self, column: Distinct) -> Vector:
         """Return the numbers of each distinct value of a column, (values, size)."""
@@ -69,6 +80,17 @@ class TextBlock:
         out[[place for place, text in enumerate(texts) if text is None]] = flag(self.size)
         return out
 
+    def _pieces(self, text: str) -> tuple[list[int], list[float]]:
+        """Return the places of a text's known pieces, rising, and how much each counts."""
+        counted: dict[int, int] = {}
+        places = self.places
+        for piece in text_pieces(text):
+            place = places.get(piece)
+            if place is not None:
+                counted[place] = counted.get(place, 0) + 1
+        order = sorted(counted)
+        return order, [1.0 if counted[place] == 1 else 1 + math.log(counted[place]) for place in order]
+
     def _numbers(self, texts: Sequence[str]) -> Vector:
         out = np.zeros((len(texts), self.size), dtype=np.float32)
         filled: list[int] = []
@@ -76,22 +98,17 @@ class TextBlock:
         places: list[int] = []
         weights: list[float] = []
         for row, text in enumerate(texts):
-            counted: dict[int, int] = {}
-            for piece in text_pieces(text):
-                place = self.places.get(piece)
-                if place is not None:
-                    counted[place] = counted.get(place, 0) + 1
-            if counted:
+            own, counts = self._pieces(text)
+            if own:
                 filled.append(row)
                 starts.append(len(places))
-                order = sorted(counted)
-                places += order
-                weights += [1.0 if counted[place] == 1 else 1 + math.log(counted[place]) for place in order]
+                places += own
+                weights += counts
         if filled:
             parts = self.directions[places] * np.array(weights, dtype=np.float32)[:, None]
             out[filled, 1:] = np.add.reduceat(parts, starts, axis=0)
-        lengths = np.sqrt(np.add.reduce(out.astype(np.float64) ** 2, axis=1))
-        out *= np.where(lengths > 1e-6, 1 / np.maximum(lengths, 1e-6), 0).astype(np.float32)[:, None]
+        lengths = np.sqrt(np.add.reduce(np.square(out[:, 1:], dtype=np.float64), axis=1))
+        out *= np.where(lengths > _SHORTEST, 1 / np.maximum(lengths, _SHORTEST), 0).astype(np.float32)[:, None]
         return out
 
     def feature_names(self) -> list[str]:
