@@ -18,7 +18,7 @@ from shared.prediction.minutes.sample import Left, Sample, Singles
 from shared.prediction.minutes.views import Views
 
 _SHARED_PENALTY = 1.0
-_MOST_ROWS = 12_000  # of one task
+_MOST_ROWS = 24_000  # of one task
 _SHARED_ROWS = 3_000  # of one task, towards what all tasks share
 _SHARED_BOUND = 3.0
 
