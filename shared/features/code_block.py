@@ -67,12 +67,12 @@ class CodeBlock:
         bounds = np.cumsum([0, *map(len, codes)])
         flat = list(itertools.chain.from_iterable(codes))
         place_of = {text: place for place, text in enumerate(dict.fromkeys(flat))}
-        drawn = b"".join(digests(f"{self.name}^{beginning}", self.size - 1) for beginning in place_of)
+        drawn = b"".join([digests(f"{self.name}^{beginning}", self.size - 1) for beginning in place_of])
         signs = signs_of(drawn, len(place_of), self.size - 1)
         prints = np.frombuffer(drawn, dtype="<u8").reshape(len(place_of), -1)[:, 0]
         seen = self._seen(prints).astype(np.int8)
         places = np.array([place_of[text] for text in flat], dtype=np.int64)
-        summed = np.add.reduceat((signs * seen[:, None])[places].astype(np.int32), bounds[:-1], axis=0)
+        summed = np.add.reduceat((signs * seen[:, None])[places], bounds[:-1], axis=0, dtype=np.int32)
         shares = np.add.reduceat(seen[places].astype(np.float64), bounds[:-1]) / np.diff(bounds)
         lengths = np.sqrt((summed * summed).sum(axis=1).astype(np.float64))
         out = np.zeros((len(codes), self.size), dtype=np.float32)

@@ -14,6 +14,7 @@ NUMBER_KINDS = frozenset({AttributeKind.NUMERIC, AttributeKind.DATE})
 
 
 Floats = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 
@@ -62,6 +63,11 @@ class Distinct:
         if isinstance(self.values, np.ndarray):
             return Distinct(values=self.values[used], places=places.astype(np.int64))
         return Distinct(values=[self.values[place] for place in used.tolist()], places=places.astype(np.int64))
+
+    def spread(self, numbers: Matrix) -> Matrix:
+        """Return each item's row of numbers that are given for each of `values`."""
+        own = isinstance(self.values, np.ndarray) and np.array_equal(self.places, np.arange(len(numbers)))
+        return numbers if own else numbers[self.places]
 
     @property
     def kinds(self) -> int:

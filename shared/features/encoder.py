@@ -110,7 +110,7 @@ class ItemEncoder:
     def blocks_of(self, columns: Mapping[str, Column]) -> list[Vector]:
         """Return each attribute's unit-length numbers before weighting, one (items, block size) array each."""
         arranged = self.filling.fill(columns)
-        return [block.encode(arranged[block.name])[arranged[block.name].places] for block in self.blocks]
+        return [arranged[block.name].spread(block.encode(arranged[block.name])) for block in self.blocks]
 
     def transform(self, columns: Mapping[str, Column]) -> Vector:
         """Return the items' vectors, (items, size) float32, for columns as in `fit`."""
@@ -121,7 +121,7 @@ class ItemEncoder:
             if not scale:  # an attribute of weight 0 adds nothing, whatever its numbers are
                 out[:, start : start + block.size] = 0
             elif len(column):
-                out[:, start : start + block.size] = (block.encode(column) * scale)[column.places]
+                out[:, start : start + block.size] = column.spread(block.encode(column) * scale)
         return out
 
     def transform_one(self, values: Mapping[str, Any]) -> Vector:

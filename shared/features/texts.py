@@ -63,12 +63,10 @@ def words_in(text: str) -> list[str]:
 def code_beginnings(text: str) -> list[str]:
     """Return a code's beginnings, each one part longer: letters, digits and separators are parts."""
     beginnings: list[str] = []
-    end = 0
     for part in _CODE_PART.finditer(text):
-        step = part.end() - part.start()
-        if step > 3 and text[part.start()].isdigit():  # long digit runs are hierarchical too
-            beginnings.extend(text[: part.start() + cut] for cut in range(2, step, 2))
-        end = part.end()
+        start, end = part.span()
+        if end - start > 3 and text[start].isdigit():  # long digit runs are hierarchical too
+            beginnings += [text[:cut] for cut in range(start + 2, end, 2)]
         beginnings.append(text[:end])
     return beginnings or [text]
 
