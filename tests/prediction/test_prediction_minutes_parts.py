@@ -9,11 +9,13 @@ import polars as pl
 import pytest
 
 from shared.prediction.memory import build_items, build_routings, choose_current
+from shared.prediction.minutes import regression
 from shared.prediction.minutes.groups import fit_groups
 from shared.prediction.minutes.observations import condense
 from shared.prediction.minutes.orders import Orders, arrange_orders
 from shared.prediction.minutes.profiles import Strategy, order_times, time_profiles, value_profile
 from shared.prediction.minutes.scatter import order_quantile, order_score, setup_quantile
+from shared.prediction.minutes.solver import PartSolver
 from shared.prediction.minutes.views import Views
 from tests.prediction.minutes_plant import ATTRIBUTES, DAY, SETUP, fit_plant, make_plant, piece_minutes
 from tests.prediction.prediction_factories import Factory, assemble, result_row, routing_row
@@ -214,3 +216,35 @@ def test_the_document_of_time_profiles_tells_each_operation_apart() -> None:
         typical = float(np.mean([piece_minutes(size, code) for size in sizes]))
         assert profile["run_minutes_per_unit"] == pytest.approx(typical, rel=0.15)
     assert document["strategy"] == "sigma"
+
+
+@pytest.mark.parametrize("rows", [8, 200])
+def test_a_line_without_some_parts_is_the_ridge_regression_of_the_other_rows(rows: int) -> None:
+    rng = np.random.default_rng(4)
+    design, weight = rng.normal(size=(rows, 20)).astype(np.float32), rng.uniform(0.2, 1.0, rows)
+    part, goals = np.arange(rows) % 4, rng.normal(size=(2, rows))
+    left, solver = frozenset({1, 3}), PartSolver(design, weight, part)
+    seen = solver.seen(left)
+    assert np.array_equal(seen, part % 2 == 0)
+    prepared = solver.prepared(np.where(seen, goals, 0.0).astype(np.float32))
+    for goal, mine in zip(goals, prepared, strict=True):
+        scaled = design[seen] * weight[seen, None]
+        wanted = np.linalg.solve(scaled.T @ design[seen] + 0.3 * np.eye(20), scaled.T @ goal[seen])
+        found = solver.solve(left, 0.3, mine)
+        assert found == pytest.approx(wanted, abs=1e-4)
+        assert solver.expected(found[None])[0] == pytest.approx(design @ wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("fold_count", [2, 5])
+def test_rows_beside_the_sample_differ_from_lines_that_have_not_seen_them(
+    fold_count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regression, "_MOST_ROWS", 150)
+    plant = fit_plant(make_plant(scatter={"ring": 0.1, "disc": 0.1}), fold_count=fold_count)
+    residuals, fold = plant.model.residuals, plant.items.folds[plant.known.owner]
+    assert len(fold) > 2 * 150
+    for view in range(fold_count):
+        assert np.array_equal(np.isnan(residuals[view, :, 1]), fold == view)
+    assert np.isfinite(residuals[-1]).all()
+    assert np.abs(np.median(residuals[-1], axis=0)).max() < 0.05
+    assert residuals[-1].std(axis=0).max() < 0.3
