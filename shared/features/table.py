@@ -47,7 +47,11 @@ class FeatureTable:
         self._places, self._readers = tuple(places), tuple(readers)
         self._words, self._word_places = [word for word, _ in words], [place for _, place in words]
         self._order = {word: place for place, word in enumerate(self._words)}
-        self._texts = [reader.name for reader in self._readers if isinstance(reader, TextReader)]
+        self._texts = {  # the words of the texts that many items have, by attribute
+            reader.name: {text: self._words_of(text) for text in reader.ranks}
+            for reader in self._readers
+            if isinstance(reader, TextReader)
+        }
         features = [reader.features for reader in self._readers]
         sizes = [len(found) for found in features]
         self._starts = np.cumsum([0, *sizes]).tolist()
@@ -97,13 +101,20 @@ class FeatureTable:
             out += reader.read(filled.get(reader.name))
         if self._words:
             own = [0.0] * len(self._words)
-            for name in self._texts:
-                for word in words_in(canonical_text(filled.get(name)) or ""):
-                    place = self._order.get(word)
-                    if place is not None:
-                        own[place] = 1.0
+            for name, ranked in self._texts.items():
+                value = filled.get(name)
+                places = ranked.get(value) if type(value) is str else None
+                for place in self._words_of(canonical_text(value)) if places is None else places:
+                    own[place] = 1.0
             out += own
         return np.array(out, dtype=np.float32)
+
+    def _words_of(self, text: str | None) -> list[int]:
+        """Return the places of the words that a canonical text holds."""
+        if text is None:
+            return []
+        order = self._order
+        return [order[word] for word in words_in(text) if word in order]
 
     def state(self) -> dict[str, Any]:
         """Return everything fitted as plain values."""
