@@ -71,7 +71,7 @@ class BoostedTrees:
         left |= self.kept
         struck = left[:, : self.ranks[0]]
         start = int(self.ranks[0])
-        for trees in self.ranks[1:].tolist():
+        for trees in self._later_ranks:
             struck[:, :trees] &= left[:, start : start + trees]
             start += trees
         leaf = _LOWEST[struck].take(self.tree, axis=1)
@@ -80,26 +80,30 @@ class BoostedTrees:
     def _conditions(self, rows: Floats) -> npt.NDArray[np.bool_]:
         """Tell which conditions hold: (rows, conditions)."""
         missing, numeric = np.isnan(rows), len(self.column)
-        found = np.empty((len(rows), numeric + int(self.asking.sum())), dtype=np.bool_)
+        category, first, step = self._lookups
+        found = np.empty((len(rows), numeric + len(category)), dtype=np.bool_)
         either = np.concatenate([rows, np.where(missing, -np.inf, rows)], axis=1)
         np.less_equal(either.take(self.column, axis=1), self.threshold, out=found[:, :numeric])
         codes = rows[:, self.category_columns]
         slot = np.where((codes >= 0) & (codes < self.slots), codes, self.slots).astype(np.intp)
-        start = numeric
-        for place, block in enumerate(self._blocks):
-            end = start + block.shape[1]
-            found[:, start:end] = block[slot[0, place]] if len(rows) == 1 else block[slot[:, place]]
-            start = end
+        found[:, numeric:] = self.among.take(slot.take(category, axis=1) * step + first)
         return found
 
     @cached_property
-    def _blocks(self) -> list[npt.NDArray[np.bool_]]:
-        sizes = (self.slots + 1) * self.asking
-        ends = np.cumsum(sizes)
-        return [
-            self.among[end - size : end].reshape(-1, asking)
-            for end, size, asking in zip(ends.tolist(), sizes.tolist(), self.asking.tolist(), strict=True)
-        ]
+    def _lookups(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Return, by condition on a category, which category column it asks about, and where in `among` its slots lie.
+
+        The first slot's place, and how far the next slot's is from it.
+        """
+        asking = self.asking.astype(np.intp)
+        sizes = (self.slots.astype(np.intp) + 1) * asking
+        category = np.repeat(np.arange(len(asking)), asking)
+        within = np.arange(len(category)) - np.repeat(np.cumsum(asking) - asking, asking)
+        return category, (np.cumsum(sizes) - sizes)[category] + within, asking[category]
+
+    @cached_property
+    def _later_ranks(self) -> list[int]:
+        return [int(trees) for trees in self.ranks[1:]]
 
     def state(self) -> dict[str, Any]:
         """Return plain arrays."""
