@@ -59,7 +59,7 @@ class OneTask:
 
     def __init__(self, rows: TaskRows, target: Floats, weight: Floats, out: int, slopes: dict[Left, Floats]) -> None:
         """Take the task's rows, its targets (rows,), and the slopes (size, 2) that all tasks share."""
-        self._rows, self._solver, self._size = rows, rows.solver, rows.size
+        self._solver, self._size = rows.solver, rows.size
         self._target, self._weight = target, weight
         self._shared = {left: shared[:, out] for left, shared in rows.shared.items()}
         self._shared_slopes = {left: shared[:, out] for left, shared in slopes.items()}
