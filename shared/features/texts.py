@@ -3,11 +3,13 @@
 import math
 import re
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 MAX_ENCODED_CHARACTERS = 2_000  # a longer text is understood by its beginning
 _EPOCH = date(2000, 1, 1).toordinal()
 _CODE_PART = re.compile(r"[A-Z]+|[0-9]+|[^A-Z0-9\s]+")
+_SHORT = 20  # characters of a word whose pieces are kept
 _SIGNS = ".,:;!?()[]{}<>\"'-_/\\|*=&"
 _NUMBER = re.compile(r"[0-9]{1,15}(?:[.,][0-9]{1,15})?")
 
@@ -75,7 +77,16 @@ def text_pieces(text: str) -> list[str]:
     """Return a text's pieces: its words, and every three letters of each padded word."""
     pieces: list[str] = []
     for word in text.split():
-        pieces.append(word)
-        padded = f" {word} "
-        pieces.extend(padded[start : start + 3] for start in range(len(padded) - 2))
+        pieces += _short_pieces(word) if len(word) <= _SHORT else _word_pieces(word)
     return pieces
+
+
+def _word_pieces(word: str) -> tuple[str, ...]:
+    padded = f" {word} "
+    return (word, *[padded[start : start + 3] for start in range(len(padded) - 2)])
+
+
+@lru_cache(maxsize=4096)
+def _short_pieces(word: str) -> tuple[str, ...]:
+    """Keep the pieces of words that come again and again; long ones would fill the memory."""
+    return _word_pieces(word)
