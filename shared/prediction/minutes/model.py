@@ -12,6 +12,7 @@ from shared.prediction.minutes.design import Design
 from shared.prediction.minutes.estimates import Estimates, each_view
 from shared.prediction.minutes.groups import GroupFactors
 from shared.prediction.minutes.observations import Observations, log_minutes
+from shared.prediction.minutes.orders import LEAST_COMPARED
 from shared.prediction.minutes.sample import Singles
 from shared.prediction.minutes.scatter import SPREAD
 from shared.prediction.nearby import Nearby
@@ -19,7 +20,7 @@ from shared.prediction.nearby import Nearby
 Flags = npt.NDArray[np.bool_]
 
 LEAST_VARIANCE = 1e-4
-_FAR_OFF = 2.5  # spreads by which a single own order may differ before it is drawn in; more that agree, by so many more
+_FAR_OFF = 2.5  # spreads by which an own order may differ before it is drawn in; orders that agree, so many times that
 _TOGETHER = 256  # from so many requests on, those of one task are multiplied at once
 
 
@@ -191,7 +192,9 @@ class MinutesModel:
         has = ~np.isnan(results)
         if has.any():
             within = self.within[view, task] / np.maximum(seen.recent[mine], 1e-3)
-            most = _FAR_OFF * np.sqrt(variance + within) * np.maximum(seen.orders[mine], 1)[:, None]
+            orders = seen.orders[mine]
+            agreeing = np.where(orders < LEAST_COMPARED, 1, orders)[:, None]
+            most = _FAR_OFF * np.sqrt(variance + within) * agreeing
             off = np.clip(np.where(has, results, logs) - logs, -most, most)
             weight = np.where(has, 1.0 / within, 0.0)
             pull, total = pull + weight * off, total + weight

@@ -25,6 +25,7 @@ _PIECES = np.concatenate([[0.0], 0.1 * np.exp(_GRID_STEP * np.arange(28))])  # u
 _LEAST_SPREAD = 1.0  # of squared log quantity about its rows' means, below which an operation tells nothing
 _LEAST_NOISE = 1e-6
 _MOST_DAYS = 1_000_000  # a day number never reaches it
+LEAST_COMPARED = 3  # orders of a row among which a disturbed one stands out
 _FAR_RATIO = 6.0  # an order that took this many times its row's median, or that part of it, was disturbed
 
 
@@ -223,5 +224,5 @@ def _believable(row: Ints, start: Ints, quantity: Floats, setup: Floats, run: Fl
     rank[order] = np.arange(len(row)) - start[row]
     cut = np.floor(sizes * trim_share)[row]
     inner = (rank >= cut) & (rank < sizes[row] - cut)
-    near = (np.abs(ratio) <= np.log(_FAR_RATIO)) | (sizes[row] < 3)
+    near = (np.abs(ratio) <= np.log(_FAR_RATIO)) | (sizes[row] < LEAST_COMPARED)
     return np.asarray(inner & near)
