@@ -29,9 +29,8 @@ class Asked:
 
 def find_place(memory: Memory, item_code: str) -> int:
     """Return the place of an item, -1 where the data has none of this code."""
-    place_of = memory.items.place_of
-    place = place_of.get(item_code)
-    return place if place is not None else place_of.get(item_code.strip().upper(), -1)
+    place = memory.items.place_of(item_code)
+    return place if place >= 0 else memory.items.place_of(item_code.strip().upper())
 
 
 def read_queries(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,14 @@ def write_golden(model: RoutingModel, folder: Path, *, count: int = 64, seed: in
     excluded = frozenset(model.excluded_items)  # what nothing was learned from is not asked about either
     shuffled = np.random.default_rng(seed).permutation(len(model.knowledge.items.codes)).tolist()
     chosen = [place for place in shuffled if model.knowledge.items.codes[place] not in excluded]
-    cases = []
+    cases: list[dict[str, Any]] = []
     for number, place in enumerate(chosen[:count]):
         values = model.knowledge.items.frame.row(place, named=True)
         code = values.pop("item_code")
         given = {name: _plain(value) for name, value in values.items() if value is not None}
         query = {"item_code": f"golden {number}", "attributes": given} if number % 3 == 2 else {"item_code": code}
-        case = {"query": query, "as_if_unknown": number % 3 == 1}
-        cases.append({**case, "answer": _ask(model, case)})
+        cases.append({"query": query, "as_if_unknown": number % 3 == 1})
+    cases = [{**case, "answer": answer} for case, answer in zip(cases, _ask(model, cases), strict=True)]
     document = {"schema_version": SCHEMA_VERSION, "quantity": QUANTITY, "cases": cases}
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     (folder / GOLDEN_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
@@ -45,10 +45,20 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float) else value.isoformat()
 
 
-def _ask(model: RoutingModel, case: Mapping[str, Any]) -> dict[str, Any]:
-    query = ItemQuery.model_validate(case["query"])
-    [answer] = model.predict([query], quantity=QUANTITY, as_if_unknown=bool(case["as_if_unknown"]))
-    return _condensed(answer)
+def _ask(model: RoutingModel, cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the condensed answers to all cases, asked in as few calls as there are ways to ask."""
+    ways = [bool(case["as_if_unknown"]) for case in cases]
+    queries = [ItemQuery.model_validate(case["query"]) for case in cases]
+    answers = {
+        way: iter(
+            model.predict(
+                [query for query, own in zip(queries, ways, strict=True) if own is way],
+                quantity=QUANTITY, as_if_unknown=way,
+            )
+        )
+        for way in (False, True)
+    }  # fmt: skip
+    return [_condensed(next(answers[way])) for way in ways]
 
 
 def _condensed(answer: ItemPrediction) -> dict[str, Any]:
@@ -80,8 +90,9 @@ def replay_golden(model: RoutingModel, golden: Mapping[str, Any]) -> list[str]:
     if golden.get("schema_version") != SCHEMA_VERSION or not golden.get("cases"):
         return [f"golden.json is not a document of {SCHEMA_VERSION} with cases."]
     differences: list[str] = []
-    for number, case in enumerate(golden["cases"]):
-        _compare(f"case {number}", case["answer"], _ask(model, case), differences)
+    answers = _ask(model, golden["cases"])
+    for number, (case, answer) in enumerate(zip(golden["cases"], answers, strict=True)):
+        _compare(f"case {number}", case["answer"], answer, differences)
         if len(differences) >= _MOST_DIFFERENCES:
             break
     return differences[:_MOST_DIFFERENCES]

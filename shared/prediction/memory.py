@@ -6,6 +6,7 @@ occurrence (0 for the first time the code appears in the routing): together they
 washes twice keeps two times.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -33,8 +34,7 @@ PLANNED_TIMES = ("setup_minutes", "run_minutes_per_unit", "wait_minutes", "move_
 class Items:
     """Every item that can be asked for, in the order of its code."""
 
-    codes: list[str]
-    place_of: dict[str, int]
+    codes: list[str]  # rising
     frame: pl.DataFrame  # item_code and the attributes, one row an item
     groups: Ints  # items of one drawing share a number
     folds: npt.NDArray[np.int8]  # by group: statistics for an item asked as if unknown are fitted without its fold
@@ -42,6 +42,11 @@ class Items:
     group_marks: npt.NDArray[np.uint32]  # group -> checksum of its name
     families: Ints
     family_names: list[str]
+
+    def place_of(self, code: str) -> int:
+        """Return the place of a code, -1 where no item has it; a table of all codes would take longer to make."""
+        place = bisect_left(self.codes, code)
+        return place if place < len(self.codes) and self.codes[place] == code else -1
 
     @cached_property
     def _by_group(self) -> tuple[Ints, Ints]:
@@ -75,8 +80,7 @@ class Items:
     @classmethod
     def from_state(cls, state: Mapping[str, Any], frame: pl.DataFrame) -> Self:
         """Rebuild the items from `state()` and their frame."""
-        codes = frame["item_code"].to_list()
-        return cls(codes=codes, place_of=places_by_code(codes), frame=frame, **state)
+        return cls(codes=frame["item_code"].to_list(), frame=frame, **state)
 
 
 def folds_for(routed_items: int) -> int:
@@ -102,7 +106,7 @@ def build_items(frame: pl.DataFrame, attributes: Sequence[Attribute], *, fold_co
     codes = frame["item_code"].to_list()
     family_names, family = _numbered(families)
     return Items(
-        codes=codes, place_of=places_by_code(codes), frame=frame.rechunk(), groups=groups, group_marks=marks,
+        codes=codes, frame=frame.rechunk(), groups=groups, group_marks=marks,
         folds=(marks[groups] % fold_count).astype(np.int8), fold_count=fold_count, families=family,
         family_names=family_names,
     )  # fmt: skip

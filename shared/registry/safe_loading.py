@@ -63,6 +63,15 @@ class PackageReader:
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
             self._refuse(name, f"it is not a Parquet table ({fault})", fault)
 
+    def schema(self, name: str) -> "pl.Schema":
+        """Return a Parquet file's columns and their kinds, as its last bytes tell them."""
+        import polars as pl
+
+        try:
+            return pl.scan_parquet(BytesIO(self._bytes(name, MAX_TABLE_BYTES))).collect_schema()
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
+            self._refuse(name, f"it is not a Parquet table ({fault})", fault)
+
     def content(self, name: str) -> bytes:
         """Return the bytes of a file that is looked at later, a part at a time."""
         return self._bytes(name, MAX_TABLE_BYTES)
@@ -77,8 +86,11 @@ class PackageReader:
         return name in self.artifacts
 
     def read_the_rest(self) -> None:
-        """Decode what the loader had no need of, so that a file nobody reads yet is as harmless as the others."""
-        readers = {".json": self.json, ".joblib": self.arrays, ".parquet": self.table}
+        """Decode what the loader had no need of, so that a file nobody reads yet is as harmless as the others.
+
+        Of a table that is for people it is enough to see that it is one: its schema is read.
+        """
+        readers = {".json": self.json, ".joblib": self.arrays, ".parquet": self.schema}
         for name in sorted(self.artifacts.keys() - self._read):
             if (read := readers.get(Path(name).suffix)) is not None:
                 read(name)
