@@ -1,6 +1,7 @@
 """Candidate routings: ranked, probable, in order, also where nobody has them yet."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,6 +200,19 @@ def test_what_only_the_withheld_item_has_is_not_known_to_exist() -> None:
     [shown] = model.choose(plant.near(asked, 12), asked, np.array([plant.items.fold_count]), 40)
     assert all(gild not in choice.tasks for choice in hidden)
     assert any(choice.tasks == plant.tasks("CUT", "PACK", "GILD") for choice in shown)
+
+
+def test_what_nobody_has_comes_last_where_rare_routings_are_preferred(plant: Plant, model: CandidateModel) -> None:
+    weights = model.weights.copy()
+    weights[:, 3] = -0.2
+    shares = replace(model, weights=weights)._log_shares
+    counts = model.known.counts.copy()
+    counts[:, 0] = 0
+    hidden = replace(model, weights=weights, known=replace(model.known, counts=counts))._log_shares
+    place = np.flatnonzero(model.known.common == 0)
+    assert len(place) == 1
+    assert (hidden[:, place[0]] < np.delete(hidden, place, axis=1).min(axis=1)).all()
+    assert (shares[:, place[0]] > hidden[:, place[0]]).all()
 
 
 def test_a_view_without_any_item_composes() -> None:

@@ -29,7 +29,7 @@ from shared.prediction.nearby import Nearby
 
 Rows = npt.NDArray[np.float32]
 _WIDER = 6.0  # the wide votes' scale, as a multiple of the narrow one's
-_NEVER = -1e6  # log share of what nobody has
+_NEVER = -1e6  # what nobody has comes after all else, however little weight its frequency has
 _OFFERED = 3  # candidates that a planner looks at
 _NO_VOTE = 0.01  # share of the votes that a candidate without any is taken to have
 
@@ -82,8 +82,8 @@ class CandidateModel:
     def _log_shares(self) -> npt.NDArray[np.float32]:
         """Return the common signatures' log shares by view, as heavy as the score takes them on likelihood's scale."""
         heavy = self.weights[:, [3]] / np.maximum(self.weights[:, [0]], 0.1)
-        table = np.where(self.known.counts > 0, self.known.log_share_table[:, :-1], _NEVER)
-        return (heavy * table[:, self.known.common]).astype(np.float32)
+        table = np.where(self.known.counts > 0, heavy * self.known.log_share_table[:, :-1], _NEVER)
+        return table[:, self.known.common].astype(np.float32)
 
     def _alternatives(self, near: Nearby, rows: Rows, views: Ints) -> tuple[Pool, Alternatives, Floats]:
         top = nearest(near)
