@@ -10,7 +10,8 @@ from shared.errors import InvalidInput, MalformedRequest, RoutingError
 PROBLEM_TYPE = "application/problem+json"
 LONGEST_NAME = 100  # of a caller's own names, which an answer repeats
 MOST_FIELDS = 50
-_UNION_MEMBERS = frozenset({"str", "constrained-str", "float", "int", "bool"})
+_UNION_OBJECT = "Measure"  # the one member with fields of its own
+_UNION_MEMBERS = frozenset({"str", "constrained-str", "float", "int", "bool", _UNION_OBJECT})
 
 
 def problem_document(error: RoutingError, *, request_id: str, instance: str) -> dict[str, Any]:
@@ -49,6 +50,8 @@ def _field_of(finding: ErrorDetails) -> str:
     location = finding["loc"]
     if finding["type"] != "extra_forbidden" and len(location) > 1 and location[-1] in _UNION_MEMBERS:
         location = location[:-1]
+    elif len(location) > 2 and location[-2] == _UNION_OBJECT:
+        location = (*location[:-2], location[-1])
     return field_path(location)
 
 

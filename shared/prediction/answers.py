@@ -17,16 +17,26 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 MAX_ITEMS = 1_000
 MAX_ATTRIBUTES = 200
 MAX_TEXT = 2_000
+MAX_UNIT = 60
 SIGNATURE_SEPARATOR = ">"
 
 ItemCode = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 AttributeName = Annotated[str, StringConstraints(max_length=200)]
-AttributeValue = Annotated[str, StringConstraints(max_length=MAX_TEXT)] | float | int | bool | None
 Quantity = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Measure(_Request):
+    """A size in a unit of its own, such as 2.5 inch; it is converted to the attribute's unit."""
+
+    value: Annotated[float, Field(allow_inf_nan=False)]
+    unit: Annotated[str, StringConstraints(max_length=MAX_UNIT)]
+
+
+AttributeValue = Annotated[str, StringConstraints(max_length=MAX_TEXT)] | float | int | bool | Measure | None
 
 
 class ItemQuery(_Request):

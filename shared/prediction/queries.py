@@ -6,8 +6,9 @@ from datetime import date, datetime
 from typing import Any
 
 from shared.erp.canonical import Attribute, AttributeKind
+from shared.erp.units import factor, known_units
 from shared.errors import InvalidInput
-from shared.prediction.answers import MAX_TEXT
+from shared.prediction.answers import MAX_TEXT, Measure
 
 _LARGEST_SIZE = 1e15
 
@@ -21,14 +22,16 @@ def attribute_values(
     errors: list[dict[str, str]] = []
     for name, value in given.items():
         attribute = known.get(name)
+        part = ""
         if attribute is None:
-            message = f"No attribute has this name; the model knows {', '.join(sorted(known))}."
+            message: str | None = f"No attribute has this name; the model knows {', '.join(sorted(known))}."
         else:
-            values[name], problem = _value(attribute, value)
-            if problem is None:
-                continue
-            message = problem
-        errors.append({"field": f"{field}.{name[:100]}", "message": message})
+            own, message = _in_own_unit(attribute, value)
+            part = "" if message is None else ".unit"
+            if message is None:
+                values[name], message = _value(attribute, own)
+        if message is not None:
+            errors.append({"field": f"{field}.{name[:100]}{part}", "message": message})
     return values, errors
 
 
@@ -41,6 +44,21 @@ def invalid_attributes(errors: Sequence[dict[str, str]]) -> InvalidInput:
         remedy="Correct or leave out the named attributes and ask again.",
         errors=list(errors),
     )
+
+
+def _in_own_unit(attribute: Attribute, value: Any) -> tuple[Any, str | None]:
+    """Return a size that names its unit in the attribute's unit, and any other value as it is."""
+    if not isinstance(value, Measure) or attribute.kind is not AttributeKind.NUMERIC:
+        return value, None
+    if attribute.unit is None:
+        return None, "This attribute has no unit; give a plain number."
+    times = factor(value.unit, attribute.unit)
+    if times is None:
+        return (
+            None,
+            f"No unit that can be read as {attribute.unit} is spelled so; known are {', '.join(known_units())}.",
+        )
+    return value.value * times, None
 
 
 def _value(attribute: Attribute, value: Any) -> tuple[Any, str | None]:
@@ -93,5 +111,12 @@ def _text(value: Any) -> tuple[str | None, str | None]:
 
 
 def _kind(value: Any) -> str:
-    names = {str: "text", bool: "true or false", int: "so large a number", list: "a list", dict: "an object"}
+    names = {
+        str: "text",
+        bool: "true or false",
+        int: "so large a number",
+        list: "a list",
+        dict: "an object",
+        Measure: "a size with a unit",
+    }
     return names.get(type(value), type(value).__name__)

@@ -239,6 +239,35 @@ def test_a_size_in_a_unit_that_does_not_exist_is_refused_by_its_field(ask: Ask, 
     assert field.startswith("items[0].attributes.SIZE")
 
 
+def test_a_size_in_another_unit_is_converted(ask: Ask) -> None:
+    sizes = [{"value": 2.5, "unit": "inch"}, {"value": 6.35, "unit": "cm"}, 63.5]
+    ring = {"PART": "ring", "MATERIAL": "SUS316", "NOTE": "ring for pump 3"}
+    asked = [{"item_code": "A", "attributes": {**ring, "SIZE": size}} for size in sizes]
+    answers = judged(ask("predict_routings", body={"items": asked}), asked=3)["predictions"]
+    assert answers[0]["status"] == "ok"
+    assert answers == [answers[2]] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "field"),
+    [
+        ("SIZE", {"value": 2.5, "unit": "furlong"}, ".SIZE.unit"), ("SIZE", {"value": 2.5, "unit": "kg"}, ".SIZE.unit"),
+        ("SIZE", {"value": 1e300, "unit": "inch"}, ".SIZE"), ("PART", {"value": 2.5, "unit": "inch"}, ".PART"),
+    ],
+)  # fmt: skip
+def test_a_size_with_a_unit_is_refused_where_it_is_wrong(ask: Ask, name: str, size: Any, field: str) -> None:
+    asked = {"item_code": "A", "attributes": {"PART": "ring", name: size}}
+    assert refused_field(ask("predict_routings", body={"items": [asked]})) == f"items[0].attributes{field}"
+
+
+def test_parts_of_a_size_with_a_unit_are_named(ask: Ask) -> None:
+    asked = {"item_code": "A", "attributes": {"SIZE": {"value": "wide", "unit": "mm", "more": 1}}}
+    errors = judged(ask("predict_routings", body={"items": [asked]}))["errors"]
+    assert {error["field"] for error in errors} == {
+        f"items[0].attributes.SIZE{part}" for part in ("", ".value", ".more")
+    }
+
+
 @pytest.mark.parametrize("nest", [b"[", b'{"items":', b'{"items":[{"item_code":"A","attributes":{"X":'])
 @pytest.mark.parametrize("name", ["predict_routings", "summarise_times", "decide_prediction"])
 def test_depth_without_end_is_malformed(ask: Ask, name: str, nest: bytes, administrator: str) -> None:
