@@ -18,7 +18,7 @@ SAMPLE = 4_000
 _START = 5.0  # sum of the weights to begin with; the steps find how sharply similarity should count
 _STEPS = 60
 _ANCHORS = 300  # items that a step looks at
-_PULL = 0.004  # how strongly a factor is held to 1
+_PULL = 0.002  # how strongly a factor is held to 1
 _RATE = 0.15
 _LEAST_USEFUL = 10  # items whose routing others have too
 
