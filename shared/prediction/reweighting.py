@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from shared.features.encoder import ItemEncoder
 from shared.prediction.knowledge import Singles
 
@@ -28,15 +26,12 @@ def reweight(encoder: ItemEncoder, fitted: Mapping[str, float], wanted: Mapping[
     before = {a.name: fitted.get(a.name, a.weight) for a in encoder.attributes}
     after = {a.name: wanted.get(a.name, a.weight) for a in encoder.attributes}
     changed = [name for name in before if before[name] != after[name] and encoder.weights[name] > 0]
-    old = np.array([encoder.weights[a.name] for a in encoder.attributes])
-    ratio = np.array([after[name] / before[name] if name in changed else 1.0 for name in before])
-    new = old * ratio
-    if not changed or new.sum() <= 0:
+    new = {name: encoder.weights[name] * (after[name] / before[name] if name in changed else 1.0) for name in before}
+    if not changed or sum(new.values()) <= 0:
         return None
-    share = np.divide(new * old.sum(), old * new.sum(), out=np.zeros_like(new), where=old > 0)
     named = ", ".join(f"{name} {after[name]:g} instead of {before[name]:g}" for name in changed[:_MOST_NAMED])
     more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
     return Reweighting(
-        factors=np.repeat(share, np.diff(encoder.offsets)).astype(np.float32),
+        factors=encoder.factors_for(new),
         sentence=f"Similarities are weighted otherwise than when the model was fitted: {named}{more}.",
     )  # fmt: skip
