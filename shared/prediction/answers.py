@@ -3,7 +3,8 @@
 Times are minutes. Setup is per order, run is per piece; totals are for one order of the asked quantity.
 
 Requests are pydantic models, since what comes in has to be checked. Answers are plain dataclasses without slots, which
-orjson writes ten times as fast as pydantic does and eight times as fast as slotted ones.
+orjson writes ten times as fast as pydantic does and eight times as fast as slotted ones. Stored answers are read back
+as these classes, so a field that comes later has a default.
 """
 
 from dataclasses import dataclass, field
@@ -124,8 +125,8 @@ class PredictedOperation:
     trimmed_mean: Annotated[float | None, Field(description="mean minutes per piece of the results used")]
     std: Annotated[float | None, Field(description="their standard deviation")]
     confidence: Annotated[float, Field(ge=0, le=1)]
-    supporting: Annotated[int, Field(description="near items whose routing holds the operation")]
-    disagreeing: Annotated[int, Field(description="near items whose routing lacks it")]
+    supporting: Annotated[int | None, Field(description="near items whose routing holds the operation")] = None
+    disagreeing: Annotated[int | None, Field(description="near items whose routing lacks it")] = None
     evidence: list[Support]
 
 

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from shared.configuration import default_configuration
 from shared.errors import InvalidInput, NotFound
-from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, Source, Status
+from shared.prediction.answers import Candidate, ItemPrediction, ItemQuery, Source, Status, as_plain
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
 from tests.prediction.prediction_factories import Factory, assemble, make_factory, result_row, routing_row
@@ -34,6 +35,16 @@ def test_a_known_item_is_answered_with_its_own_routing_first(tiny_model: Routing
     best = first(tiny_model, "RING005")
     assert (best.source, best.probability, best.rank) == (Source.ERP, 1.0, 1)
     assert best.routing_signature == "SAW>TURN>WASH>GRIND>WASH>PACK"
+
+
+def test_an_answer_stored_before_near_items_were_counted_is_read(tiny_model: RoutingModel) -> None:
+    stored = as_plain(ask(tiny_model, "RING005"))
+    for candidate in stored["candidates"]:
+        for operation in candidate["operations"]:
+            del operation["supporting"], operation["disagreeing"]
+    read = TypeAdapter(ItemPrediction).validate_python(stored)
+    assert as_plain(read)["candidates"][0]["totals"] == stored["candidates"][0]["totals"]
+    assert read.candidates[0].operations[0].supporting is None
 
 
 def test_a_new_item_gets_the_routing_of_its_kind_from_its_attributes(tiny_model: RoutingModel) -> None:

@@ -48,9 +48,9 @@ def test_a_given_drawing_withholds_its_items(tiny_model: RoutingModel) -> None:
 def test_every_operation_tells_how_many_near_items_hold_it(tiny_model: RoutingModel) -> None:
     [answer] = tiny_model.predict([ItemQuery(item_code="RING003")], as_if_unknown=True)
     first = answer.candidates[0]
-    assert len({operation.supporting + operation.disagreeing for operation in first.operations}) == 1
+    assert len({(operation.supporting or 0) + (operation.disagreeing or 0) for operation in first.operations}) == 1
     for operation in first.operations:
-        assert operation.supporting >= sum(support.supports for support in operation.evidence) > 0
+        assert (operation.supporting or 0) >= sum(support.supports for support in operation.evidence) > 0
 
 
 def _wide(model: RoutingModel, **settings: object) -> RoutingModel:
