@@ -142,14 +142,15 @@ def test_learning_finds_the_attribute_that_decides_the_routing() -> None:
 
 def test_what_is_learned_hardly_depends_on_which_items_were_drawn() -> None:
     rng = np.random.default_rng(6)
-    decides, helps, noise = (rng.integers(0, 4, 1200) for _ in range(3))
-    blocks = [np.eye(4, dtype=np.float32)[values] for values in (decides, helps, noise)]
-    routing = np.where(rng.random(1200) < 0.6, decides, np.where(rng.random(1200) < 0.5, helps, 4 + noise % 2))
+    values = rng.integers(0, 4, (5, 2000))  # the first decides, the second helps
+    blocks = [np.eye(4, dtype=np.float32)[each] for each in values]
+    routing = np.where(rng.random(2000) < 0.8, 2 * values[0] + values[1] % 2, rng.integers(0, 8, 2000))
     halves = [
-        learn_factors([block[half::2] for block in blocks], np.ones(3), routing[half::2], np.arange(600)).factors
+        learn_factors([block[half::2] for block in blocks], np.ones(5), routing[half::2], np.arange(1000)).factors
         for half in (0, 1)
     ]
     assert np.abs(np.log2(halves[0] / halves[1])).max() <= 0.5
+    assert all(half[:2].min() > half[2:].max() for half in halves)
 
 
 def test_an_item_alone_in_its_drawing_with_its_routing_teaches_nothing() -> None:
