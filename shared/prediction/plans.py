@@ -94,8 +94,9 @@ def plans_of(
         for choice in found:
             if len(mine) >= count:
                 break
-            codes = _codes(batch.near.routings, choice)
-            if (own is not None and codes == own[1]) or (choice.probability < least_probability and mine):
+            if choice.probability < least_probability and mine:
+                continue
+            if own is not None and _codes(batch.near.routings, choice) == own[1]:
                 continue
             mine.append(_predicted_plan(batch, asked, choice, wanted))
         plans.append(mine)
