@@ -68,8 +68,9 @@ def test_first_ones_come_best_first_and_ties_are_broken() -> None:
 
 
 def test_similarity_at_which_nobody_was_right_is_not_trusted() -> None:
+    near = np.linspace(0.8, 0.99, 400)  # all answered right: half as far again is trusted, and no farther
+    assert least_trusted(near, np.ones(400, dtype=bool)) == pytest.approx(0.7)
     similarity = np.linspace(0.3, 0.99, 400)
-    assert least_trusted(similarity, similarity > 0.35) == pytest.approx(similarity[similarity > 0.35].min())
     lucky = similarity > 0.35
     lucky[0] = True
     assert least_trusted(similarity, lucky) == pytest.approx(similarity[7])  # the least similar fiftieth, mostly wrong

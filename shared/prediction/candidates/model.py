@@ -169,19 +169,12 @@ class CandidateModel:
             members=members,
         )  # fmt: skip
 
-    def least_similarity(self, views: Ints, otherwise: float) -> Floats:
-        """Return, by request, how similar the nearest item must be; `otherwise` where too few withheld items tell.
+    def least_similarity(self, views: Ints, minimum: float) -> Floats:
+        """Return, by request, how similar the nearest item must be: `minimum`, or more where withheld items tell so.
 
-        It is the greater of two: the least similarity at which the right routing of any withheld item was among the
-        three most probable, and, of the few least similar items, the greatest one up to which fewer than half's were.
+        `scoring.least_trusted` says how they tell.
         """
-        least = self.least[views]
-        return np.where(np.isnan(least), otherwise, least)
-
-    def abstains(self, near: Nearby, views: Ints, otherwise: float) -> npt.NDArray[np.bool_]:
-        """Tell for which requests nothing is near enough to propose a routing."""
-        voters = np.bincount(near.asked, near.voters, len(views))
-        return np.asarray((voters == 0) | (nearest(near) < self.least_similarity(views, otherwise)))
+        return np.asarray(np.fmax(self.least[views], minimum))
 
     def work_centres(
         self, near: Nearby, rows: Rows, views: Ints, asked: Ints, task: Ints
