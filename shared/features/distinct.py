@@ -74,6 +74,11 @@ class Distinct:
         """How many different texts there are, missing not counted."""
         return sum(value is not None for value in self.values)
 
+    @property
+    def varies(self) -> bool:
+        """Whether items differ, those without a value counted as alike."""
+        return len(np.unique(self.values) if isinstance(self.values, np.ndarray) else self.values) > 1
+
     def texts_only(self) -> list[str | None]:
         """Return `values` of a column of texts."""
         return self.values if isinstance(self.values, list) else []

@@ -16,7 +16,9 @@ from shared.clock import Clock, utc_now
 from shared.configuration import Configuration
 from shared.erp.canonical import Attribute
 from shared.errors import Cancelled, NotEnoughData
+from shared.features.distinct import Distinct, distinct_columns
 from shared.features.encoder import ItemEncoder
+from shared.features.filling import Filling
 from shared.features.learned import SAMPLE, LearnedWeights, learn_factors
 from shared.features.statistics import feature_statistics
 from shared.features.table import FeatureTable
@@ -40,7 +42,7 @@ _STATISTICS_ITEMS = 2_000
 log = structlog.get_logger()
 
 Progress = Callable[[float, str], None]
-Columns = dict[str, list[Any]]
+Columns = dict[str, Distinct]
 
 
 class SnapshotLike(Protocol):
@@ -108,6 +110,10 @@ def fit_model(
     return fitted
 
 
+def _of(columns: Columns, places: Ints) -> Columns:
+    return {name: column.take(places) for name, column in columns.items()}
+
+
 class _Fitting:
     """One fit under way. The index is built in a thread beside it, nearly all outside the interpreter's lock."""
 
@@ -122,16 +128,18 @@ class _Fitting:
 
     def fit(self) -> RoutingModel:
         self._arrange()
-        columns = {a.name: self._items.frame[a.name].to_list() for a in self._snapshot.attributes}
-        encoder, learned, statistics = self._encode(columns)
+        attributes, frame = self._snapshot.attributes, self._items.frame
+        columns = distinct_columns(attributes, {a.name: frame[a.name].to_list() for a in attributes})
+        filling = Filling.fit(attributes, columns)
+        encoder, learned, statistics = self._encode(columns, filling)
         self._steps.reach(25, "building the index")
-        routed_columns = {name: [values[place] for place in self._routed] for name, values in columns.items()}
+        routed_columns = _of(columns, self._routed)
         vectors = encoder.transform(routed_columns)
         codes = [self._items.codes[place] for place in self._routed]
         self._encoder = encoder
         self._index: Future[NeighbourIndex] = self._beside.submit(NeighbourIndex.build, codes, vectors, seed=self._seed)
         self._steps.reach(30, "reading the attributes for trees")
-        self._table = FeatureTable.fit(self._snapshot.attributes, columns)
+        self._table = FeatureTable.fit(attributes, columns, filling)
         rows = self._table.rows(routed_columns)
         knowledge, metrics = self._learn(vectors, rows)
         history = RoutingHistory.of(self._frame)
@@ -175,28 +183,26 @@ class _Fitting:
                 remedy="Check that the routings' item codes match the items' and that their validity dates are right.",
             )
 
-    def _encode(self, columns: Columns) -> tuple[ItemEncoder, LearnedWeights, dict[str, Any]]:
+    def _encode(self, columns: Columns, filling: Filling) -> tuple[ItemEncoder, LearnedWeights, dict[str, Any]]:
         self._steps.reach(13, "learning the attributes")
         attributes, items = self._snapshot.attributes, self._items
-        encoder = ItemEncoder(attributes, seed=self._seed).fit(columns)
+        encoder = ItemEncoder(attributes, seed=self._seed).fit(columns, filling)
         self._steps.reach(20, "learning the weights")
         chosen = np.sort(np.random.default_rng(self._seed).permutation(self._routed)[:SAMPLE])
-        blocks = encoder.blocks_of({name: [values[place] for place in chosen] for name, values in columns.items()})
+        blocks = encoder.blocks_of(_of(columns, chosen))
         given = self._given_weights(encoder, columns)
         signatures, groups = self._routings.signature[chosen], items.groups[chosen]
         learned = learn_factors(blocks, np.array(list(given.values())), signatures, groups)
         factors = learned.factors.tolist()
         encoder.set_weights({name: given[name] * factor for name, factor in zip(given, factors, strict=True)})
         spread = np.sort(np.random.default_rng(self._seed).permutation(len(items.codes))[:_STATISTICS_ITEMS])
-        sample = encoder.blocks_of({name: [values[place] for place in spread] for name, values in columns.items()})
+        sample = encoder.blocks_of(_of(columns, spread))
         return encoder, learned, feature_statistics(encoder, columns, sample)
 
     def _given_weights(self, encoder: ItemEncoder, columns: Columns) -> dict[str, float]:
         """Return the weights people set: the configuration's, else the profile's; 0 where all items are alike."""
         wanted = self._settings.feature_weights
-        weights = {
-            a.name: wanted.get(a.name, a.weight) if len(set(columns[a.name])) > 1 else 0.0 for a in encoder.attributes
-        }
+        weights = {a.name: wanted.get(a.name, a.weight) if columns[a.name].varies else 0.0 for a in encoder.attributes}
         if sum(weights.values()) <= 0:
             raise NotEnoughData(
                 "No attribute with a weight above zero differs between the items, so none can be told from another.",
