@@ -86,7 +86,8 @@ def predicted(*operations: tuple[str, float, float], source: Source = Source.PRE
             sequence=10 * (place + 1), operation_code=code, operation_name=None, resource_code=f"on {code}",
             resource_name=None, inside=True, setup_minutes=minutes(setup), run_minutes_per_unit=minutes(run),
             order_minutes=minutes(setup + run), optimistic_minutes=0, safe_minutes=0, wait_minutes=0, move_minutes=0,
-            queue_minutes=0, samples=0, trimmed=0, trimmed_mean=None, std=None, confidence=0.5, supporting=0, disagreeing=0, evidence=[],
+            queue_minutes=0, samples=0, trimmed=0, trimmed_mean=None, std=None, confidence=0.5, supporting=0,
+            disagreeing=0, evidence=[],
         ), **more)
         for place, (code, setup, run) in enumerate(operations)
     ]  # fmt: skip
