@@ -31,7 +31,7 @@ from shared.similarity.index import NeighbourIndex
 MODEL_KIND = "neighbours"
 _MOST_SIMILAR = 500
 _TOGETHER = 256  # items worked out at once: more need memory that no cache holds
-_LEAST_PROBABILITY = 0.005  # a candidate rarer than this is noise
+_LEAST_PROBABILITY = 0.001  # a candidate rarer than this is noise
 
 
 @dataclass(frozen=True, kw_only=True)

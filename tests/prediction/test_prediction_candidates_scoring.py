@@ -68,8 +68,8 @@ def test_first_ones_come_best_first_and_ties_are_broken() -> None:
 
 
 def test_similarity_at_which_nobody_was_right_is_not_trusted() -> None:
-    near = np.linspace(0.8, 0.99, 400)  # all answered right: half as far again is trusted, and no farther
-    assert least_trusted(near, np.ones(400, dtype=bool)) == pytest.approx(0.7)
+    near = np.linspace(0.8, 0.99, 400)  # all answered right: twice as far is trusted, and no farther
+    assert least_trusted(near, np.ones(400, dtype=bool)) == pytest.approx(0.6)
     similarity = np.linspace(0.3, 0.99, 400)
     lucky = similarity > 0.35
     lucky[0] = True

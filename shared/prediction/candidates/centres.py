@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from shared.learning.boosting import Growth, fit_boosted
 from shared.learning.trees import BoostedTrees
-from shared.prediction.candidates.operations import FEW_ITEMS, by_view
+from shared.prediction.candidates.operations import FEW_ITEMS, LEAST_ITEMS, by_view
 from shared.prediction.candidates.unknown import WithheldLike
 from shared.prediction.candidates.votes import SCALES, votes
 from shared.prediction.memory import Floats, Ints, Items, Routings
@@ -20,7 +20,7 @@ FEW_GROWTH = Growth(loss="log_loss", rounds=15, learning_rate=0.35, leaves=10, l
 GROWTH = Growth(loss="log_loss", rounds=30, learning_rate=0.2, leaves=10, l2=0.1, screening=8)
 MOST_ITEMS = 20_000  # of a view that trees are grown from
 MOST_OUTPUTS = 96  # centres that trees are grown for, the most frequent ones
-LEAST_ITEMS = 60  # that do an operation, before trees choose its work centre
+LEAST_DOING = 60  # items that do an operation, before trees choose its work centre
 _LEAST_OF_CENTRE = 5
 _UNLEARNED = -4.0  # log odds of a work centre too rare for trees
 _DOUBT = 0.1  # near items' worth of belief in how often the work centre does the operation at all
@@ -183,7 +183,7 @@ def fit_centres(
     options = _options(routings, items, rows, folds)
     output, sign = _outputs(options)
     trees: list[BoostedTrees] = []
-    if (output >= 0).any() and table_rows.shape[1]:
+    if (output >= 0).any() and table_rows.shape[1] and len(routed) >= LEAST_ITEMS:
         owner = np.repeat(np.arange(len(routed)), sizes)
         targets = _targets(options, np.where(sign > 0, output, -1), owner, options.of_rows(routings, rows), len(routed))
         order = np.random.default_rng(seed).permutation(len(routed))
@@ -208,7 +208,7 @@ def _outputs(options: Options) -> tuple[Ints, npt.NDArray[np.int8]]:
     often = counts >= _LEAST_OF_CENTRE
     tasks = len(options.bounds) - 1
     choice = np.bincount(options.task, often, tasks) > 1
-    known = np.bincount(options.task, counts, tasks) >= LEAST_ITEMS
+    known = np.bincount(options.task, counts, tasks) >= LEAST_DOING
     wanted = np.flatnonzero(often & (choice & known)[options.task])
     ranked = np.sort(wanted[np.argsort(-counts[wanted], kind="stable")[:MOST_OUTPUTS]])
     first = np.searchsorted(options.task[ranked], options.task[ranked])

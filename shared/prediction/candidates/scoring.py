@@ -26,7 +26,7 @@ _LEAST, _MOST = 0.001, 0.999
 _CALIBRATED = 5  # most probable candidates of an item that the curve is drawn from
 _TELLING = 50  # right answers before similarity is held against anyone
 _ODD = 0.02  # share of the withheld items, the least similar ones, that may count as far from all others
-_FARTHER = 1.5  # how much farther than the farthest right answer an item may be
+_FARTHER = 2.0  # how much farther than the farthest right answer an item may be
 _BELIEVED = 3  # answers taken for right before the least similar ones are counted
 _TRUST = 2.0  # candidates' worth of trust in the probability itself, in every stretch of the curve
 
@@ -143,7 +143,7 @@ def least_trusted(similarity: Floats, right: npt.NDArray[np.bool_]) -> float:
     """Return the similarity of the nearest item below which answers are not to be trusted, NaN if too few tell.
 
     It is the greater of two: of the few least similar items, the greatest similarity up to which fewer than half were
-    answered right; and half as far again as the farthest item that was answered right, since a few tell little of how
+    answered right; and twice as far as the farthest item that was answered right, since a few tell little of how
     far right answers reach.
     """
     if right.sum() < _TELLING:
