@@ -6,9 +6,11 @@ Linux is what the test suite runs on; the Windows half is written against the do
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import queue
+import random
 import shutil
 import signal
 import socket
@@ -26,6 +28,7 @@ if sys.platform == "win32":
 
 POLL_SECONDS = 0.05
 REPLACE_PATIENCE_SECONDS = 2.0
+_SERVER_PORTS = range(15_000, 32_000)
 Stream = int | IO[Any] | None
 
 # Asks the kernel to kill this process when the starting thread ends, checks that it has not ended already, and becomes
@@ -430,12 +433,12 @@ def on_stop_signals(callback: Callable[[], None]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` distinct TCP ports of loopback that nobody listens on now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """Return `count` distinct TCP ports of loopback that nobody listens on now.
+
+    They lie below those that systems give to outgoing connections, so that a server may leave one and take it again.
+    """
+    drawn = random.SystemRandom().sample(_SERVER_PORTS, len(_SERVER_PORTS))
+    return list(itertools.islice((port for port in drawn if not port_is_taken(port)), count))
 
 
 def port_is_taken(port: int, address: str = "127.0.0.1") -> bool:

@@ -127,7 +127,7 @@ def test_nothing_is_left_lying_about(story: Story) -> None:
 
 
 def _await_line(instance: RunningInstance, text: str) -> None:
-    eventually(lambda: any(text in line for line in instance.lines()), 90)
+    eventually(lambda: any(text in line for line in instance.lines()), 300)
 
 
 def _await_end(instance: RunningInstance, work: chaos.Work) -> dict[str, object]:
