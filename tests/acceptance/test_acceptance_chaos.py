@@ -14,7 +14,7 @@ from tests.acceptance.acceptance_support import RunningInstance, eventually
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
 
-KILLED_AT = ("reading the factory's data", "learning the times", "activating the model")
+KILLED_AT = ("reading the factory's data", "learning the minutes", "activating the model")
 SECOND_START_SECONDS = 15.0  # 5 on a machine that does nothing else
 
 
@@ -127,7 +127,7 @@ def test_nothing_is_left_lying_about(story: Story) -> None:
 
 
 def _await_line(instance: RunningInstance, text: str) -> None:
-    eventually(lambda: any(text in line for line in instance.lines()), 300)
+    eventually(lambda: any(text in line for line in instance.lines()), 180)
 
 
 def _await_end(instance: RunningInstance, work: chaos.Work) -> dict[str, object]:
