@@ -35,11 +35,11 @@ class Tidying:
         What cannot be removed now is met again after the next extract.
         """
         running = {WorkState.RUNNING}
-        if self._work.count(TrainingJob, running) or self._work.count(QualityCycle, running):
-            return  # one of them may be reading an older snapshot; the next extract tidies
         try:
-            self._remove_old(newest)
             self._remove_orphans()
+            if self._work.count(TrainingJob, running) or self._work.count(QualityCycle, running):
+                return  # one of them may be reading an older snapshot
+            self._remove_old(newest)
             Mirror(self._settings.mirrors).tidy(self._clock())
         except OSError as error:
             log.warning("snapshot.tidying_failed", error=str(error))
