@@ -8,6 +8,7 @@ from benchmarks.accuracy.asking import Asked, Ints, Proposal, Step, Times
 from benchmarks.accuracy.plant import Label, Plant
 from benchmarks.accuracy.simple import FamilyHabit
 from shared.erp.canonical import Attribute, AttributeKind
+from shared.erp.demo.check import word_sets
 
 _CELLS = 5_000_000  # comparisons at a time
 _CODE_BEGINNING = 4
@@ -89,7 +90,7 @@ class _Compared:
             with np.errstate(invalid="ignore", divide="ignore"):
                 self._logs = np.log(positive).astype(np.float32)
         elif self._kind is AttributeKind.TEXT:
-            self._ranks, self._likeness = _word_sets(values)
+            self._ranks, self._likeness = word_sets(values.str.to_uppercase())
         else:
             self._ranks = _ranks(values.cast(pl.String))
             self._beginnings = _ranks(values.cast(pl.String).str.head(_CODE_BEGINNING))
@@ -117,20 +118,3 @@ class _Compared:
 
 def _ranks(values: pl.Series) -> Ints:
     return values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
-
-
-def _word_sets(values: pl.Series) -> tuple[Ints, Scores]:
-    """Return each text's set of words without a digit as a number, and how alike any two sets are (Jaccard)."""
-    words = values.fill_null("").str.to_uppercase().str.split(" ")
-    sets = words.list.eval(pl.element().filter(~pl.element().str.contains(r"\d|^$"))).list.unique().list.sort()
-    joined = sets.list.join(" ")
-    distinct = joined.unique().sort()
-    number = {text: place for place, text in enumerate(distinct)}
-    vocabulary = {word: place for place, word in enumerate(sorted(set(" ".join(distinct).split())))}
-    has = np.zeros((distinct.len(), len(vocabulary) + 1), dtype=np.float32)
-    for row, text in enumerate(distinct):
-        has[row, [vocabulary[word] for word in text.split()]] = 1.0
-    both = has @ has.T
-    either = has.sum(axis=1)[:, None] + has.sum(axis=1)[None, :] - both
-    alike = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
-    return np.array([number[text] for text in joined], dtype=np.int64), alike

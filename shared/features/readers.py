@@ -1,4 +1,4 @@
-"""What trees read of one attribute: a size as it is; of a text its rank by frequency, numbers, words and beginnings."""
+"""What trees read of one attribute: a size as it is; of a text its rank by frequency, its numbers and beginnings."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class NumberReader:
 
 @dataclass(frozen=True, kw_only=True)
 class TextReader:
-    """A category, a code or a text: its rank, the text without its numbers, the numbers, beginnings, words."""
+    """A category, a code or a text: its rank, the text without its numbers, the numbers, beginnings."""
 
     kind: ClassVar[str] = "text"
     name: str
@@ -65,7 +65,7 @@ class TextReader:
 
     @classmethod
     def fit(cls, name: str, kind: AttributeKind, column: Distinct) -> Self:
-        """Learn which texts, numbers, beginnings and words tell a column's items apart."""
+        """Learn which texts, numbers and beginnings tell a column's items apart."""
         texts = [("" if text is None else text) for text in column.values]
         counts = np.where([text is not None for text in column.values], column.counts(), 0)
         ranks = ranked(texts, counts)

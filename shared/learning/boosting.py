@@ -12,7 +12,6 @@ from shared.learning.trees import MOST_LEAVES, BoostedTrees, Floats
 
 Loss = Literal["log_loss", "squared_error", "absolute_error"]
 Ints = npt.NDArray[np.int64]
-MOST_CATEGORIES = 255  # that scikit-learn tells apart in one column
 _HELD_OUT = 0.1
 _SCREENED = 5_000  # rows on which columns are screened
 _FAST = 0.3  # learning rate of the screening

@@ -10,11 +10,12 @@ import numpy.typing as npt
 from shared.features.encoder import ItemEncoder
 from shared.features.table import FeatureTable
 from shared.prediction.candidates.model import CandidateModel
-from shared.prediction.memory import Floats, Ints, Items, Routings
+from shared.prediction.memory import Ints, Items, Routings
 from shared.prediction.minutes.model import MinutesModel
 from shared.prediction.minutes.observations import Observations
 from shared.prediction.nearby import Nearby
 from shared.similarity.index import NeighbourIndex
+from shared.similarity.ranking import DIGITS
 
 Singles = npt.NDArray[np.float32]
 
@@ -66,7 +67,7 @@ class Memory:
         if len(missing):
             weighted = vectors[missing] if factors is None else vectors[missing] * factors
             products = self.vectors_of(own[missing]).astype(np.float64) * weighted
-            similarities = np.insert(similarities, bounds[missing + 1], np.round(products.sum(axis=1), 6))
+            similarities = np.insert(similarities, bounds[missing + 1], np.round(products.sum(axis=1), DIGITS))
             places = np.insert(places, bounds[missing + 1], own[missing])
             bounds = bounds + np.concatenate([[0], np.cumsum(has_own)])
         return Nearby(routings=self.routings, bounds=bounds, places=places, similarities=similarities, own=own)
@@ -101,11 +102,3 @@ class Batch:
     views: Ints  # (batch,)
     quantity: float
     factors: Singles | None = None  # (size,) new weights over fitted ones, where others are in force
-
-    @property
-    def nearest(self) -> Floats:
-        """Return each asked item's greatest similarity to another, -1 where there is none."""
-        near = self.near
-        found = np.full(len(near.own), -1.0)
-        np.maximum.at(found, near.asked[near.voters], near.similarities[near.voters])
-        return found

@@ -170,7 +170,7 @@ class RoutingModel:
         choices = self.knowledge.candidates.choose(near, batch.rows, batch.views, count + may_repeat)
         # Without anything near there is nothing to propose, whatever the trees think.
         least = self.knowledge.candidates.least_similarity(batch.views, self.settings.minimum_similarity)
-        near_enough = batch.nearest >= least
+        near_enough = near.nearest >= least
         choices = [found if enough else [] for found, enough in zip(choices, near_enough.tolist(), strict=True)]
         plans = plans_of(batch, steps, wanted, choices=choices, count=count, least_probability=_LEAST_PROBABILITY)
         operations = work_out(self.knowledge, batch, wanted, self.settings.time_profile)

@@ -42,6 +42,16 @@ class Nearby:
         return np.asarray(self.places != self.own[self.asked])
 
     @cached_property
+    def nearest(self) -> Floats:
+        """Return each asked item's greatest similarity to one that votes, -inf where none does."""
+        found = np.full(len(self.own), -np.inf)
+        some = np.flatnonzero(np.diff(self.bounds) > 0)
+        if len(some):
+            heard = np.where(self.voters, self.similarities, -np.inf)
+            found[some] = np.maximum.reduceat(heard, self.bounds[some])
+        return found
+
+    @cached_property
     def _sizes(self) -> Ints:
         offsets = self.routings.offsets
         return np.asarray(offsets[self.places + 1] - offsets[self.places])

@@ -56,11 +56,8 @@ def measure(knowledge: Knowledge, withheld: Withheld, orders: Orders, minimum_si
     near = withheld.near
     truth = knowledge.routings.signature[withheld.places]
     choices = knowledge.candidates.choose(near, withheld.rows, withheld.views, 3)
-    starts = near.bounds[:-1]
-    some = np.diff(near.bounds) > 0
-    nearest = np.where(some, near.similarities[np.minimum(starts, max(len(near.places) - 1, 0))], -1.0)
     least = knowledge.candidates.least_similarity(withheld.views, minimum_similarity)
-    answered = np.array([bool(found) for found in choices]) & (nearest >= least)
+    answered = np.array([bool(found) for found in choices]) & (near.nearest >= least)
     ranks = np.array([_rank(found, signature) for found, signature in zip(choices, truth.tolist(), strict=True)])
     firsts = np.array([found[0].signature if found else -1 for found in choices])
     count = max(int(answered.sum()), 1)

@@ -14,7 +14,9 @@ from functions import http, triggers
 from functions.http import ENDPOINTS, serve
 from shared.bootstrap import Services
 from shared.database.engine import migrate
+from shared.prediction.model import RoutingModel
 from shared.settings import Settings
+from tests.functions.predicting import let_serve, tiny_model
 
 ADMINISTRATOR_KEY = "test-administrator-key"
 Ask = Callable[..., func.HttpResponse]
@@ -75,3 +77,18 @@ def ask(services: Services) -> Ask:
 def administrator() -> str:
     """The administrator key."""
     return ADMINISTRATOR_KEY
+
+
+@pytest.fixture(scope="module")
+def model() -> RoutingModel:
+    """A model of rings, kits and glands."""
+    return tiny_model()
+
+
+@pytest.fixture
+def predicting(services: Services, model: RoutingModel) -> Iterator[None]:
+    """Let the services answer with the model; what they record and look up ends with the test."""
+    let_serve(services, model)
+    yield
+    services.prediction_log.close()
+    services.item_lookup.close()

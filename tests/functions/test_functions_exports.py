@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
@@ -16,22 +15,10 @@ from functions import exports
 from shared.bootstrap import Services
 from shared.database.engine import writing
 from shared.database.tables import Prediction
-from shared.prediction.model import RoutingModel
 from tests.functions.conftest import Ask
-from tests.functions.predicting import VERSION, let_serve, tiny_model
+from tests.functions.predicting import VERSION
 
-
-@pytest.fixture(scope="module")
-def model() -> RoutingModel:
-    return tiny_model()
-
-
-@pytest.fixture(autouse=True)
-def predicting(services: Services, model: RoutingModel) -> Iterator[None]:
-    let_serve(services, model)
-    yield
-    services.prediction_log.close()
-    services.item_lookup.close()
+pytestmark = pytest.mark.usefixtures("predicting")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.http import MAX_BODY_BYTES
-from shared.bootstrap import Services
 from shared.errors import InvalidInput
 from shared.prediction.answers import ItemQuery, Status
 from shared.prediction.model import RoutingModel
 from tests.functions.conftest import Ask
-from tests.functions.predicting import let_serve, tiny_model
+
+pytestmark = pytest.mark.usefixtures("predicting")
 
 NAMES = ("PART", "MATERIAL", "SIZE", "NOTE", "DRAWING", "RELEASED")
 TEN_MEGABYTES = "x" * 10_000_000
@@ -66,19 +65,6 @@ anything = st.recursive(
 attributes = st.dictionaries(st.sampled_from(NAMES) | odd_texts, anything, max_size=6)
 codes = st.sampled_from(["RING001", "ring001", " KIT002 ", "NEW/1", "A B"]) | odd_texts
 items = st.fixed_dictionaries({"item_code": codes | anything}, optional={"attributes": attributes | anything})
-
-
-@pytest.fixture(scope="module")
-def model() -> RoutingModel:
-    return tiny_model()
-
-
-@pytest.fixture(autouse=True)
-def predicting(services: Services, model: RoutingModel) -> Iterator[None]:
-    let_serve(services, model)
-    yield
-    services.prediction_log.close()
-    services.item_lookup.close()
 
 
 def judged(response: func.HttpResponse, *, asked: int | None = None) -> dict[str, Any]:

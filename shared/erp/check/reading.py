@@ -1,12 +1,12 @@
 """Reading a source for a check: only the first rows of each table, and every fault of a file counted once."""
 
 from collections.abc import Generator, Sequence
-from typing import Self
 
 import polars as pl
 
 from shared.erp.issues import IssueLog
 from shared.erp.profiles.model import SourceTable
+from shared.erp.sources.passing import PassingSource
 from shared.erp.sources.source import Condition, Source
 
 
@@ -26,29 +26,19 @@ class FileFaults:
         self.of_this_reading.counts.clear()
 
 
-class FirstRows:
+class FirstRows(PassingSource):
     """A source of which only the first rows of each table are read, and counted."""
 
     def __init__(self, source: Source, limit: int | None, faults: FileFaults) -> None:
-        self._source = source
+        super().__init__(source)
         self._limit = limit
         self._faults = faults
         self.rows_read = 0
 
-    @property
-    def name(self) -> str:
-        """What messages call the source."""
-        return self._source.name
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The names of its tables."""
-        return self._source.tables
-
     def columns(self, origin: SourceTable) -> list[str]:
         """Return the columns of a table or query."""
         try:
-            return self._source.columns(origin)
+            return super().columns(origin)
         finally:
             self._faults.end_reading()
 
@@ -66,17 +56,3 @@ class FirstRows:
                     return
         finally:
             self._faults.end_reading()
-
-    def count(self, origin: SourceTable) -> int:
-        """Return how many rows there are, read or not."""
-        return self._source.count(origin)
-
-    def close(self) -> None:
-        """Let go of the source."""
-        self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

@@ -126,7 +126,7 @@ class _Compared:
         if self.kind is AttributeKind.NUMERIC:
             self.logs = values.log().fill_null(float("nan")).to_numpy().astype(np.float32)
         elif self.kind is AttributeKind.TEXT:
-            self.ranks, self.likeness = _word_sets(values)
+            self.ranks, self.likeness = word_sets(values)
         else:
             self.ranks, self.beginnings = _ranks(values), _ranks(values.cast(pl.String).str.head(4))
 
@@ -156,7 +156,7 @@ def _same(ranks: Ranks, asked: Indexes) -> Flags:
     return np.asarray(own[:, None] == ranks[None, :], dtype=np.bool_)
 
 
-def _word_sets(values: pl.Series) -> tuple[Ranks, Scores]:
+def word_sets(values: pl.Series) -> tuple[Ranks, Scores]:
     """Return each text's set of words (those without a digit) as a number, and how alike any two sets are."""
     words = values.fill_null("").str.split(" ").list.eval(pl.element().filter(~pl.element().str.contains(r"\d|^$")))
     sets = words.list.unique().list.sort().list.join(" ")

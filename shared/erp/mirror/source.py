@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
 
 import polars as pl
 import structlog
@@ -21,6 +20,7 @@ from shared.erp.mirror.table import TableMirror, TableRead
 from shared.erp.profiles.model import Profile, SourceTable
 from shared.erp.snapshot import TABLES
 from shared.erp.sources.location import FolderLocation, Location, OdbcLocation, connection_attributes
+from shared.erp.sources.passing import PassingSource
 from shared.erp.sources.source import Condition, Source
 from shared.platform import exclusive_lock, remove_tree
 
@@ -73,7 +73,7 @@ class Mirror:
                 log.info("mirror.removed", mirror=folder.name)
 
 
-class MirroredSource:
+class MirroredSource(PassingSource):
     """A source whose tables are read from their mirror, after that was brought up to date."""
 
     def __init__(
@@ -88,7 +88,7 @@ class MirroredSource:
         reason: str = "",
     ) -> None:
         """Stand before `source`; without a folder only note what is read, and `reason` says why."""
-        self._source = source
+        super().__init__(source)
         self._folder = folder
         self._rules = profile.source
         self._now = now
@@ -96,20 +96,6 @@ class MirroredSource:
         self._full = full
         self._reason = reason
         self._tables: dict[str, SourceTable] = {name: getattr(profile, name) for name in TABLES}
-
-    @property
-    def name(self) -> str:
-        """What messages call the source."""
-        return self._source.name
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The names of the source's tables and views."""
-        return self._source.tables
-
-    def columns(self, origin: SourceTable) -> list[str]:
-        """Return the names of the columns that the source has."""
-        return self._source.columns(origin)
 
     def batches(
         self, origin: SourceTable, columns: Sequence[str], *, where: Condition | None = None
@@ -121,20 +107,6 @@ class MirroredSource:
         if self._folder is None or origin.changes is None:
             return self._noted(table, self._source.batches(origin, columns))
         return self._mirrored(table, origin, columns, self._folder / table)
-
-    def count(self, origin: SourceTable) -> int:
-        """Return how many rows the source's table or query has."""
-        return self._source.count(origin)
-
-    def close(self) -> None:
-        """Close the source."""
-        self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _noted(self, table: str, batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         reason = self._reason or "the profile does not say how to find what changed"

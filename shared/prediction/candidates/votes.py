@@ -13,13 +13,7 @@ SCALES = tuple(float(scale) for scale in np.geomspace(0.005, 0.64, 8))
 
 def nearest(near: Nearby) -> Floats:
     """Return every request's greatest similarity of a voter, 0 where nobody votes."""
-    found = np.zeros(len(near.own))
-    some = (near.bounds[1:] > near.bounds[:-1]).nonzero()[0]
-    if len(some):
-        heard = np.where(near.voters, near.similarities, -np.inf)
-        most = np.maximum.reduceat(heard, near.bounds[some])
-        found[some] = np.where(most == -np.inf, 0.0, most)
-    return found
+    return np.where(near.nearest == -np.inf, 0.0, near.nearest)
 
 
 def votes(near: Nearby, scale: Floats, top: Floats | None = None) -> Floats:
