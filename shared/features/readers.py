@@ -76,7 +76,7 @@ class TextReader:
         serial = many and not _covers(ranks, texts, counts)  # names nearly single items, and sisters above all
         if serial and not patterns and kind is AttributeKind.CODE:  # a running number
             numbers = ()
-        if serial or (many and patterns):
+        if serial:
             ranks = {}
         return cls(
             name=name, ranks=ranks, numbers=numbers, patterns=patterns,

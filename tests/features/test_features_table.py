@@ -80,6 +80,19 @@ def test_numbers_that_name_things_are_not_read_as_sizes() -> None:
     assert "WIDTH#1" in names
 
 
+def test_frequent_texts_with_numbers_stay_categories_however_many_rare_ones_there_are() -> None:
+    attributes = (
+        Attribute(name="PART", kind=AttributeKind.CATEGORICAL),
+        Attribute(name="SERIAL", kind=AttributeKind.CATEGORICAL),
+    )
+    frequent, rare = [f"102#{n % 20}" for n in range(900)], [f"9{n}#{n}X" for n in range(400)]
+    columns = {"PART": frequent + rare, "SERIAL": [f"S{n}-{n % 7}" for n in range(1_300)]}
+    table = FeatureTable.fit(attributes, columns)
+    place = table.names.index("PART")
+    assert table.row({"PART": "102#3"})[place] != table.row({"PART": "102#4"})[place]
+    assert "SERIAL" not in table.names  # nearly every item has its own
+
+
 def test_a_word_is_found_in_every_text_whatever_signs_are_around_it() -> None:
     attributes = (
         Attribute(name="NAME", kind=AttributeKind.TEXT), Attribute(name="METAL", kind=AttributeKind.CATEGORICAL),
