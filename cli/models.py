@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
-from cli.services import current_services
+from cli.services import current_services, model_of
 from shared.database.tables import ModelVersion
 
 app = typer.Typer(help="Model versions.", no_args_is_help=True)
@@ -123,6 +123,35 @@ def push(
         emit_json({"version": version, "container": "model-drop"})
     else:
         say(f"Uploaded {version}; `manage.py models list` shows it once it is verified.")
+
+
+@app.command("misses")
+@reports_errors
+def list_misses(
+    version: Annotated[str | None, typer.Option(help="An installed version; the active one if left out.")] = None,
+    items: Annotated[int, typer.Option(min=1, max=100_000, help="Items to search for, drawn by the seed.")] = 1_000,
+    count: Annotated[int, typer.Option(min=1, max=500, help="Near items wanted for each.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the items.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Search for near items as predictions do and exactly, and list what the first way missed.
+
+    Example: manage.py models misses --items 5000
+    """
+    from shared.similarity.misses import misses_of_sample
+
+    name, model = model_of(current_services(), version)
+    sample, missed = misses_of_sample(model.index, items, count, seed)
+    codes = [model.knowledge.items.codes[place] for place in model.knowledge.routed.tolist()]
+    asked = [codes[place] for place in sample.repeat(missed.bounds[1:] - missed.bounds[:-1]).tolist()]
+    found = [codes[place] for place in missed.places.tolist()]
+    rows = list(zip(asked, found, missed.similarities.tolist(), strict=True))
+    if as_json:
+        listed = [{"item_code": one, "missed": other, "similarity": near} for one, other, near in rows]
+        emit_json({"model_version": name, "backend": model.backend, "searched": len(sample), "misses": listed})
+        return
+    show_table(f"Near items that {name} ({model.backend}) misses", ("item", "missed", "similarity"), rows)
+    say(f"{len(rows)} missed of {count} near items each of {len(sample)} items.")
 
 
 def _report(row: ModelVersion, as_json: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from cli.output import JsonFlag, emit_json, remark, reports_errors, say, show_table, shown
 from cli.predict_batch import BatchOptions, check_output, form_of, predict_rows, read_rows
-from cli.services import current_services
+from cli.services import current_services, model_of
 from cli.sources import MAKING_IT_OWN, own_profile_name
 from shared.bootstrap import Services
 from shared.errors import InvalidInput
@@ -66,14 +66,14 @@ def _write_answers(
     asked: list[ItemQuery], source: Path | None, options: BatchOptions, version: str | None, *, as_json: bool
 ) -> None:
     services = current_services()
-    name, model = _model(services, version)
+    name, model = model_of(services, version)
     rows = _rows(asked, options.quantity) if source is None else read_rows(model, source, options.quantity)
     predict_rows(services, name, model, rows, options, as_json=as_json)
 
 
 def _print_answers(request: PredictionRequest, version: str | None, *, has_codes: bool, as_json: bool) -> None:
     services = current_services()
-    name, model = _model(services, version)
+    name, model = model_of(services, version)
     predictions = _answers(services, model, request, has_codes=has_codes)
     if as_json:
         emit_json({"model_version": name, "data_as_of": model.data_as_of.isoformat(), "predictions": predictions})
@@ -103,18 +103,6 @@ def _answers(
     elif trouble is not None:
         remark(f"The ERP: {trouble}")
     return predictions
-
-
-def _model(services: Services, version: str | None) -> "tuple[str, RoutingModel]":
-    """Return the active model, or an installed one after every check that activation would make."""
-    if version is None:
-        served = services.serving.active()
-        return served.version, served.model
-    from shared.registry.store import ModelStore
-    from shared.registry.verify import verify_folder
-
-    folder = ModelStore(services.settings.models).require(version)
-    return version, verify_folder(folder, services.keys, allow_unsigned=services.settings.allow_unsigned).model
 
 
 def _queries(codes: list[str], attributes: list[str], source: Path | None) -> list[ItemQuery]:

@@ -21,3 +21,10 @@ def misses(index: NeighbourIndex, vectors: Vectors, count: int, without: Sequenc
 
 def _asked(found: Found) -> Ints:
     return np.repeat(np.arange(len(found.bounds) - 1), np.diff(found.bounds))
+
+
+def misses_of_sample(index: NeighbourIndex, items: int, count: int, seed: int) -> tuple[Ints, Found]:
+    """Return a seeded sample of at most `items` indexed items, rising, and what `count` near each of them misses."""
+    indexed = len(index.entry_of)
+    sample = np.sort(np.random.default_rng(seed).permutation(indexed)[:items])
+    return sample, misses(index, index.vectors_of(sample), min(count, indexed))

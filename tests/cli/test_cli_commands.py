@@ -44,6 +44,7 @@ COMMANDS = [
     ("models", "reject"),
     ("models", "verify"),
     ("models", "push"),
+    ("models", "misses"),
     ("quality", "run"),
     ("quality", "list"),
     ("jobs", "start"),
@@ -125,6 +126,9 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     assert cycle.returncode == 0, cycle.stdout + cycle.stderr
     assert json.loads(cycle.stdout)["evaluated"] > 0
     assert json.loads(run("models", "verify", version, "--json").stdout)["ok"] is True
+    searched = json.loads(run("models", "misses", "--items", "100", "--json").stdout)
+    assert (searched["model_version"], searched["backend"], searched["misses"]) == (version, "exact", [])
+    assert searched["searched"] == 100
     described = run("predict", "NEW-1", "-a", "PART_TYPE=14", "-a", "OUTDIAMETER=50", "--json")
     assert described.returncode == 0, described.stdout + described.stderr
     assert json.loads(described.stdout)["predictions"][0]["status"] in {"ok", "abstained"}
