@@ -7,15 +7,17 @@ al., "QuickScorer", SIGIR 2015). So all splits of all trees are judged at once, 
 
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 MOST_LEAVES = 16
-_ROWS_AT_ONCE = 16  # keeps the words of a pass within the processor's cache
+_ROWS_AT_ONCE = 32  # keeps the words of a pass within the processor's cache
 
 Ints32 = npt.NDArray[np.int32]
+Places = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
 
@@ -58,52 +60,79 @@ class BoostedTrees:
 
     def values(self, rows: npt.NDArray[np.float32]) -> Floats:
         """Return the raw scores (n, outputs) of rows (n, columns); NaN is a missing value."""
-        found = np.repeat(self.baseline[None, :], len(rows), axis=0)
+        found = self.baseline[None, :].repeat(len(rows), axis=0)
         if len(self.grown):
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 part = slice(start, start + _ROWS_AT_ONCE)
-                found[part, self.grown] += self._sums(rows[part].astype(np.float64))
+                found[part, self._places] += self._sums(rows[part].astype(np.float64))
         return found
 
     def _sums(self, rows: Floats) -> Floats:
-        words = np.negative(self._conditions(rows).view(np.uint8), dtype=np.uint16)
-        left = words.take(self.condition, axis=1)
-        left |= self.kept
-        struck = left[:, : self.ranks[0]]
-        start = int(self.ranks[0])
-        for trees in self._later_ranks:
-            struck[:, :trees] &= left[:, start : start + trees]
-            start += trees
-        leaf = _LOWEST[struck].take(self.tree, axis=1)
-        return np.add.reduceat(self.leaves[self.first_leaf + leaf], self.first_tree, axis=1)
+        # A split's words of all rows lie together: they are copied as one piece.
+        words = np.negative(self._conditions(rows).view(np.uint8).T, dtype=np.uint16, order="C")
+        condition, kept, tree, first_leaf = self._gathered
+        left = words.take(condition, axis=0)
+        left |= kept
+        for first, later in self._ranked:
+            struck = left[first]
+            struck &= left[later]
+        leaf = _LOWEST.take(left[: len(tree)]).take(tree, axis=0) + first_leaf
+        return np.add.reduceat(self.leaves.take(leaf), self.first_tree, axis=0).T
 
     def _conditions(self, rows: Floats) -> npt.NDArray[np.bool_]:
         """Tell which conditions hold: (rows, conditions)."""
-        missing, numeric = np.isnan(rows), len(self.column)
-        category, first, step = self._lookups
-        found = np.empty((len(rows), numeric + len(category)), dtype=np.bool_)
-        either = np.concatenate([rows, np.where(missing, -np.inf, rows)], axis=1)
-        np.less_equal(either.take(self.column, axis=1), self.threshold, out=found[:, :numeric])
-        codes = rows[:, self.category_columns]
-        slot = np.where((codes >= 0) & (codes < self.slots), codes, self.slots).astype(np.intp)
-        found[:, numeric:] = self.among.take(slot.take(category, axis=1) * step + first)
+        column, columns = self._read
+        numeric = len(column)
+        found = np.empty((len(rows), numeric + self._asked), dtype=np.bool_)
+        either = np.concatenate([rows, rows], axis=1)
+        right = either[:, self.columns :]
+        right[np.isnan(right)] = -np.inf
+        np.less_equal(either.take(column, axis=1), self.threshold, out=found[:, :numeric])
+        if len(columns):
+            for mine, codes in zip(found[:, numeric:], rows.take(columns, axis=1).tolist(), strict=True):
+                told = [
+                    table[int(code) if 0 <= code < other else other]
+                    for code, (other, table) in zip(codes, self._tables, strict=True)
+                ]
+                np.concatenate(told, out=mine)
         return found
 
     @cached_property
-    def _lookups(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """Return, by condition on a category, which category column it asks about, and where in `among` its slots lie.
-
-        The first slot's place, and how far the next slot's is from it.
-        """
-        asking = self.asking.astype(np.intp)
-        sizes = (self.slots.astype(np.intp) + 1) * asking
-        category = np.repeat(np.arange(len(asking)), asking)
-        within = np.arange(len(category)) - np.repeat(np.cumsum(asking) - asking, asking)
-        return category, (np.cumsum(sizes) - sizes)[category] + within, asking[category]
+    def _places(self) -> slice | Ints32:
+        """Return which outputs have trees, as what is quickest to index with."""
+        return slice(None) if len(self.grown) == len(self.baseline) else self.grown
 
     @cached_property
-    def _later_ranks(self) -> list[int]:
-        return [int(trees) for trees in self.ranks[1:]]
+    def _asked(self) -> int:
+        """Return how many conditions ask about categories."""
+        return int(self.asking.sum())
+
+    @cached_property
+    def _read(self) -> tuple[Places, Places]:
+        """Return `column` and `category_columns` as numpy wants places."""
+        return self.column.astype(np.intp), self.category_columns.astype(np.intp)
+
+    @cached_property
+    def _gathered(self) -> tuple[Places, npt.NDArray[np.uint16], Places, Places]:
+        """Return `condition`, `kept`, `tree` and `first_leaf` for words that lie in columns."""
+        return (
+            self.condition.astype(np.intp), self.kept[:, None], self.tree.astype(np.intp),
+            self.first_leaf.astype(np.intp)[:, None],
+        )  # fmt: skip
+
+    @cached_property
+    def _ranked(self) -> list[tuple[slice, slice]]:
+        """Return, for every rank but the first, which trees have one, and where its words lie."""
+        ends = np.cumsum(self.ranks).tolist()
+        return [(slice(0, end - start), slice(start, end)) for start, end in pairwise(ends)]
+
+    @cached_property
+    def _tables(self) -> list[tuple[int, npt.NDArray[np.bool_]]]:
+        """Return, by category column, its slot for all other codes, and (slots + 1, asking) what goes to the left."""
+        shapes = list(zip(self.slots.tolist(), self.asking.tolist(), strict=True))
+        ends = np.cumsum([0, *((other + 1) * wide for other, wide in shapes)]).tolist()
+        parts = [self.among[start:end] for start, end in pairwise(ends)]
+        return [(other, part.reshape(other + 1, wide)) for part, (other, wide) in zip(parts, shapes, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """Return plain arrays."""

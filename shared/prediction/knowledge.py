@@ -41,7 +41,7 @@ class Memory:
 
     def vectors_of(self, places: Ints) -> Singles:
         """Return the vectors of items with a routing, (places, size)."""
-        return self.index.vectors_of(self.index_place[places])
+        return self.index.vectors_of(self.index_place.take(places))
 
     def near(
         self, vectors: Singles, count: int, *, without: Sequence[Ints], own: Ints, factors: Singles | None = None
@@ -56,20 +56,20 @@ class Memory:
                 routing is always among the near.
             factors: (size,) new weights over fitted ones, where others are in force.
         """
-        hidden = [self.index_place[places] for places in without]
+        hidden = [self.index_place.take(places) for places in without]
         hidden = [places[places >= 0] for places in hidden]
         found = self.index.search_many(vectors, count, without=hidden, factors=factors)
-        places, similarities, bounds = self.routed[found.places], found.similarities, found.bounds
-        asked = np.repeat(np.arange(len(own)), np.diff(bounds))
-        has_own = (own >= 0) & (self.index_place[np.maximum(own, 0)] >= 0)
-        has_own[asked[places == own[asked]]] = False
-        missing = np.flatnonzero(has_own)
-        if len(missing):
-            weighted = vectors[missing] if factors is None else vectors[missing] * factors
-            products = self.vectors_of(own[missing]).astype(np.float64) * weighted
-            similarities = np.insert(similarities, bounds[missing + 1], np.round(products.sum(axis=1), DIGITS))
-            places = np.insert(places, bounds[missing + 1], own[missing])
-            bounds = bounds + np.concatenate([[0], np.cumsum(has_own)])
+        places, similarities, bounds = self.routed.take(found.places), found.similarities, found.bounds
+        if (own >= 0).any():
+            asked = np.arange(len(own)).repeat(bounds[1:] - bounds[:-1])
+            has_own = (own >= 0) & (self.index_place[np.maximum(own, 0)] >= 0)
+            has_own[asked[places == own[asked]]] = False
+            if len(missing := has_own.nonzero()[0]):
+                weighted = vectors[missing] if factors is None else vectors[missing] * factors
+                products = self.vectors_of(own[missing]).astype(np.float64) * weighted
+                similarities = np.insert(similarities, bounds[missing + 1], np.round(products.sum(axis=1), DIGITS))
+                places = np.insert(places, bounds[missing + 1], own[missing])
+                bounds = bounds + np.concatenate([[0], np.cumsum(has_own)])
         return Nearby(routings=self.routings, bounds=bounds, places=places, similarities=similarities, own=own)
 
     def item_orders(self, places: Ints) -> list[int]:

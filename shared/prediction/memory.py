@@ -28,6 +28,7 @@ _FOLDS_OF_MANY = 2
 _MANY_ITEMS = 20_000  # with a routing: from here half of them teach as much as four fifths
 _OCCURRENCES = 10_000  # more than a routing has steps
 PLANNED_TIMES = ("setup_minutes", "run_minutes_per_unit", "wait_minutes", "move_minutes", "queue_minutes")
+SETUP, RUN = 0, 1  # of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,7 @@ class Routings:
     inside: npt.NDArray[np.int8]  # -1 unknown
     operation_name: Ints  # -1 unknown
     name_of_task: Ints  # task -> its most frequent name, -1 unknown
-    times: dict[str, Floats]  # planned minutes by column, nan where the ERP has none
+    times: Floats  # (operations, 5) planned minutes by PLANNED_TIMES, nan where the ERP has none
     signature: Ints  # item -> signature, -1 without a routing
     signatures: list[tuple[int, ...]]
     operations: list[str]
@@ -265,7 +266,8 @@ def build_routings(frame: pl.DataFrame, items: Items) -> Routings:
         sequence=rows["sequence"].fill_null(0).to_numpy().astype(np.int64), resource=resource,
         inside=rows["inside"].cast(pl.Int8).fill_null(-1).to_numpy().astype(np.int8), operation_name=name,
         name_of_task=_most_frequent(task.astype(np.int64), name, len(task_keys)),
-        times={name: planned_minutes(rows[name]) for name in PLANNED_TIMES}, signature=signature, signatures=signatures,
+        times=np.stack([planned_minutes(rows[name]) for name in PLANNED_TIMES], axis=1), signature=signature,
+        signatures=signatures,
         operations=operations, operation_names=names, resources=resources,
         resource_names=[resource_names.get(code) for code in resources],
         place_of_operation=places_by_code(operations),

@@ -10,7 +10,7 @@ from shared.prediction.knowledge import Batch, Knowledge
 from shared.prediction.memory import PLANNED_TIMES, Floats, Ints
 from shared.prediction.minutes.estimates import Estimates
 from shared.prediction.minutes.profiles import Strategy, order_times
-from shared.prediction.nearby import Nearby
+from shared.prediction.nearby import Matches, Nearby
 from shared.prediction.plans import Wanted
 from shared.prediction.steps import OwnStep
 
@@ -42,30 +42,31 @@ def work_out(knowledge: Knowledge, batch: Batch, wanted: Wanted, profile: Strate
     near, routings = batch.near, knowledge.routings
     asked, task = np.array(wanted.asked, dtype=np.int64), np.array(wanted.task, dtype=np.int64)
     own_row = np.array(wanted.own_row, dtype=np.int64)
-    resource, inside = _work_centres(knowledge, batch, asked, task, own_row, wanted.steps)
-    request, index = near.matching(asked, task)
-    rows = near.rows[index]
-    planned = _planned(near, request, index, resource, len(asked))
-    name = np.where(task >= 0, routings.name_of_task[np.maximum(task, 0)], -1)
-    name[request[::-1]] = routings.operation_name[rows[::-1]]  # the nearest item's comes last and stays
-    mine = np.flatnonzero(own_row >= 0)
-    name[mine] = routings.operation_name[own_row[mine]]
-    planned[mine] = np.stack([routings.times[column][own_row[mine]] for column in PLANNED_TIMES], axis=1)
-    for place, step in wanted.steps.items():
-        planned[place] = [step.planned[column] for column in PLANNED_TIMES]
     known = own_row >= 0
+    mine = known.nonzero()[0]
     known[list(wanted.steps)] = True
-    plan = np.where(known[:, None], planned[:, :2], np.nan)
+    resource, inside = _work_centres(knowledge, batch, asked, task, own_row, wanted.steps)
+    found = near.matching(asked, task)
+    planned = _planned(near, found, resource)
+    name = np.where(task >= 0, routings.name_of_task.take(task, mode="clip"), -1)
+    name[found.request[::-1]] = routings.operation_name.take(found.row[::-1])  # the nearest item's stays
+    plan = np.full((len(task), 2), np.nan)
+    if known.any():
+        name[mine] = routings.operation_name[own_row[mine]]
+        planned[mine] = routings.times[own_row[mine]]
+        for place, step in wanted.steps.items():
+            planned[place] = [step.planned[column] for column in PLANNED_TIMES]
+        plan[known] = planned[known, :2]
     estimates = knowledge.minutes.estimate(
         knowledge.seen, near, batch.views, batch.vectors, batch.rows, asked, task, resource, plan, own_row
     )
     order = estimates.order(batch.quantity)
-    middle = order[:, 1]
+    middle = order[:, 1:2]
     times = order if profile == "quantiles" else order_times(estimates, batch.quantity, profile)
+    times = np.concatenate([np.minimum(times[:, 0:1], middle), np.maximum(times[:, 2:3], middle)], axis=1)
     return Operations(
         asked=asked, task=task, resource=resource, inside=inside, name=name, planned=planned, estimates=estimates,
-        order=order, times=np.stack([np.minimum(times[:, 0], middle), np.maximum(times[:, 2], middle)], axis=1),
-        steps=wanted.steps, **_evidence(knowledge, near, asked, request, index, estimates),
+        order=order, times=times, steps=wanted.steps, **_evidence(knowledge, near, asked, found, estimates),
     )  # fmt: skip
 
 
@@ -74,9 +75,11 @@ def _work_centres(
 ) -> tuple[Ints, npt.NDArray[np.int8]]:
     """Return each work centre and whether it is in-house: as the item's own routing says, else as predicted."""
     routings = knowledge.routings
-    resource, inside = np.full(len(task), -1, dtype=np.int64), np.full(len(task), -1, dtype=np.int8)
     open_ones = own_row < 0
     open_ones[list(steps)] = False
+    if open_ones.all():
+        return knowledge.candidates.work_centres(batch.near, batch.rows, batch.views, asked, task)
+    resource, inside = np.full(len(task), -1, dtype=np.int64), np.full(len(task), -1, dtype=np.int8)
     free = np.flatnonzero(open_ones)
     if len(free):
         resource[free], inside[free] = knowledge.candidates.work_centres(
@@ -90,47 +93,44 @@ def _work_centres(
     return resource, inside
 
 
-def _planned(near: Nearby, request: Ints, index: Ints, resource: Ints, count: int) -> Floats:
+def _planned(near: Nearby, found: Matches, resource: Ints) -> Floats:
     """Return the mean planned minutes of near rows of each task, weighted by similarity.
 
     Rows on the same work centre count alone where there are any.
     """
-    routings, rows = near.routings, near.rows[index]
-    member = near.row_near[index]
-    same = routings.resource[rows] == resource[request]
+    routings, request, count = near.routings, found.request, len(resource)
+    same = routings.resource.take(found.row) == resource.take(request)
     some = np.bincount(request, same, count) > 0
-    counted = (same | ~some[request]) & near.voters[member]
-    weight = np.where(counted, np.maximum(near.similarities[member], 0.0), 0.0)
-    times = np.stack([routings.times[column][rows] for column in PLANNED_TIMES], axis=1)
-    has = ~np.isnan(times)
+    counted = (same | ~some.take(request)) & near.voters.take(found.member)
+    weight = np.maximum(near.similarities.take(found.member), 0.0) * counted
+    times = routings.times.take(found.row, axis=0)
+    has = times == times  # nan is no number to itself
     every = has * weight[:, None]
-    times[~has] = 0.0
     width = len(PLANNED_TIMES)
-    cell = (request[:, None] * width + np.arange(width)).ravel()
+    cell = ((request * width)[:, None] + np.arange(width)).ravel()
     total = np.bincount(cell, every.ravel(), count * width)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (np.bincount(cell, (every * times).ravel(), count * width) / total).reshape(count, width)
+    minutes = np.bincount(cell, (every * np.where(has, times, 0.0)).ravel(), count * width)
+    return np.asarray(minutes / np.where(total > 0, total, np.nan)).reshape(count, width)
 
 
-def _evidence(
-    knowledge: Knowledge, near: Nearby, asked: Ints, request: Ints, index: Ints, estimates: Estimates
-) -> dict[str, Any]:
+def _evidence(knowledge: Knowledge, near: Nearby, asked: Ints, found: Matches, estimates: Estimates) -> dict[str, Any]:
     """Return which of the nearest items do each operation, how many orders of theirs were used, and how many do it."""
-    count, rows = len(asked), near.rows[index]
-    member = near.row_near[index]
-    rank = member - near.bounds[asked[request]]
-    shown = rank < SHOWN_SUPPORTS
+    count, every = len(asked), len(near.routings.task)
+    rank = found.member - near.bounds.take(asked).take(found.request)
+    shown = (rank < SHOWN_SUPPORTS).nonzero()[0]
+    request, row, rank = found.request.take(shown), found.row.take(shown), rank.take(shown)
     supports = np.zeros((count, SHOWN_SUPPORTS), dtype=np.bool_)
-    supports[request[shown], rank[shown]] = True
-    every = len(near.routings.task)
-    used = np.sort(estimates.used_request * every + estimates.used_row)
-    keys = request[shown] * every + rows[shown]
-    found = used[np.minimum(np.searchsorted(used, keys), len(used) - 1)] == keys if len(used) else np.zeros(len(keys))
     orders = np.zeros((count, SHOWN_SUPPORTS), dtype=np.int64)
-    orders[request[shown], rank[shown]] = knowledge.seen.orders[rows[shown]] * found
+    supports[request, rank] = True
+    used = estimates.used_request * every + estimates.used_row
+    if len(used):
+        used.sort()
+        keys = request * every + row
+        known = used.take(used.searchsorted(keys), mode="clip") == keys
+        orders[request, rank] = knowledge.seen.orders.take(row) * known
     voting = near.voters
     return {
         "supports": supports, "used_orders": orders,
-        "supporting": np.bincount(request, voting[member], count).astype(np.int64),
-        "near": np.bincount(near.asked, voting, len(near.own)).astype(np.int64)[asked],
+        "supporting": np.bincount(found.request, voting.take(found.member), count).astype(np.int64),
+        "near": np.bincount(near.asked, voting, len(near.own)).astype(np.int64).take(asked),
     }  # fmt: skip

@@ -60,12 +60,12 @@ class Wanted:
 
 def usual_steps(near: Nearby, asked: int, count: int) -> list[int]:
     """Number `count` operations as the factory counts: by the middle first number and the middle step of near items."""
-    first, last = np.searchsorted(near.row_near, near.bounds[[asked, asked + 1]])
-    rows, owner = near.rows[first:last], near.row_near[first:last]
-    numbers = near.routings.sequence[rows]
-    starts = numbers[np.flatnonzero(np.diff(owner, prepend=-1))]
-    apart = np.diff(numbers)[owner[1:] == owner[:-1]]
-    start, step = _middle(starts, _USUAL_STEP), max(_middle(apart, _USUAL_STEP), 1)
+    first, last = near.row_bounds[asked : asked + 2].tolist()
+    owner = near.row_near[first:last]
+    numbers = near.routings.sequence.take(near.rows[first:last])
+    same = owner[1:] == owner[:-1]
+    starts, apart = numbers[1:][~same], (numbers[1:] - numbers[:-1])[same]
+    start, step = _middle(np.append(numbers[:1], starts), _USUAL_STEP), max(_middle(apart, _USUAL_STEP), 1)
     return [start + step * number for number in range(count)]
 
 

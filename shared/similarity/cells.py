@@ -48,14 +48,15 @@ class Cells:
 
     def near(self, short: Vectors, number: int) -> Ints:
         """Return the cells nearest to each vector: (vectors, `number` or all)."""
-        alike = short.astype(np.float64) @ self._wide_centres.T
         if number >= len(self.centres):
             return np.tile(np.arange(len(self.centres)), (len(short), 1))
-        return np.asarray(np.argpartition(-alike, number, axis=1)[:, :number])
+        unlike = short.astype(np.float64) @ self._opposite.T
+        return np.asarray(unlike.argpartition(number, axis=1)[:, :number])
 
     @cached_property
-    def _wide_centres(self) -> Floats:
-        return self.centres.astype(np.float64)
+    def _opposite(self) -> Floats:
+        """Return the centres turned round, in double precision."""
+        return -self.centres.astype(np.float64)
 
 
 def _nearest(short: Vectors, centres: Vectors) -> Ints:

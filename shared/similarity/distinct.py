@@ -48,3 +48,12 @@ def _all_equal(rows: Vectors, first: npt.NDArray[np.intp], entry_of: npt.NDArray
     return all(
         np.array_equal(rows[part], rows[leader[part]]) for part in np.array_split(others, max(1, len(others) // _BLOCK))
     )
+
+
+def rising(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the distinct values, rising; `numpy.unique` takes several times as long for a few."""
+    ordered = values.copy()
+    ordered.sort()
+    new = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]

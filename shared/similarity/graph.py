@@ -3,12 +3,14 @@
 Where the graph leads into a wrong region, the cells nearest to the vector hold what it missed.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from shared.similarity.cells import Cells
+from shared.similarity.distinct import rising
 from shared.similarity.projection import Projection
 from shared.similarity.ranking import Floats, Ints, Vectors, last_of_nearest, roughly_similar, similarities
 
@@ -16,6 +18,7 @@ AXES = 95  # with the length of the rest 96 numbers, a multiple of what the proc
 LINKS, BREADTH = 16, 150  # hnswlib's M and ef_construction
 _SKELETON = 0.1  # share of the entries that is inserted first
 _ROUNDING = 1e-5  # of scores in single precision
+_NONE: Ints = np.zeros(0, dtype=np.int64)
 
 
 def hnswlib_is_here() -> bool:
@@ -71,19 +74,19 @@ class GraphSearch:
         """Write the graph to a file."""
         self._graph.save_index(str(path))
 
-    def pools(self, asked: Vectors, wanted: Ints, sizes: Ints) -> list[tuple[Ints, Floats]]:
+    def pools(self, asked: Vectors, wanted: Sequence[int], sizes: Sequence[int]) -> list[tuple[Ints, Floats]]:
         """Return, for each vector, a pool of entries near it, scored: the `wanted` nearest of them are what counts.
 
         A walk gives `sizes` entries, one walk for all of a size; the nearest cells give what is nearer than the last
         of those wanted.
         """
-        found: list[tuple[Ints, Floats]] = [(np.zeros(0, dtype=np.int64), np.zeros(0))] * len(asked)
+        found: list[tuple[Ints, Floats]] = [(_NONE, np.zeros(0))] * len(asked)
         short = self._projection.shortened(asked)
         near = self._cells.near(short, self.scanned).tolist()
-        for size in sorted(set(sizes.tolist())):
-            chosen = np.flatnonzero(sizes == size)
-            for place, entries in zip(chosen.tolist(), self._walk(short[chosen], size), strict=True):
-                found[place] = self._completed(asked[place], entries, near[place], int(wanted[place]))
+        for size in sorted(set(sizes)):
+            chosen = [place for place, one in enumerate(sizes) if one == size]
+            for place, entries in zip(chosen, self._walk(short[chosen], size), strict=True):
+                found[place] = self._completed(asked[place], entries, near[place], wanted[place])
         return found
 
     def _completed(self, asked: Vectors, entries: Ints, cells: list[int], wanted: int) -> tuple[Ints, Floats]:
@@ -92,8 +95,8 @@ class GraphSearch:
         least = last_of_nearest(rough, wanted) - _ROUNDING
         parts = [entries[rough >= least]]
         slices = map(self._cells.inside, cells)
-        parts += [inside.start + np.flatnonzero(self._vectors[inside] @ asked >= least) for inside in slices]
-        near = np.unique(np.concatenate(parts))
+        parts += [inside.start + (self._vectors[inside] @ asked >= least).nonzero()[0] for inside in slices]
+        near = rising(np.concatenate(parts))
         return near, similarities(self._vectors, near, asked)
 
     def _walk(self, short: Vectors, size: int) -> Ints:
@@ -103,7 +106,7 @@ class GraphSearch:
             except RuntimeError:  # the graph reaches fewer than asked from this start
                 size //= 2
                 continue
-            return np.asarray(labels, dtype=np.int64)
+            return np.asarray(labels.astype(np.int64))
         return np.zeros((len(short), 0), dtype=np.int64)
 
 

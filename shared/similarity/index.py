@@ -108,18 +108,19 @@ class NeighbourIndex:
         if without is not None and len(without) != len(vectors):
             raise ValueError(f"There are {len(vectors)} vectors, and places to leave out for {len(without)}.")
         asked = np.ascontiguousarray(vectors if factors is None else vectors * factors, dtype=np.float32)
-        hidden = np.array([len(w) for w in without] if without else [0] * len(asked), dtype=np.int64)
-        wanted = np.minimum(count + hidden, len(self.vectors))
+        hidden = [len(places) for places in without] if without else [0] * len(asked)
+        most = len(self.vectors)
+        wanted = [min(count + number, most) for number in hidden]
         if isinstance(self._search, GraphSearch):
             pool = max(self.parameters["pool"], count * (_POOL_FOR_ONE if factors is None else _POOL_REWEIGHTED))
-            sizes = np.minimum(pool + _next_power_of_two(hidden), len(self.vectors))
+            sizes = [min(pool + _next_power_of_two(number), most) for number in hidden]
             pools = self._search.pools(asked, wanted, sizes)
         else:
             pools = self._search.pools(asked, wanted)
         for place in np.flatnonzero(~asked.any(axis=1)).tolist():  # all are alike: the first by code come first
-            entries = np.unique(self.entry_of[: count + int(hidden[place])]).astype(np.int64)
+            entries = np.unique(self.entry_of[: count + hidden[place]]).astype(np.int64)
             pools[place] = (entries, np.zeros(len(entries)))
-        return self._members.rank(pools, count, without, len(self.entry_of))
+        return self._members.rank(pools, count, without)
 
     def search(self, vector: Vectors, count: int, *, without: Ints | None = None) -> Neighbours:
         """Return the `count` nearest items to one vector, leaving out the places in `without`."""
@@ -138,7 +139,7 @@ class NeighbourIndex:
 
     def vectors_of(self, places: Ints) -> Vectors:
         """Return the stored vectors of items."""
-        return self.vectors[self.entry_of[places]]
+        return self.vectors.take(self.entry_of.take(places), axis=0)
 
     def state(self) -> dict[str, Any]:
         """Return what `similarity_engine.joblib` holds: parameters, item codes, which entry each has, axes, cells."""
@@ -198,6 +199,6 @@ def _inverse(order: Ints) -> npt.NDArray[np.int32]:
     return places
 
 
-def _next_power_of_two(numbers: Ints) -> Ints:
+def _next_power_of_two(number: int) -> int:
     """Return 0 for 0, else the least power of two that is not smaller: so that pools have few different sizes."""
-    return np.where(numbers > 0, 1 << np.ceil(np.log2(np.maximum(numbers, 1))).astype(np.int64), 0)
+    return 1 << (number - 1).bit_length() if number else 0

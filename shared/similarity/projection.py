@@ -5,6 +5,7 @@ kept: y = (x·axes, |rest|). By the inequality of Cauchy and Schwarz y(a)·y(b) 
 unit length stay of unit length and a vector remains the nearest to itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,11 +38,19 @@ class Projection:
         Computed in double precision: a vector has the same stand-in alone and among others, whatever order its
         products are summed in.
         """
-        out = np.empty((len(vectors), self.axes.shape[1] + 1), dtype=np.float32)
+        [whole] = self.shortened_to(vectors, [self.axes.shape[1]])
+        return whole
+
+    def shortened_to(self, vectors: Vectors, counts: Sequence[int]) -> list[Vectors]:
+        """Return the stand-ins by the first axes, once for each number of them (not above all)."""
+        found = [np.empty((len(vectors), count + 1), dtype=np.float32) for count in counts]
         for start in range(0, len(vectors), _BLOCK):
             wide = vectors[start : start + _BLOCK].astype(np.float64)
             inside = wide @ self.axes
-            out[start : start + _BLOCK, :-1] = inside
-            rest = np.einsum("nd,nd->n", wide, wide) - np.einsum("nd,nd->n", inside, inside)
-            out[start : start + _BLOCK, -1] = np.sqrt(np.maximum(rest, 0))
-        return out
+            squared = np.einsum("nd,nd->n", wide, wide)
+            for out, count in zip(found, counts, strict=True):
+                mine = inside[:, :count]
+                out[start : start + _BLOCK, :-1] = mine
+                rest = squared - np.einsum("nd,nd->n", mine, mine)
+                out[start : start + _BLOCK, -1] = np.sqrt(np.maximum(rest, 0))
+        return found

@@ -13,6 +13,7 @@ Vectors = npt.NDArray[np.float32]
 
 DIGITS = 6  # similarities that agree so far are ties
 _BLOCK = 4_096  # vectors scored at once
+_NONE: Ints = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,22 +33,26 @@ def similarities(vectors: Vectors, entries: Ints, asked: Vectors) -> Floats:
     """
     wide = asked.astype(np.float64)
     if len(entries) <= _BLOCK:
-        return np.round(vectors[entries].astype(np.float64) @ wide, DIGITS) + 0.0
+        return (vectors.take(entries, axis=0).astype(np.float64) @ wide).round(DIGITS) + 0.0
     parts = np.split(entries, range(_BLOCK, len(entries), _BLOCK))
     return np.concatenate([similarities(vectors, part, asked) for part in parts])
 
 
 def roughly_similar(vectors: Vectors, entries: Ints, asked: Vectors) -> Vectors:
     """Return the dot products in single precision: half the time, for leaving out what is far below."""
-    parts = np.split(entries, range(_BLOCK, len(entries), _BLOCK)) if len(entries) > _BLOCK else [entries]
-    return np.concatenate([vectors[part] @ asked for part in parts])
+    if len(entries) <= _BLOCK:
+        return np.asarray(vectors.take(entries, axis=0) @ asked)
+    parts = np.split(entries, range(_BLOCK, len(entries), _BLOCK))
+    return np.concatenate([roughly_similar(vectors, part, asked) for part in parts])
 
 
 def last_of_nearest(scores: npt.NDArray[Any], wanted: int) -> float:
     """Return the similarity of the last of the `wanted` nearest; below all where there are fewer."""
     if len(scores) < wanted:
         return -np.inf
-    return float(np.partition(scores, len(scores) - wanted)[len(scores) - wanted])
+    ordered = scores.copy()
+    ordered.partition(len(scores) - wanted)
+    return float(ordered[len(scores) - wanted])
 
 
 class Members:
@@ -56,33 +61,42 @@ class Members:
     def __init__(self, entry_of: npt.NDArray[np.int32], entries: int) -> None:
         """Group items' places by their entry, in the order of their codes."""
         self._places = np.argsort(entry_of, kind="stable")
-        self._starts = np.zeros(entries + 1, dtype=np.int64)
-        np.cumsum(np.bincount(entry_of, minlength=entries), out=self._starts[1:])
+        self._sizes = np.bincount(entry_of, minlength=entries)
+        self._starts = np.cumsum(self._sizes) - self._sizes
 
     def of(self, entries: Ints) -> tuple[Ints, Ints]:
         """Return the items of entries, flat: the index into `entries` and the item's place."""
-        starts = self._starts[entries]
-        sizes = self._starts[entries + 1] - starts
-        ends = np.cumsum(sizes)
-        inside = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - sizes - starts, sizes)
-        return np.repeat(np.arange(len(entries)), sizes), self._places[inside]
+        sizes = self._sizes.take(entries)
+        index = np.arange(len(entries)).repeat(sizes)
+        before = sizes.cumsum() - sizes
+        inside = np.arange(len(index)) + (self._starts.take(entries) - before).take(index)
+        return index, self._places.take(inside)
 
-    def rank(
-        self, pools: Sequence[tuple[Ints, Floats]], count: int, without: Sequence[Ints] | None, items: int
-    ) -> Found:
+    def rank(self, pools: Sequence[tuple[Ints, Floats]], count: int, without: Sequence[Ints] | None) -> Found:
         """Return the `count` nearest items of each pool of (entries, similarities), less those in `without`."""
-        sizes = [len(entries) for entries, _ in pools]
-        index, places = self.of(np.concatenate([np.zeros(0, dtype=np.int64), *(entries for entries, _ in pools)]))
-        scores = np.concatenate([np.zeros(0), *(scores for _, scores in pools)])[index]
-        asked = np.repeat(np.arange(len(pools)), sizes)[index]
-        if without is not None:
-            hidden = np.concatenate([np.zeros(0, dtype=np.int64), *(b * items + w for b, w in enumerate(without))])
-            if len(hidden):
-                kept = ~np.isin(asked * items + places, hidden)
-                asked, places, scores = asked[kept], places[kept], scores[kept]
+        index, places = self.of(np.concatenate([entries for entries, _ in pools]) if pools else _NONE)
+        asked = np.arange(len(pools)).repeat([len(entries) for entries, _ in pools]).take(index)
+        scores = (np.concatenate([scores for _, scores in pools]) if pools else np.zeros(0)).take(index)
+        if without is not None and (kept := self._kept(asked, places, without)) is not None:
+            asked, places, scores = asked.take(kept), places.take(kept), scores.take(kept)
         order = np.lexsort((places, -scores, asked))
-        starts = np.searchsorted(asked[order], np.arange(len(pools) + 1))
-        inside = np.arange(len(order)) - starts[asked[order]]
-        order = order[inside < count]
-        bounds = np.concatenate([[0], np.cumsum(np.minimum(np.diff(starts), count))])
-        return Found(bounds=bounds, places=places[order], similarities=scores[order])
+        sizes = np.bincount(asked, minlength=len(pools))
+        bounds = np.zeros(len(pools) + 1, dtype=np.int64)
+        np.minimum(sizes, count).cumsum(out=bounds[1:])
+        if len(order) > bounds[-1]:
+            starts = sizes.cumsum() - sizes
+            order = order[np.arange(len(order)) - starts.repeat(sizes) < count]
+        return Found(bounds=bounds, places=places.take(order), similarities=scores.take(order))
+
+    def _kept(self, asked: Ints, places: Ints, without: Sequence[Ints]) -> Ints | None:
+        """Return which of the found (asked, place) are not to be left out, None for all of them."""
+        items = len(self._places)
+        parts = [number * items + hidden for number, hidden in enumerate(without) if len(hidden)]
+        if not parts:
+            return None
+        hidden = np.concatenate(parts)
+        hidden.sort()
+        keys = asked * items + places
+        at = hidden.searchsorted(keys)
+        np.minimum(at, len(hidden) - 1, out=at)
+        return np.asarray((hidden.take(at) != keys).nonzero()[0])

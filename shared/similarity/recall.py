@@ -24,12 +24,12 @@ def choose_pool(graph: GraphSearch, exact: ExactSearch, vectors: Vectors, seed: 
     """
     asked = vectors[np.sort(np.random.default_rng(seed).permutation(len(vectors))[:RECALL_ITEMS])]
     count = min(RECALL_AT, len(vectors))
-    wanted = np.full(len(asked), count)
+    wanted = [count] * len(asked)
     edges = [last_of_nearest(scores, count) for _, scores in exact.pools(asked, wanted)]
     recall = 0.0
     for size, graph.scanned in _STEPS:
         pool = min(size, len(vectors))
-        found = [scores for _, scores in graph.pools(asked, wanted, np.full(len(asked), pool))]
+        found = [scores for _, scores in graph.pools(asked, wanted, [pool] * len(asked))]
         hits = [min(count, int((scores >= edge).sum())) for scores, edge in zip(found, edges, strict=True)]
         recall = sum(hits) / (count * len(asked))
         if recall >= RECALL_WANTED:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from shared.similarity import distinct
-from shared.similarity.distinct import collapse
+from shared.similarity.distinct import collapse, rising
 
 
 def copied_rows(seed: int) -> npt.NDArray[np.float32]:
@@ -37,3 +37,10 @@ def test_rows_that_differ_in_one_digit_have_different_hashes() -> None:
     rows[:, 4] = np.linspace(0.25, 0.75, 20_000).astype(np.float16)  # numbers of few binary digits
     whole = np.unique(rows[:, 4])
     assert len(np.unique(distinct._hashes(rows.view(np.uint32)))) == len(whole)
+
+
+@pytest.mark.parametrize("values", [[], [4], [7, 1, 7, 7, 2, 1], [3, 3]])
+def test_numbers_come_once_each_and_rising(values: list[int]) -> None:
+    given = np.array(values, dtype=np.int64)
+    assert rising(given).tolist() == sorted(set(values))
+    assert given.tolist() == values

@@ -44,7 +44,7 @@ class Options:
 
     def of_rows(self, routings: Routings, rows: Ints) -> Ints:
         """Return the option that each routing row took."""
-        return np.searchsorted(self.keys, _keys(routings, rows))
+        return np.asarray(self.keys.searchsorted(_keys(routings, rows)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,55 +92,60 @@ class Centres:
         pairs = self._pairs(asked, task)
         if not len(pairs.option):
             return resource, inside
-        share = self._vote_shares(near, votes(near, self.scale[views]), views, pairs)
+        share = self._vote_shares(near, votes(near, self.scale.take(views)), views, pairs)
         learned = self._log_chances(rows, views, pairs)
-        score = np.log(share) * self._vote_weight(self.weight[views], pairs) + learned
+        score = np.log(share) * self._vote_weight(self.weight.take(views), pairs) + learned
         best = self._best(pairs, score)
-        resource[pairs.request[best]] = self.options.resource[pairs.option[best]]
-        inside[pairs.request[best]] = self.options.inside[pairs.option[best]]
+        request, option = pairs.request.take(best), pairs.option.take(best)
+        resource[request], inside[request] = self.options.resource.take(option), self.options.inside.take(option)
         return resource, inside
 
     def _pairs(self, asked: Ints, task: Ints) -> "_Pairs":
-        known = np.flatnonzero(task >= 0)
-        starts = self.options.bounds[task[known]]
-        sizes = self.options.bounds[task[known] + 1] - starts
-        request = np.repeat(known, sizes)
+        known = (task >= 0).nonzero()[0]
+        some = task.take(known)
+        starts = self.options.bounds.take(some)
+        sizes = self.options.bounds.take(some + 1) - starts
+        request = known.repeat(sizes)
         first = np.full(len(task), -1, dtype=np.int64)
-        first[known] = np.cumsum(sizes) - sizes
-        return _Pairs(asked=asked, task=task, request=request, option=ranges(starts, sizes), first=first)
+        first[known] = sizes.cumsum() - sizes
+        return _Pairs(
+            asked=asked, task=task, request=request, option=ranges(starts, sizes), first=first,
+            spoken=self._learned.take(some).repeat(sizes),
+        )  # fmt: skip
 
     def _vote_weight(self, weight: Floats, pairs: "_Pairs") -> Floats:
         """Return how much the votes count for each pair: fully where no trees speak."""
-        return np.where(self._learned[pairs.task[pairs.request]], weight[pairs.asked[pairs.request]], 1.0)
+        return np.where(pairs.spoken, weight.take(pairs.asked.take(pairs.request)), 1.0)
 
     def _vote_shares(self, near: Nearby, given: Floats, views: Ints, pairs: "_Pairs") -> Floats:
-        request, place = near.matching(pairs.asked, pairs.task)
-        option = self.options.of_rows(near.routings, near.rows[place])
-        cell = pairs.first[request] + option - self.options.bounds[pairs.task[request]]
-        sums = np.bincount(cell, given[near.row_near[place]], len(pairs.option))
-        counts = self.options.counts[views[pairs.asked[pairs.request]], pairs.option] + 0.1
-        every = np.bincount(pairs.request, counts, len(pairs.task))[pairs.request]
-        total = np.bincount(pairs.request, sums, len(pairs.task))[pairs.request]
+        found = near.matching(pairs.asked, pairs.task)
+        option = self.options.of_rows(near.routings, found.row)
+        cell = option + (pairs.first - self.options.bounds.take(pairs.task)).take(found.request)
+        sums = np.bincount(cell, given.take(found.member), len(pairs.option))
+        view = views.take(pairs.asked).take(pairs.request)
+        counts = self.options.counts.take(view * len(self.options.keys) + pairs.option) + 0.1
+        every = np.bincount(pairs.request, counts, len(pairs.task)).take(pairs.request)
+        total = np.bincount(pairs.request, sums, len(pairs.task)).take(pairs.request)
         return np.asarray((sums + _DOUBT * counts / every) / (total + _DOUBT))
 
     def _log_chances(self, rows: Rows, views: Ints, pairs: "_Pairs") -> Floats:
         """Return the log probability of each pair by trees, 0 where the task has none."""
         found = np.zeros(len(pairs.option))
-        if not self.trees:
+        spoken = pairs.spoken.nonzero()[0]
+        if not self.trees or not len(spoken):
             return found
-        asked = pairs.asked[pairs.request]
         scores = by_view(views, lambda view, mine: self.trees[view].values(rows[mine]))
-        spoken = self._learned[pairs.task[pairs.request]]
-        output = self.output[pairs.option]
-        score = np.where(output >= 0, scores[asked, output] * self.sign[pairs.option], _UNLEARNED)
-        found[spoken] = -np.logaddexp(0, -score[spoken])
+        option, asked = pairs.option.take(spoken), pairs.asked.take(pairs.request.take(spoken))
+        output, sign = self.output.take(option), self.sign.take(option)
+        score = np.where(output >= 0, scores[asked, output] * sign, _UNLEARNED)
+        found[spoken] = -np.logaddexp(0, -score)
         return found
 
     def _best(self, pairs: "_Pairs", score: Floats) -> Ints:
-        outside = -self.options.inside[pairs.option].astype(np.int64)
-        order = np.lexsort((self.options.resource[pairs.option], outside, -np.round(score, 9), pairs.request))
+        outside = -self.options.inside.take(pairs.option)
+        order = np.lexsort((self.options.resource.take(pairs.option), outside, -score.round(9), pairs.request))
         new = np.ones(len(order), dtype=np.bool_)
-        new[1:] = np.diff(pairs.request[order]) != 0
+        np.not_equal(pairs.request[1:], pairs.request[:-1], out=new[1:])  # requests rise, sorted or not
         return np.asarray(order[new])
 
 
@@ -153,11 +158,13 @@ class _Pairs:
     request: Ints  # (pairs,)
     option: Ints  # (pairs,)
     first: Ints  # (requests,)
+    spoken: npt.NDArray[np.bool_]  # (pairs,) whether trees speak of the task
 
 
 def _keys(routings: Routings, rows: Ints) -> Ints:
-    place = routings.task[rows] * (len(routings.resources) + 1) + routings.resource[rows] + 1
-    return np.asarray(place * 3 + routings.inside[rows] + 1)
+    resources = np.int64(len(routings.resources) + 1)  # wide enough for the product
+    place = routings.task.take(rows) * resources + routings.resource.take(rows) + 1
+    return np.asarray(place * 3 + routings.inside.take(rows) + 1)
 
 
 def _options(routings: Routings, items: Items, routed_rows: Ints, folds: npt.NDArray[np.int8]) -> Options:

@@ -70,15 +70,26 @@ class KnownSignatures:
     def of_sets(self, keys: Keys) -> Ints:
         """Return the most frequent signature that has exactly the set of each key, -1 where none does."""
         known, signatures = self._by_key
-        place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        return np.where(known[place] == keys, signatures[place], -1)
+        place = np.minimum(known.searchsorted(keys), len(known) - 1)
+        return np.where(known.take(place) == keys, signatures.take(place), -1)
 
     def of_sequence(self, key: np.uint64, tasks: tuple[int, ...]) -> int:
         """Return the signature that does exactly these tasks in this order, -1 where none does."""
-        for signature in np.flatnonzero(self.keys == key).tolist():
+        first = int(self._ordered_keys.searchsorted(key))
+        last = int(self._ordered_keys.searchsorted(key, side="right"))
+        for signature in self._key_order[first:last].tolist():
             if tuple(self.tasks[self.bounds[signature] : self.bounds[signature + 1]].tolist()) == tasks:
                 return int(signature)
         return -1
+
+    @cached_property
+    def _key_order(self) -> Ints:
+        """Return the signatures by key, those of one key by number."""
+        return self.keys.argsort(kind="stable")
+
+    @cached_property
+    def _ordered_keys(self) -> Keys:
+        return self.keys[self._key_order]
 
     @cached_property
     def log_share_table(self) -> npt.NDArray[np.float32]:
@@ -88,7 +99,9 @@ class KnownSignatures:
 
     def log_shares(self, signature: Ints, view: Ints) -> Floats:
         """Return the log share of pairs of a signature (-1: one that nobody has) and a view."""
-        return self.log_share_table[view, signature].astype(np.float64)
+        width = self.log_share_table.shape[1]
+        found = self.log_share_table.take(view * width + signature % width)  # -1 is the last one
+        return np.asarray(found, dtype=np.float64)
 
     @cached_property
     def repetitions(self) -> tuple[Ints, Ints]:
@@ -103,9 +116,12 @@ class KnownSignatures:
         """
         if not len(signature):
             return np.zeros((0, len(values)))
-        sizes = self.lengths[signature]
-        task = self.tasks[ranges(self.bounds[signature], sizes)]
-        return np.add.reduceat(values[:, request.repeat(sizes), task], sizes.cumsum() - sizes, axis=1).T
+        sizes = self.lengths.take(signature)
+        task = self.tasks.take(ranges(self.bounds.take(signature), sizes))
+        kinds, _, tasks = values.shape
+        mine = values.reshape(kinds, -1).take(request.repeat(sizes) * tasks + task, axis=1)
+        found: Floats = np.add.reduceat(mine, sizes.cumsum() - sizes, axis=1).T
+        return found
 
 
 def collect(routings: Routings, items: Items, routed: Ints) -> KnownSignatures:

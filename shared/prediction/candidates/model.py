@@ -85,20 +85,24 @@ class CandidateModel:
         table = np.where(self.known.counts > 0, heavy * self.known.log_share_table[:, :-1], _NEVER)
         return table[:, self.known.common].astype(np.float32)
 
+    @cached_property
+    def _priors(self) -> Floats:
+        return self.operations.shares.astype(np.float64)
+
     def _alternatives(self, near: Nearby, rows: Rows, views: Ints) -> tuple[Pool, Alternatives, Floats]:
-        top = nearest(near)
-        narrow, wide = votes(near, self.scale[views], top), votes(near, self.scale[views] * _WIDER, top)
-        consensus = near_odds(near, wide, self.operations.shares[views].astype(np.float64))
+        scale = self.scale.take(views)
+        narrow, wide = votes(near, scale), votes(near, scale * _WIDER)
+        consensus = near_odds(near, wide, self._priors.take(views, axis=0))
         odds = self.operations.odds(consensus, rows, views)
         pool = gather(near, self.known, odds, self._log_shares, views)
         share, wide_share = shares(near, (narrow, wide), pool)
         features = np.empty((len(share), OF_CANDIDATES))
-        features[:, [0, 5]] = pool.likelihoods(self.known, np.stack([odds, consensus]))
+        features[:, 0::5] = pool.likelihoods(self.known, np.array([odds, consensus]))
         features[:, 1], features[:, 2] = np.log(share + _NO_VOTE), np.log(wide_share + _NO_VOTE)
-        features[:, 3] = self.known.log_shares(pool.signature, views[pool.request])
+        features[:, 3] = self.known.log_shares(pool.signature, views.take(pool.request))
         features[:, 4] = pool.made >= 0
         none = np.ones((len(views), 3))
-        none[:, 1] = 1 - top
+        none[:, 1] = 1 - nearest(near)
         none[:, 2] = -np.log1p(np.exp(-np.abs(odds))).sum(axis=1)
         return pool, Alternatives(request=pool.request, features=features, none=none), share
 
@@ -116,8 +120,8 @@ class CandidateModel:
         if not len(views):
             return []
         pool, alternatives, share = self._alternatives(near, rows, views)
-        raw = alternatives.probabilities(self.weights[views])
-        probability = self._calibrated(raw, views[pool.request], pool)
+        raw = alternatives.probabilities(self.weights.take(views, axis=0))
+        probability = self._calibrated(raw, views, pool)
         top = first_ones(pool.request, raw.round(9), count, self._ties(pool))
         found: list[list[Choice]] = [[] for _ in range(pool.requests)]
         for place in top.tolist():
@@ -131,7 +135,7 @@ class CandidateModel:
     def _ties(self, pool: Pool) -> tuple[npt.NDArray[Any], ...]:
         """Return what decides between equally probable candidates, the weightiest last."""
         new = pool.made >= 0
-        lengths, outside = self.known.lengths[pool.signature], self.known.outside[pool.signature]
+        lengths, outside = self.known.lengths.take(pool.signature), self.known.outside.take(pool.signature)
         if len(pool.sets):
             lengths[new] = pool.sets[pool.made[new]].sum(axis=1)
             outside[new] = 0
@@ -142,14 +146,14 @@ class CandidateModel:
         knots, right = (np.pad(table, ((0, 0), (1, 0))) for table in (self.knots, self.right))
         return list(zip(knots, right, strict=True))
 
-    def _calibrated(self, raw: Floats, view: Ints, pool: Pool) -> Floats:
+    def _calibrated(self, raw: Floats, views: Ints, pool: Pool) -> Floats:
         # Below the first knot the curve falls to 0: many next to impossible candidates must not add up.
         def curve(one: int, mine: Ints | slice) -> Floats:
             return np.asarray(np.interp(raw[mine], *self._curves[one]))
 
-        found = by_view(view, curve)
+        found = by_view(views.take(pool.request), curve)
         total = np.bincount(pool.request, found, pool.requests)
-        return np.asarray(found / np.maximum(total, 1.0)[pool.request])
+        return np.asarray(found / np.maximum(total, 1.0).take(pool.request))
 
     def _choice(
         self, near: Nearby, pool: Pool, place: int, share: float, probability: float, view: int
@@ -185,29 +189,34 @@ class CandidateModel:
 
 def near_order(near: Nearby, request: int, chosen: Ints) -> Floats:
     """Return how strongly the near items do each chosen task before each other one, (chosen, chosen)."""
-    start, end = int(near.bounds[request]), int(near.bounds[request + 1])
-    first, last = np.searchsorted(near.row_near, [start, end])
-    place = np.minimum(np.searchsorted(chosen, near.task[first:last]), len(chosen) - 1)
-    kept = chosen[place] == near.task[first:last]
+    (start, end), (first, last) = _parts(near, request)
+    task = near.task[first:last]
+    place = np.minimum(chosen.searchsorted(task), len(chosen) - 1)
+    kept = (chosen.take(place) == task).nonzero()[0]
     step = np.full((end - start, len(chosen)), np.nan)
-    step[near.row_near[first:last][kept] - start, place[kept]] = near.rows[first:last][kept]
+    step[near.row_near[first:last].take(kept) - start, place.take(kept)] = near.rows[first:last].take(kept)
     weight = np.maximum(near.similarities[start:end], 0.0) * near.voters[start:end]
     return np.asarray(((step[:, :, None] < step[:, None, :]) * weight[:, None, None]).sum(axis=0))
 
 
 def likeness(near: Nearby, request: int, tasks: tuple[int, ...]) -> float:
     """Return the greatest product of a near item's similarity and the share of tasks that it has in common."""
-    start, end = int(near.bounds[request]), int(near.bounds[request + 1])
+    (start, end), (first, last) = _parts(near, request)
     if start == end:
         return 0.0
-    first, last = np.searchsorted(near.row_near, [start, end])
-    own = near.row_near[first:last] - start
-    sizes = np.bincount(own, minlength=end - start)
     wanted = np.zeros(near.routings.tasks, dtype=np.bool_)
     wanted[list(tasks)] = True
-    common = np.bincount(own, wanted[near.task[first:last]], end - start)
-    share = common / np.maximum(sizes + len(tasks) - common, 1)
+    own = near.row_near[first:last] - start
+    common = np.bincount(own, wanted.take(near.task[first:last]), end - start)
+    either = near.routing_sizes[start:end] + len(tasks) - common
+    share = common / np.maximum(either, 1)
     return float((near.similarities[start:end] * share * near.voters[start:end]).max())
+
+
+def _parts(near: Nearby, request: int) -> tuple[list[int], list[int]]:
+    """Return from where to where an asked item's near items reach, and their routing rows."""
+    part = slice(request, request + 2)
+    return near.bounds[part].tolist(), near.row_bounds[part].tolist()
 
 
 def fit_candidates(

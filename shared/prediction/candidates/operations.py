@@ -20,6 +20,7 @@ FEW_GROWTH = Growth(loss="log_loss", rounds=20, learning_rate=0.3, l2=0.1)
 GROWTH = Growth(loss="log_loss", rounds=40, learning_rate=0.15, l2=0.1, screening=10)
 _LEAST_OF_EITHER = 5  # items that have a task, and that lack it
 _DOUBT = 1.0  # near items' worth of belief in the overall share
+_RARE = 1e-4  # share of the votes below which, or above whose complement, votes say no more
 _CERTAIN = 9.0  # log odds beyond this say no more
 
 
@@ -36,7 +37,8 @@ class OperationOdds:
         found = consensus.copy()
         if len(self.learned):
             found[:, self.learned] = by_view(views, lambda view, mine: self.trees[view].values(rows[mine]))
-        return np.clip(found, -_CERTAIN, _CERTAIN)
+        np.maximum(found, -_CERTAIN, out=found)
+        return np.asarray(np.minimum(found, _CERTAIN, out=found))
 
     def state(self) -> dict[str, Any]:
         """Return plain values and arrays."""
@@ -51,9 +53,10 @@ class OperationOdds:
 
 def by_view(views: Ints, answer: Callable[[int, Ints | slice], Floats]) -> Floats:
     """Return the answers to every request, asked for view by view; most batches have one view."""
-    if (views == views[0]).all():
-        return answer(int(views[0]), slice(None))
-    parts = {view: np.flatnonzero(views == view) for view in np.unique(views).tolist()}
+    asked = set(views.tolist())
+    if len(asked) == 1:
+        return answer(asked.pop(), slice(None))
+    parts = {view: np.flatnonzero(views == view) for view in sorted(asked)}
     found = np.concatenate([answer(view, mine) for view, mine in parts.items()])
     return found[np.argsort(np.concatenate(list(parts.values())))]
 
@@ -61,10 +64,11 @@ def by_view(views: Ints, answer: Callable[[int, Ints | slice], Floats]) -> Float
 def near_odds(near: Nearby, votes: Floats, prior: Floats) -> Floats:
     """Return (batch, tasks) log odds from the near items' votes and from how many items have the task at all."""
     batch, tasks = prior.shape
-    cells = np.bincount(near.row_asked * tasks + near.task, votes[near.row_near], batch * tasks)
+    cells = np.bincount(near.cells, votes.take(near.row_near), batch * tasks)
     total = np.bincount(near.asked, votes, batch)[:, None]
     share = (cells.reshape(batch, tasks) + _DOUBT * prior) / (total + _DOUBT)
-    share = np.clip(share, 1e-4, 1 - 1e-4)
+    np.maximum(share, _RARE, out=share)
+    np.minimum(share, 1 - _RARE, out=share)
     return np.asarray(np.log(share / (1 - share)))
 
 

@@ -11,12 +11,16 @@ import numpy.typing as npt
 from shared.prediction.candidates.known import Keys, KnownSignatures
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.nearby import Nearby
+from shared.similarity.distinct import rising
 
 LIKELY = 12  # existing signatures that fit best, near or not
 FLIPPED = 5  # most uncertain tasks that are tried both ways
 COMPOSED = 8  # most probable sets of tasks
 HOPELESS = 6.0  # a set whose log-likelihood is this much below the most probable one's is not tried
-_FLIPS = tuple(((np.arange(1 << n)[:, None] >> np.arange(n)) & 1).astype(np.float64) for n in range(FLIPPED + 1))
+_WAYS = tuple(((np.arange(1 << n)[:, None] >> np.arange(n)) & 1) > 0 for n in range(FLIPPED + 1))
+_FLIPS = tuple(
+    (ways, np.ascontiguousarray(ways.T, dtype=np.float64)) for ways in _WAYS
+)  # what is flipped, both ways up
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # odd: keeps the keys of different requests apart
 
 
@@ -34,11 +38,13 @@ class Pool:
 
     def sums(self, known: KnownSignatures, values: Floats) -> Floats:
         """Return, by candidate and kind, the sum of its request's `values` (kinds, requests, tasks) over its tasks."""
+        if not len(self.sets):
+            return known.sums(self.request, self.signature, values)
         found = np.empty((len(self.request), len(values)))
-        existing, made = np.flatnonzero(self.made < 0), np.flatnonzero(self.made >= 0)
-        found[existing] = known.sums(self.request[existing], self.signature[existing], values)
-        if len(made):
-            found[made] = (self.sets[self.made[made]] * values[:, self.request[made]]).sum(axis=2).T
+        existing, made = (self.made < 0).nonzero()[0], (self.made >= 0).nonzero()[0]
+        found[existing] = known.sums(self.request.take(existing), self.signature.take(existing), values)
+        sets = self.sets.take(self.made.take(made), axis=0)
+        found[made] = (sets * values.take(self.request.take(made), axis=1)).sum(axis=2).T
         return found
 
     def true(self, known: KnownSignatures, truth: Ints) -> npt.NDArray[np.bool_]:
@@ -54,27 +60,28 @@ class Pool:
 
         (candidates, kinds), given every kind's log odds (kinds, requests, tasks).
         """
-        return np.asarray(self.sums(known, odds) - np.maximum(odds, 0).sum(axis=2).T[self.request])
+        return np.asarray(self.sums(known, odds) - np.maximum(odds, 0).sum(axis=2).T.take(self.request, axis=0))
 
 
 def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArray[np.float32], views: Ints) -> Pool:
     """Gather the candidates, given the tasks' log odds (batch, tasks) and the common signatures' log shares."""
     batch = len(odds)
-    fits = odds.astype(np.float32) @ known.common_sets + prior[views]
+    fits = odds.astype(np.float32) @ known.common_sets
+    fits += prior.take(views, axis=0)
     count = min(LIKELY, fits.shape[1])
-    likely = known.common[fits.argpartition(-count, axis=1)[:, -count:]].ravel()
+    likely = known.common.take(fits.argpartition(-count, axis=1)[:, -count:]).ravel()
     request, sets = _compose(odds, known)
     keys = (sets * known.task_keys).sum(axis=1, dtype=np.uint64)
     found = known.of_sets(keys)
-    owner = np.concatenate([np.repeat(np.arange(batch), count), request])
+    owner = np.concatenate([np.arange(batch).repeat(count), request])
     signature = np.concatenate([likely, found])
     # What exists only in the view's own fold is not known to exist, unless it is near.
-    exists = (signature >= 0) & (known.counts[views[owner], signature] > 0)
-    near_pairs = near.asked * known.size + near.routings.signature[near.places]
-    pairs = _distinct(np.concatenate([near_pairs[near.voters], (owner * known.size + signature)[exists]]))
+    exists = (signature >= 0) & (known.counts[views.take(owner), signature] > 0)
+    near_pairs = near.asked * known.size + near.signature
+    pairs = rising(np.concatenate([near_pairs[near.voters], (owner * known.size + signature)[exists]]))
     place, existing = np.divmod(pairs, known.size)
     fresh = found < 0
-    hidden = np.flatnonzero(~fresh & ~exists[len(likely) :])
+    hidden = (~fresh & ~exists[len(likely) :]).nonzero()[0]
     if len(hidden):
         fresh[hidden] = ~_among(request[hidden], keys[hidden], place, known.keys[existing])
     new = fresh.nonzero()[0]
@@ -96,8 +103,8 @@ def _joined(
     at = pairs.searchsorted(near_pairs)
     np.minimum(at, old - 1, out=at)
     return Pool(
-        requests=batch, request=owner[order], signature=signature[order], made=made[order], sets=new[1], keys=new[2],
-        of_near=rank[at] if len(rank) else at,
+        requests=batch, request=owner.take(order), signature=signature.take(order), made=made.take(order), sets=new[1],
+        keys=new[2], of_near=rank[at] if len(rank) else at,
     )  # fmt: skip
 
 
@@ -110,31 +117,25 @@ def _among(request: Ints, keys: Keys, others: Ints, other_keys: Keys) -> npt.NDA
     return np.asarray(known[np.minimum(np.searchsorted(known, wanted), len(known) - 1)] == wanted)
 
 
-def _distinct(values: Ints) -> Ints:
-    """Return the distinct values, rising; `numpy.unique` takes several times as long for a few."""
-    ordered = np.sort(values)
-    new = np.ones(len(ordered), dtype=np.bool_)
-    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
-    return ordered[new]
-
-
 def _compose(odds: Floats, known: KnownSignatures) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Return the most probable sets of tasks of every request, none empty, none with a repetition alone."""
     batch, tasks = odds.shape
     flipped = min(FLIPPED, tasks)
-    doubt, each = np.abs(odds), np.arange(batch)[:, None]
+    doubt, starts = np.abs(odds), np.arange(batch)[:, None] * tasks
     places = doubt.argpartition(flipped - 1, axis=1)[:, :flipped]
-    ways = _FLIPS[flipped]
-    cost = doubt[each, places] @ ways.T
-    count = min(COMPOSED, len(ways))
-    best = cost.argpartition(count - 1, axis=1)[:, :count]
+    flips, ways = _FLIPS[flipped]
+    cost = doubt.take(starts + places) @ ways
+    count = min(COMPOSED, len(flips))
+    best = cost.argpartition(count - 1, axis=1)[:, :count] + np.arange(0, cost.size, len(flips))[:, None]
     # Only sets with a chance are written out at all.
-    request, way = (cost[each, best] <= HOPELESS).nonzero()
-    flips = ways[best[request, way]] > 0
-    sets = (odds > 0)[request]
-    sets[np.arange(len(request))[:, None], places[request]] ^= flips
+    hopeful = best[cost.take(best) <= HOPELESS]
+    request, way = hopeful // len(flips), hopeful % len(flips)
+    sets = np.asarray(odds > 0).take(request, axis=0)
+    cells = places.take(request, axis=0) + np.arange(0, sets.size, tasks)[:, None]
+    sets.reshape(-1)[cells] ^= flips.take(way, axis=0)
     repeated, before = known.repetitions
     fine = sets.any(axis=1)
     if len(repeated):
-        fine &= ~(sets[:, repeated] & ~sets[:, before]).any(axis=1)
-    return request[fine], sets[fine]
+        fine &= (sets.take(repeated, axis=1) <= sets.take(before, axis=1)).all(axis=1)
+    kept = fine.nonzero()[0]
+    return request.take(kept), sets.take(kept, axis=0)

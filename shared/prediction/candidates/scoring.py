@@ -41,13 +41,13 @@ class Alternatives:
 
     def probabilities(self, weights: Floats) -> Floats:
         """Return each candidate's probability, given every request's weights (requests, all)."""
-        scores = (self.features * weights[self.request, :OF_CANDIDATES]).sum(axis=1)
-        top = (self.none * weights[:, OF_CANDIDATES:]).sum(axis=1)
-        none = top.copy()
+        scores = (self.features * weights[:, :OF_CANDIDATES].take(self.request, axis=0)).sum(axis=1)
+        none = (self.none * weights[:, OF_CANDIDATES:]).sum(axis=1)
+        top = none.copy()
         np.maximum.at(top, self.request, scores)
-        risen = np.exp(scores - top[self.request])
+        risen = np.exp(scores - top.take(self.request))
         total = np.bincount(self.request, risen, len(none)) + np.exp(none - top)
-        return np.asarray(risen / total[self.request])
+        return np.asarray(risen / total.take(self.request))
 
 
 def fit_weights(alternatives: Alternatives, right: npt.NDArray[np.bool_], used: npt.NDArray[np.bool_]) -> Floats:
@@ -129,8 +129,8 @@ def first_ones(request: Ints, probability: Floats, count: int, ties: tuple[npt.N
     Of equally probable ones the one with the least `ties` comes first, the last of these being the weightiest.
     """
     order = np.lexsort((*ties, -probability, request))
-    starts = np.searchsorted(request[order], request[order], side="left")
-    return order[np.arange(len(order)) - starts < count]
+    owner = request.take(order)
+    return order[np.arange(len(order)) - owner.searchsorted(owner) < count]
 
 
 def calibrate(request: Ints, probability: Floats, right: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:

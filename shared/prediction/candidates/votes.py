@@ -16,13 +16,9 @@ def nearest(near: Nearby) -> Floats:
     return np.where(near.nearest == -np.inf, 0.0, near.nearest)
 
 
-def votes(near: Nearby, scale: Floats, top: Floats | None = None) -> Floats:
-    """Return each near item's vote, given every request's scale; the nearest one's is 1, the asked item's own 0.
-
-    `top` is what `nearest` returns, where it is known already.
-    """
-    behind = (nearest(near) if top is None else top)[near.asked] - near.similarities
-    return np.where(near.voters, np.exp(-np.maximum(behind, 0.0) / scale[near.asked]), 0.0)
+def votes(near: Nearby, scale: Floats) -> Floats:
+    """Return each near item's vote, given every request's scale; the nearest one's is 1, the asked item's own 0."""
+    return np.asarray(np.exp(near.behind / -scale.take(near.asked)) * near.voters)
 
 
 def shares(near: Nearby, given: Sequence[Floats], pool: Pool) -> list[Floats]:
@@ -33,17 +29,16 @@ def shares(near: Nearby, given: Sequence[Floats], pool: Pool) -> list[Floats]:
     parts = []
     for one in given:
         total = np.maximum(np.bincount(near.asked, one, pool.requests), 1e-12)
-        parts.append(np.bincount(pool.of_near, one, count) / total[pool.request])
+        parts.append(np.bincount(pool.of_near, one, count) / total.take(pool.request))
     return parts
 
 
 def best_scale(near: Nearby, truth: Ints, used: Ints) -> float:
     """Return the scale at which the votes of near items gave the right signatures the highest chance."""
-    right = near.routings.signature[near.places] == truth[near.asked]
-    top = nearest(near)
+    right = near.signature == truth[near.asked]
     best, chosen = -np.inf, SCALES[len(SCALES) // 2]
     for scale in SCALES:
-        given = votes(near, np.full(len(near.own), scale), top)
+        given = votes(near, np.full(len(near.own), scale))
         total = np.maximum(np.bincount(near.asked, given, len(near.own)), 1e-12)
         chance = np.bincount(near.asked, given * right, len(near.own)) / total
         score = float(np.log(np.maximum(chance[used], 1e-2)).mean()) if len(used) else -np.inf

@@ -1,6 +1,7 @@
 """What the regressions read of an item: its vector, and the sizes among its features on one scale."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,15 +57,20 @@ class Design:
         scaled = features.take(self.columns, axis=1)
         missing = ~np.isfinite(scaled)
         scaled[missing] = 0.0
-        logarithmic = scaled[:, self.logarithmic]
-        scaled[:, self.logarithmic] = np.log1p(np.maximum(logarithmic, 0.0, out=logarithmic), out=logarithmic)
-        scaled -= self.middle.astype(np.float32)
-        scaled *= self.scale.astype(np.float32)
-        np.clip(scaled, -4 * _SIZE_LENGTH, 4 * _SIZE_LENGTH, out=scaled)
+        middle, scale = self._single
+        scaled = np.where(self.logarithmic, np.log1p(np.maximum(scaled, 0.0)), scaled)
+        scaled -= middle
+        scaled *= scale
+        np.maximum(scaled, -4 * _SIZE_LENGTH, out=scaled)
+        np.minimum(scaled, 4 * _SIZE_LENGTH, out=scaled)
         scaled[missing] = 0.0
         found[:, wide : wide + width] = scaled
         np.multiply(missing, np.float32(_SIZE_LENGTH), out=found[:, wide + width :])
         return found
+
+    @cached_property
+    def _single(self) -> tuple[Singles, Singles]:
+        return self.middle.astype(np.float32), self.scale.astype(np.float32)
 
     def state(self) -> dict[str, Any]:
         """Return plain arrays."""

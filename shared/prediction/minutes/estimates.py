@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.groups import GroupFactors
@@ -59,15 +60,17 @@ class Estimates:
         groups: Sequence[GroupFactors], scores: Floats, used: Used,
     ) -> "Estimates":  # fmt: skip
         """Turn logarithms and spreads into minutes."""
-        setup, run = np.exp(logs[:, 0]) * (idle < 1), np.maximum(np.exp(logs[:, 1]) - RUN_OFFSET, 0.0)
-        minutes, wide = np.stack([setup, run], axis=1), spread * factor[:, None]
+        minutes, wide = np.exp(logs), spread * factor[:, None]
+        minutes[:, 0] *= idle < 1
+        minutes[:, 1] = np.maximum(minutes[:, 1] - RUN_OFFSET, 0.0)
+        setup = minutes[:, 0].copy()
         ends = np.exp(logs + scores[:, :2].transpose(2, 0, 1) * wide)
         ends[:, :, 1] = np.maximum(ends[:, :, 1] - RUN_OFFSET, 0.0)
-        some = np.flatnonzero(idle > _ALMOST_NONE)
+        some = (idle > _ALMOST_NONE).nonzero()[0]
         if len(some):
             found = setup_quantile(_about_the_median(scores[some, 0]), logs[some, 0], idle[some], wide[some, 0])
             ends[0, some, 0], minutes[some, 0], ends[1, some, 0] = found
-        figures = _figures(len(run), seen, used)
+        figures = _figures(len(idle), seen, used)
         near, samples = figures.pop("similarity"), figures.pop("samples")
         enough = 0.5 + 0.5 * samples / (samples + _FULL_CONFIDENCE_ORDERS)
         return cls(
@@ -90,22 +93,23 @@ class Estimates:
     @cached_property
     def raw(self) -> tuple[Floats, Floats]:
         """Return trimmed mean and standard deviation with the orders that they leave out."""
-        return _spread(len(self.idle), self.used, self.seen.raw_mean, self.seen.raw_std)
+        total = np.bincount(self.used.request, self.used.each, len(self.idle))
+        return _spread(self.used, total, self.seen.raw_mean, self.seen.raw_std)
 
     def order(self, quantity: Floats | float) -> Floats:
         """Return (n, 3) low, central and high minutes of the next order of so many pieces, 80 % between the ends."""
-        pieces = np.broadcast_to(np.asarray(quantity, dtype=np.float64), self.idle.shape)
+        pieces = np.full(len(self.idle), quantity, dtype=np.float64)
         run = self.minutes[:, 1] * pieces
         whole = self.setup + run
         spread = order_spread(self.setup, run, self.spread)
         for one, mine in each_view(self.view):
             spread[mine] *= self.groups[one].of_quantities(pieces[mine])
-        found = np.stack([whole, whole, whole], axis=1)
+        found = whole[:, None].repeat(3, axis=1)
         found[:, ::2] *= np.exp(self.scores[:, 2] * spread[:, None])
-        some = np.flatnonzero(self.idle > _ALMOST_NONE)
+        some = (self.idle > _ALMOST_NONE).nonzero()[0]
         if len(some):
-            scores = _about_the_median(self.scores[some, 2])
-            found[some] = order_quantile(scores, self.setup[some], run[some], self.idle[some], spread[some]).T
+            scores, setup, idle = _about_the_median(self.scores[some, 2]), self.setup.take(some), self.idle.take(some)
+            found[some] = order_quantile(scores, setup, run.take(some), idle, spread.take(some)).T
         return found
 
 
@@ -117,12 +121,10 @@ def order_spread(setup: Floats, run: Floats, spread: Floats) -> Floats:
 
 def each_view(view: Ints) -> list[tuple[int, Ints | slice]]:
     """Return each view with the requests it answers."""
-    if not len(view):
-        return []
-    first = int(view[0])
-    if bool((view == first).all()):
-        return [(first, slice(None))]
-    return [(one, np.flatnonzero(view == one)) for one in np.unique(view).tolist()]
+    views = sorted(set(view.tolist()))
+    if len(views) == 1:
+        return [(views[0], slice(None))]
+    return [(one, np.flatnonzero(view == one)) for one in views]
 
 
 def _about_the_median(ends: Floats) -> Floats:
@@ -136,20 +138,23 @@ def _figures(count: int, seen: Observations, used: Used) -> dict[str, Floats]:
     """Return, for each request, samples, trimmed, mean and standard deviation of the run, and similarity."""
     request, row = used.request, used.row
     near = np.bincount(request, used.each * used.similarity, count)
-    mean, std = _spread(count, used, seen.trimmed_mean, seen.std)
+    total = np.bincount(request, used.each, count)
+    mean, std = _spread(used, total, seen.trimmed_mean, seen.std)
     return {
         "samples": np.asarray(np.bincount(request, seen.orders.take(row), count), dtype=np.float64),
         "trimmed": np.asarray(np.bincount(request, seen.trimmed.take(row), count), dtype=np.float64),
         "trimmed_mean": mean, "std": std,
-        "similarity": np.clip(near / np.maximum(np.bincount(request, used.each, count), _NO_WEIGHT), 0.0, 1.0),
+        "similarity": np.minimum(np.maximum(near / np.maximum(total, _NO_WEIGHT), 0.0), 1.0),
     }  # fmt: skip
 
 
-def _spread(count: int, used: Used, means: Singles, spreads: Singles) -> tuple[Floats, Floats]:
-    """Return each request's mean and standard deviation over rows that have their own; nan without any."""
+def _spread(used: Used, total: npt.NDArray[Any], means: Singles, spreads: Singles) -> tuple[Floats, Floats]:
+    """Return each request's mean and standard deviation over rows that have their own; nan without any.
+
+    `total` are the weights of each request's rows together.
+    """
     request, each, values = used.request, used.each, means.take(used.row).astype(np.float64)
-    total = np.bincount(request, each, count)
-    total = np.where(total > 0, total, np.nan)
+    count, total = len(total), np.where(total > 0, total, np.nan)
     middle = np.bincount(request, each * values, count) / total
     apart = spreads.take(used.row) ** 2 + (values - middle.take(request)) ** 2
     return middle, np.sqrt(np.bincount(request, each * apart, count) / total)

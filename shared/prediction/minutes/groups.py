@@ -33,12 +33,12 @@ class GroupFactors:
 
     def of_items(self, rows: npt.NDArray[np.float32]) -> Floats:
         """Return the factors of items by their rows (n, features)."""
-        each = self.factors[np.arange(len(self.features)), codes(rows.take(self.features, axis=1))]
-        return np.asarray(each.prod(axis=1))
+        starts = np.arange(0, self.factors.size, _CODES)
+        return np.asarray(self.factors.take(codes(rows.take(self.features, axis=1)) + starts).prod(axis=1))
 
     def of_quantities(self, quantity: Floats) -> Floats:
         """Return the factors of quantities."""
-        return self.quantities[bands(quantity)]
+        return self.quantities.take(bands(quantity))
 
     def state(self) -> dict[str, Any]:
         """Return plain arrays."""
@@ -57,7 +57,7 @@ def codes(column: npt.NDArray[np.float32]) -> Ints:
 
 def bands(quantity: Floats) -> Ints:
     """Return each order's band of quantity."""
-    return np.clip(np.log2(np.maximum(quantity, 1.0)), 0, _BANDS - 1).astype(np.int64)
+    return np.minimum(np.log2(np.maximum(quantity, 1.0)), _BANDS - 1).astype(np.int64)
 
 
 def fit_groups(

@@ -21,6 +21,7 @@ Flags = npt.NDArray[np.bool_]
 
 LEAST_VARIANCE = 1e-4
 _FAR_OFF = 2.5  # spreads by which an own order may differ before it is drawn in; orders that agree, so many times that
+_PARTS = np.arange(2)  # setup and run
 _TOGETHER = 256  # from so many requests on, those of one task are multiplied at once
 
 
@@ -87,7 +88,7 @@ class MinutesModel:
             plan: (n, 2) the item's own planned setup and run minutes of a piece, nan unknown.
             own_row: (n,) the item's own routing row whose results may be used, else -1.
         """
-        view, place = views[asked], np.maximum(task, 0)
+        view, place = views.take(asked), np.maximum(task, 0)
         cell = view * len(self.by_results) + place
         figures = self._figures.take(cell, axis=0)
         prior, within, idle = figures[:, 0:2], figures[:, 2:4], figures[:, 4]
@@ -95,20 +96,22 @@ class MinutesModel:
         logs += figures[:, 5:7]
         centres = self.effect.shape[2]
         logs += self._effects.take(cell * centres + resource % centres, axis=0)  # -1 is the last one
-        known = (task >= 0) & ~np.isnan(figures[:, 6])
-        never = np.isnan(logs[:, 0])
-        pulled = self._pulled(seen, near, view, asked, np.where(known, task, -1), own_row)
-        gain = self.pull[view] * pulled.weight / (pulled.weight + 1.0 / prior)
+        base = figures[:, 6]
+        known = (task >= 0) & (base == base)  # nan is no number to itself
+        no_setup = (logs[:, 0] != logs[:, 0]).nonzero()[0]
+        pulled = self._pulled(seen, near, view, asked, np.where(known, task, -1), own_row, within)
+        gain = self.pull.take(view, axis=0) * pulled.weight
+        gain /= pulled.weight + 1.0 / prior
         logs += gain * pulled.mean
         planned = log_minutes(plan) if not np.isnan(plan).all() else plan
         logs, variance = self._own(seen, view, place, logs, prior * (1.0 - gain), planned, own_row)
-        idle[never], logs[never, 0] = 1.0, 0.0
+        idle[no_setup], logs[no_setup, 0] = 1.0, 0.0
         if not known.all():
             self._unseen(~known, view, planned, plan, logs, variance, idle, within)
         return Estimates.of(
-            logs=logs, spread=SPREAD * np.sqrt(variance + within), idle=idle, factor=self._factors(views, rows)[asked],
-            view=view, seen=seen, groups=self.groups, scores=self.scores[view],
-            used=self._used(seen, place, known, own_row, pulled),
+            logs=logs, spread=SPREAD * np.sqrt(variance + within), idle=idle,
+            factor=self._factors(views, rows).take(asked), view=view, seen=seen, groups=self.groups,
+            scores=self.scores.take(view, axis=0), used=self._used(seen, place, known, own_row, pulled),
         )  # fmt: skip
 
     @cached_property
@@ -148,29 +151,28 @@ class MinutesModel:
         return found
 
     def _pulled(
-        self, seen: Observations, near: Nearby, view: Ints, asked: Ints, task: Ints, own_row: Ints
+        self, seen: Observations, near: Nearby, view: Ints, asked: Ints, task: Ints, own_row: Ints, within: Floats
     ) -> "_Pulled":
         """Return the rows of near items and what they say together, where it was measured to help."""
-        request, index = near.matching(asked, task)
-        row = near.rows.take(index)
+        found, count = near.matching(asked, task), len(asked)
         # `take` gathers in a fraction of the time that an index needs
-        off = self._off.take((view * self.residuals.shape[1]).take(request) + row, axis=0)
-        kept = np.flatnonzero((row != own_row.take(request)) & (off[:, 1] == off[:, 1]))
-        request, index, row, off = request.take(kept), index.take(kept), row.take(kept), off.take(kept, axis=0)
-        similarity, count = near.similarities.take(near.row_near.take(index)), len(asked)
-        weight, mean, each = np.zeros((count, 2)), np.zeros((count, 2)), np.zeros(len(row))
-        learned, line, within = self.by_results[task].take(request), self.between[view], self.within[view, task]
+        off = self._off.take((view * self.residuals.shape[1]).take(found.request) + found.row, axis=0)
+        kept = ((found.row != own_row.take(found.request)) & (off[:, 1] == off[:, 1])).nonzero()[0]
+        request, row, off = found.request.take(kept), found.row.take(kept), off.take(kept, axis=0)
+        similarity = near.similarities.take(found.member.take(kept))
+        learned, line = self.by_results.take(task).take(request), self.between.take(view, axis=0).take(request, axis=0)
         recent = np.where(learned[:, None], seen.recent.take(row, axis=0), 1.0)
-        for part in range(2) if self.pull[view, 0].any() else range(1, 2):
-            said = (recent[:, part] > 0) & (off[:, part] == off[:, part])
-            between = line[:, 0, part].take(request) + line[:, 1, part].take(request) * (1.0 - similarity)
-            noise = within[:, part].take(request) / np.where(said, recent[:, part], 1.0)
-            each = np.where(said, 1.0 / (between + noise), 0.0)
-            if self.pull[view, part].any():
-                weight[:, part] = np.bincount(request, each, count)
-                total = np.bincount(request, each * np.where(said, off[:, part], 0.0), count)
-                mean[:, part] = total / np.maximum(weight[:, part], 1e-300)
-        return _Pulled(request=request, row=row, similarity=similarity, each=each, weight=weight, mean=mean)
+        said = (recent > 0) & (off == off)
+        between = line[:, 0] + line[:, 1] * (1.0 - similarity)[:, None]
+        noise = within.take(request, axis=0) / np.where(said, recent, 1.0)
+        each = np.where(said, 1.0 / (between + noise), 0.0)
+        cell = ((request * 2)[:, None] + _PARTS).ravel()
+        weight = np.asarray(np.bincount(cell, each.ravel(), count * 2), dtype=np.float64)
+        mean = np.bincount(cell, (each * np.where(said, off, 0.0)).ravel(), count * 2) / np.maximum(weight, 1e-300)
+        return _Pulled(
+            request=request, row=row, similarity=similarity, each=each[:, 1], weight=weight.reshape(count, 2),
+            mean=mean.reshape(count, 2),
+        )  # fmt: skip
 
     def _own(
         self, seen: Observations, view: Ints, task: Ints, logs: Floats, variance: Floats, planned: Floats, own_row: Ints
@@ -216,13 +218,13 @@ class MinutesModel:
 
     def _used(self, seen: Observations, task: Ints, known: Flags, own_row: Ints, pulled: "_Pulled") -> "_Pulled":
         """Return which rows' results were used: the item's own first, then near items'."""
-        request, row = pulled.request, pulled.row
-        kept = np.flatnonzero(self.by_results[task].take(request) & (seen.orders.take(row) > 0))
-        used = replace(
-            pulled, request=request.take(kept), row=row.take(kept), similarity=pulled.similarity.take(kept),
-            each=pulled.each.take(kept),
+        request, row, learned = pulled.request, pulled.row, self.by_results.take(task)
+        kept = (learned.take(request) & (seen.orders.take(row) > 0)).nonzero()[0]
+        used = _Pulled(
+            request=request.take(kept), row=row.take(kept), similarity=pulled.similarity.take(kept),
+            each=pulled.each.take(kept), weight=pulled.weight, mean=pulled.mean,
         )  # fmt: skip
-        own = np.flatnonzero(known & self.by_results[task] & (own_row >= 0))
+        own = (known & learned & (own_row >= 0)).nonzero()[0]
         own = own[seen.orders[own_row[own]] > 0]
         if not len(own):
             return used

@@ -64,12 +64,11 @@ def condense(orders: Orders, routings: Routings) -> Observations:
     believed = np.bincount(row, kept, count).astype(np.float64)
     plain, spread = _plain(row, kept, orders.run, count)
     raw, raw_spread = _plain(row, np.ones(len(row)), orders.run, count)
-    planned = np.stack([routings.times["setup_minutes"], routings.times["run_minutes_per_unit"]], axis=1)
     here = np.add.reduceat(np.append(np.diff(orders.start), 0), routings.offsets[:-1]) if count else 0
     here = np.where(np.diff(routings.offsets) > 0, here, 0)
     return Observations(
         results=means.astype(np.float32), recent=recent.astype(np.float32),
-        planned=log_minutes(planned).astype(np.float32), orders=believed.astype(np.int32),
+        planned=log_minutes(routings.times[:, :2]).astype(np.float32), orders=believed.astype(np.int32),
         idle=np.bincount(row, kept * ~booked, count).astype(np.int32),
         trimmed=np.bincount(row, 1 - kept, count).astype(np.int32), trimmed_mean=plain.astype(np.float32),
         std=spread.astype(np.float32), raw_mean=raw.astype(np.float32), raw_std=raw_spread.astype(np.float32),

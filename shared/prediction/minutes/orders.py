@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from shared.prediction.memory import Floats, Ints, Items, Routings
+from shared.prediction.memory import SETUP, Floats, Ints, Items, Routings
 
 Flags = npt.NDArray[np.bool_]
 
@@ -158,7 +158,7 @@ def _divide(sound: pl.DataFrame, row: Ints, quantity: Floats, routings: Routings
     setup = sound["setup_minutes"].fill_null(float("nan")).to_numpy().astype(np.float64)
     whole = np.isnan(setup)
     if whole.any():
-        planned = routings.times["setup_minutes"][row]
+        planned = routings.times[row, SETUP]
         planned = np.where(np.isfinite(planned) & (planned < booked / 2), planned, 0.0)
         pieces = np.full(len(row), np.nan)
         pieces[whole] = setup_in_pieces(row[whole], routings.operation[row[whole]], quantity[whole], booked[whole])

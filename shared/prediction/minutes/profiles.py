@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from shared.prediction.memory import Floats, Routings
+from shared.prediction.memory import PLANNED_TIMES, RUN, SETUP, Floats, Routings
 from shared.prediction.minutes.estimates import Estimates, order_spread
 from shared.prediction.minutes.orders import Orders
 from shared.prediction.minutes.scatter import SPREAD
@@ -82,8 +82,8 @@ def time_profiles(orders: Orders, routings: Routings, strategy: Strategy, genera
     operation = routings.operation[orders.row]
     columns: Mapping[str, tuple[Any, Floats]] = {
         "setup_minutes": (operation, orders.setup), "run_minutes_per_unit": (operation, orders.run),
-        **{name: (routings.operation, routings.times[name]) for name in ("wait_minutes", "move_minutes",
-                                                                        "queue_minutes")},
+        **{name: (routings.operation, routings.times[:, place]) for place, name in enumerate(PLANNED_TIMES)
+           if place not in (SETUP, RUN)},
     }  # fmt: skip
     found: dict[str, dict[str, Any]] = {code: {} for code in routings.operations}
     for name, (codes, values) in columns.items():

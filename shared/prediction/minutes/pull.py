@@ -25,8 +25,8 @@ def row_pairs(near: Nearby, places: Ints, routings: Routings) -> Pairs:
     """Pair the operations of withheld items with the same ones of the items near them."""
     sizes = routings.offsets[places + 1] - routings.offsets[places]
     rows = ranges(routings.offsets[places], sizes)
-    request, index = near.matching(np.repeat(np.arange(len(places)), sizes), routings.task[rows])
-    return Pairs(row=rows[request], other=near.rows[index], similarity=near.similarities[near.row_near[index]])
+    found = near.matching(np.repeat(np.arange(len(places)), sizes), routings.task[rows])
+    return Pairs(row=rows[found.request], other=found.row, similarity=near.similarities[found.member])
 
 
 def measure_pull(
