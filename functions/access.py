@@ -8,6 +8,7 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,15 +74,19 @@ def _refuse_rebinding(headers: Mapping[str, str], url: str, settings: Settings) 
     if settings.open_reads:
         return
     name = _host_name(f"//{headers['host']}" if "host" in headers else url)
-    try:
-        loopback = ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        loopback = name == "localhost"
-    if not loopback:
+    if not _is_loopback(name):
         raise WrongHost(
             f"Without a key this instance answers only to loopback names, not to {name[:100]!r}.",
             remedy="Call http://127.0.0.1, send a key, or set ROUTING_OPEN_READS=true.",
         )
+
+
+@lru_cache(100)
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 def _host_name(url: str) -> str:

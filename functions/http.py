@@ -4,12 +4,13 @@ A blueprint declares an endpoint with `endpoint(...)`; the handler receives a `C
 declarations are also what the OpenAPI document and the access tests are made from, so there is one source of truth.
 """
 
+import inspect
 import re
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import azure.functions as func
@@ -57,6 +58,9 @@ class Reply:
     model_version: str | None = None
 
 
+Handler = Callable[[Call], Any]  # returns a `Reply`, or awaits one where it is `async`
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """One declared HTTP function."""
@@ -66,7 +70,7 @@ class Endpoint:
     route: str
     access: Access
     summary: str
-    handler: Callable[[Call], Reply]
+    handler: Handler
     query: type[BaseModel] | None
     body: type[BaseModel] | None
     body_optional: bool
@@ -91,10 +95,10 @@ def endpoint(
     answer: type[Any] | None = None,
     status: int = 200,
     media_type: str = "application/json",
-) -> Callable[[Callable[[Call], Reply]], Callable[[Call], Reply]]:
+) -> Callable[[Handler], Handler]:
     """Declare the decorated handler as the HTTP function of the same name."""
 
-    def declare(handler: Callable[[Call], Reply]) -> Callable[[Call], Reply]:
+    def declare(handler: Handler) -> Handler:
         declared = Endpoint(
             name=handler.__name__,
             method=method,
@@ -111,9 +115,13 @@ def endpoint(
         )
         ENDPOINTS[declared.name] = declared
 
-        def function(req: func.HttpRequest) -> func.HttpResponse:
+        def answering_at_once(req: func.HttpRequest) -> func.HttpResponse:
             return serve(declared, req)
 
+        async def waiting(req: func.HttpRequest) -> func.HttpResponse:
+            return await serve_waiting(declared, req)
+
+        function = waiting if inspect.iscoroutinefunction(handler) else answering_at_once
         function.__name__ = function.__qualname__ = declared.name
         function.__doc__ = handler.__doc__
         routed = blueprint.route(route=route, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)(function)
@@ -124,31 +132,59 @@ def endpoint(
 
 
 def serve(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
-    """Answer one request; whatever goes wrong becomes a problem document and a log line, never a stack trace."""
-    started = time.perf_counter()
-    request_id = _request_id(req)
-    structlog.contextvars.bind_contextvars(request_id=request_id, function=declared.name)
-    try:
-        reply = _reply(declared, req, request_id)
-    finally:
+    """Answer one request on the calling thread."""
+    with _Answering(declared, req) as answering:
+        answering.take(declared.handler(answering.call()))
+    return answering.response()
+
+
+async def serve_waiting(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
+    """Answer one request of an endpoint whose handler waits on the event loop."""
+    with _Answering(declared, req) as answering:
+        answering.take(await declared.handler(answering.call()))
+    return answering.response()
+
+
+class _Answering:
+    """One request being answered; whatever goes wrong becomes a problem document and a log line, never a trace."""
+
+    def __init__(self, declared: Endpoint, req: func.HttpRequest) -> None:
+        self._started = time.perf_counter()
+        self._declared, self._req = declared, req
+        self._request_id = _request_id(req)
+
+    def __enter__(self) -> Self:
+        structlog.contextvars.bind_contextvars(request_id=self._request_id, function=self._declared.name)
+        return self
+
+    def call(self) -> Call:
+        """Read the request."""
+        return _call(self._declared, self._req, self._request_id)
+
+    def take(self, reply: Reply) -> None:
+        """Take the handler's reply."""
+        self._reply = replace(reply, body=_written(reply))
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if isinstance(error, Exception):
+            self._reply = _problem(self._named(error), self._req, self._request_id)
         structlog.contextvars.unbind_contextvars("request_id", "function")
-    response = _response(reply, request_id)
-    latency = time.perf_counter() - started
-    _observe(declared.name, reply, request_id, latency)
-    return response
+        return isinstance(error, Exception)
 
+    def _named(self, error: Exception) -> RoutingError:
+        match error:
+            case ValidationError():
+                return from_validation(error)
+            case RoutingError():
+                return error
+        return _unexpected(error, self._request_id)
 
-def _reply(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Reply:
-    try:
-        reply = declared.handler(_call(declared, req, request_id))
-        return replace(reply, body=_written(reply))
-    except ValidationError as invalid:
-        error: RoutingError = from_validation(invalid)
-    except RoutingError as known:
-        error = known
-    except Exception as unexpected:  # noqa: BLE001 - the last place that can say anything to the caller
-        error = _unexpected(unexpected, request_id)
-    return _problem(error, req, request_id)
+    def response(self) -> func.HttpResponse:
+        """Return the answer, counted and logged."""
+        response = _response(self._reply, self._request_id)
+        latency = time.perf_counter() - self._started
+        _observe(self._declared.name, self._reply, self._request_id, latency)
+        return response
 
 
 def refuse(name: str, req: func.HttpRequest, error: RoutingError) -> func.HttpResponse:

@@ -2,7 +2,8 @@
 
 import math
 import re
-from typing import Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import azure.functions as func
@@ -12,9 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from functions.access import Access
 from functions.http import Call, Reply, endpoint
 from shared.errors import InvalidInput
-from shared.prediction.answers import ItemCode, PredictionRequest, PredictionResponse
+from shared.prediction.answers import ItemCode, ItemPrediction, PredictionRequest, PredictionResponse, as_json
 from shared.prediction.time_summary import TimeSummaryRequest, TimeSummaryResponse
 from shared.prediction.time_summary import summarise_times as summarise
+
+if TYPE_CHECKING:
+    from shared.registry.serving import ServedModel
 
 blueprint = func.Blueprint()
 
@@ -84,23 +88,35 @@ class DecisionResponse(BaseModel):
     body=PredictionRequest,
     answer=PredictionResponse,
 )
-def predict_routings(call: Call) -> Reply:
+async def predict_routings(call: Call) -> Reply:
     """Predict every asked item with the active model and record the answers."""
-    from shared.database.predictions import Answered, AnsweredItem
-    from shared.operations.meters import observe_prediction
-    from shared.prediction.answers import as_json
-    from shared.prediction.fresh import predict_asked
+    from shared.prediction.fresh import predict_asked, unknown_codes
 
     asked: PredictionRequest = call.body
-    served = call.services.serving.active()
-    predictions = predict_asked(served.model, asked, lambda: call.services.item_lookup, call.services.combiner)
+    serving, combiner = call.services.serving, call.services.combiner
+    served = serving.loaded()
+    if served is None:
+        served = await combiner.alone(serving.active)
+    model = served.model
+
+    finish = partial(_recorded, call, served)
+    if unknown_codes(model, asked):
+        return await combiner.alone(lambda: finish(predict_asked(model, asked, lambda: call.services.item_lookup)))
+    return await combiner.predict(model, asked, finish)
+
+
+def _recorded(call: Call, served: "ServedModel", predictions: list[ItemPrediction]) -> Reply:
+    """Write the answers, and have what was written recorded."""
+    from shared.database.predictions import Answered, AnsweredItem
+    from shared.operations.meters import observe_predictions
+
     answered = Answered(
         prediction_id=f"pred_{uuid4().hex}",
         model_version=served.version,
         items=[AnsweredItem(one.item_code, one.status, as_json(one)) for one in predictions],
     )
-    for prediction in predictions:
-        observe_prediction(prediction.status)
+    observe_predictions(prediction.status for prediction in predictions)
+    asked: PredictionRequest = call.body
     call.services.prediction_log.record(answered, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown)
     head = {
         "prediction_id": answered.prediction_id, "model_version": served.version,

@@ -11,7 +11,7 @@ from shared.azurite import StorageAccount
 
 # One thread each: a prediction is too small to share out, and training must leave the other core to serving.
 THREAD_LIMITS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# For functions: requests that wait in a thread of their own are answered together, those that wait for one are not.
+# For functions: one that waits for the database holds a thread, and the next shall find another.
 FUNCTION_THREADS = {"PYTHON_THREADPOOL_THREAD_COUNT": "32"}
 
 

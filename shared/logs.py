@@ -4,6 +4,7 @@ import contextlib
 import logging
 import sys
 import threading
+from functools import lru_cache
 from typing import TextIO
 
 import orjson
@@ -18,9 +19,14 @@ _HARMLESS = frozenset({"key_id", "lease_token", "keys"})
 def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace values whose names promise a secret, so that no call can log one by accident."""
     for name in event:
-        if name not in _HARMLESS and any(word in name.lower() for word in _SECRET_WORDS):
+        if _promises_a_secret(name):
             event[name] = "***"
     return event
+
+
+@lru_cache(1_000)
+def _promises_a_secret(name: str) -> bool:
+    return name not in _HARMLESS and any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def _to_json(event: EventDict, **_unused: object) -> str:

@@ -1,13 +1,16 @@
 """Answers small requests that wait at the same time in one call of the model.
 
 A call for many items costs a fraction of as many calls for one, and the interpreter's lock lets only one thread compute
-anyway. So whoever finds nobody computing computes for all who wait; nobody waits for others to come. Large requests go
-by themselves: nobody small waits behind them.
+anyway. So one thread answers small requests: whoever comes while it computes is answered in its next call, and nobody
+waits for others to come. Requests wait on the event loop and not in threads, which would fight for that lock. Large
+requests go by themselves: nobody small waits behind them.
 """
 
-import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.prediction.answers import ItemPrediction, ItemQuery, PredictionRequest
 
@@ -16,83 +19,103 @@ if TYPE_CHECKING:
 
 SMALL_ITEMS = 8  # of a request that is combined with others
 MOST_REQUESTS = 32  # of one call: the last of them waits for the work of all
+_LARGE_AT_ONCE = 32  # requests that go by themselves
+
+T = TypeVar("T")
+Finish = Callable[[list[ItemPrediction]], T]  # what is made of a request's answers, on the thread that found them
 
 
 class _Waiting:
     """One request in the queue."""
 
-    def __init__(self, model: "RoutingModel", asked: PredictionRequest) -> None:
+    def __init__(
+        self, model: "RoutingModel", asked: PredictionRequest, finish: Finish[Any], future: "asyncio.Future[Any]"
+    ) -> None:
         self.model = model
         self.asked = asked
-        self.answers: list[ItemPrediction] | None = None
+        self.finish = finish
+        self.future = future
+        self.result: Any = None
         self.error: Exception | None = None
-        self.turn = threading.Semaphore(0)  # given when it is answered, or when it is this one's turn to compute
 
     @property
     def kind(self) -> tuple[int, int, float, bool]:
         """What requests must have in common to be answered in one call."""
         return id(self.model), self.asked.candidates, self.asked.quantity, self.asked.as_if_unknown
 
+    def take(self, answers: list[ItemPrediction]) -> None:
+        """Finish with these answers."""
+        try:
+            self.result = self.finish(answers)
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+            self.error = error
+
+    def tell(self) -> None:
+        """Hand over the outcome, on the event loop; whoever asked may have given up."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
 
 class Combiner:
-    """Asks models on behalf of many threads at once."""
+    """Asks models on behalf of many requests at once; all of one event loop."""
 
     def __init__(self) -> None:
         """Start with nobody waiting."""
-        self._lock = threading.Lock()
         self._queue: list[_Waiting] = []
         self._computing = False
+        self._small = ThreadPoolExecutor(1, thread_name_prefix="predictions")
+        self._large = ThreadPoolExecutor(_LARGE_AT_ONCE, thread_name_prefix="large-predictions")
 
-    def predict(self, model: "RoutingModel", asked: PredictionRequest) -> list[ItemPrediction]:
-        """Return what `model.predict` answers to the request.
+    async def predict(self, model: "RoutingModel", asked: PredictionRequest, finish: Finish[T]) -> T:
+        """Return what `finish` makes of the answers of `model.predict` to the request.
 
         Raises:
             InvalidInput: as `model.predict`; a wrong request costs no other one its answer.
         """
         if len(asked.items) > SMALL_ITEMS:
-            return _answers(model, asked, asked.items)
-        own = _Waiting(model, asked)
-        with self._lock:
-            self._queue.append(own)
-            leads, self._computing = not self._computing, True
-        if not leads:
-            own.turn.acquire()
-        if own.answers is None and own.error is None:
-            self._lead()
-        if own.error is not None:
-            raise own.error
-        assert own.answers is not None
-        return own.answers
+            return await self.alone(lambda: finish(_answers(model, asked, asked.items)))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.append(_Waiting(model, asked, finish, future))
+        if not self._computing:
+            self._computing = True
+            loop.call_soon(self._compute, loop)  # requests that have arrived as well come along
+        return await future
 
-    def _lead(self) -> None:
-        """Answer those who wait, the caller's own request first among them, and hand on to the next who came."""
-        with self._lock:
-            taken, self._queue = self._queue[:MOST_REQUESTS], self._queue[MOST_REQUESTS:]
-        try:
-            for alike in _by_kind(taken):
-                _answer(alike)
-        finally:
-            with self._lock:
-                following = self._queue[0] if self._queue else None
-                self._computing = following is not None
-            for waiting in taken[1:]:
-                waiting.turn.release()
-            if following is not None:
-                following.turn.release()
+    async def alone(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, done on a thread of its own."""
+        return await asyncio.get_running_loop().run_in_executor(self._large, copy_context().run, work)
+
+    def _compute(self, loop: asyncio.AbstractEventLoop) -> None:
+        taken, self._queue = self._queue[:MOST_REQUESTS], self._queue[MOST_REQUESTS:]
+        computing = loop.run_in_executor(self._small, _answer_all, taken)
+        computing.add_done_callback(lambda _: self._tell(loop, taken))
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, answered: Sequence[_Waiting]) -> None:
+        for waiting in answered:
+            waiting.tell()
+        self._computing = bool(self._queue)
+        if self._computing:
+            self._compute(loop)
 
 
-def _by_kind(taken: Sequence[_Waiting]) -> list[list[_Waiting]]:
+def _answer_all(taken: Sequence[_Waiting]) -> None:
     kinds: dict[tuple[int, int, float, bool], list[_Waiting]] = {}
     for waiting in taken:
         kinds.setdefault(waiting.kind, []).append(waiting)
-    return list(kinds.values())
+    for alike in kinds.values():
+        _answer(alike)
 
 
 def _answer(alike: Sequence[_Waiting]) -> None:
     """Answer requests of one kind in one call; where that fails each by itself, so that each gets its own error."""
     first = alike[0]
     try:
-        found = iter(_answers(first.model, first.asked, [item for one in alike for item in one.asked.items]))
+        found = _answers(first.model, first.asked, [item for one in alike for item in one.asked.items])
     except Exception as error:  # noqa: BLE001 - handed to whoever asked
         if len(alike) == 1:
             first.error = error
@@ -100,8 +123,11 @@ def _answer(alike: Sequence[_Waiting]) -> None:
         for one in alike:
             _answer([one])
         return
+    start = 0
     for one in alike:
-        one.answers = [next(found) for _ in one.asked.items]
+        end = start + len(one.asked.items)
+        one.take(found[start:end])
+        start = end
 
 
 def _answers(model: "RoutingModel", asked: PredictionRequest, items: Sequence[ItemQuery]) -> list[ItemPrediction]:

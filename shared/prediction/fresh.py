@@ -11,32 +11,32 @@ from shared.prediction.unusual import listed
 if TYPE_CHECKING:
     from shared.erp.lookup.by_key import FreshItem
     from shared.erp.lookup.item_lookup import ItemLookup, Lookup
-    from shared.prediction.combining import Combiner
     from shared.prediction.model import RoutingModel
 
 _MOST_NAMED = 8
 _REMEDY = "Give its attributes to have its routing predicted from them."
 
 
+def unknown_codes(model: "RoutingModel", asked: PredictionRequest) -> list[str]:
+    """Return the asked codes that the model's data lacks."""
+    return [query.item_code for query in asked.items if not model.knows(query.item_code)]
+
+
 def predict_asked(
-    model: "RoutingModel", asked: PredictionRequest, lookup: "Callable[[], ItemLookup]",
-    combiner: "Combiner | None" = None,
-) -> list[ItemPrediction]:  # fmt: skip
+    model: "RoutingModel", asked: PredictionRequest, lookup: "Callable[[], ItemLookup]"
+) -> list[ItemPrediction]:
     """Answer a request; codes that the model's data lacks are looked up in the ERP first, all in one reading.
 
     Args:
         model: answers.
         asked: the request.
         lookup: gives what reads the ERP; not called where every code is known.
-        combiner: answers the request together with others that wait; without one it is answered alone.
 
     Raises:
         InvalidInput: an attribute has an unknown name or a value of the wrong kind; nothing is answered.
     """
-    unknown = [query.item_code for query in asked.items if not model.knows(query.item_code)]
+    unknown = unknown_codes(model, asked)
     if not unknown:
-        if combiner is not None:
-            return combiner.predict(model, asked)
         return model.predict(
             asked.items, candidates=asked.candidates, quantity=asked.quantity, as_if_unknown=asked.as_if_unknown
         )

@@ -126,6 +126,11 @@ class Serving:
             raise self._nothing_to_serve()
         return self._configured(served)
 
+    def loaded(self) -> ServedModel | None:
+        """Return the model in service, or None where none was loaded yet; never waits."""
+        served = self._served
+        return None if served is None else self._configured(served)
+
     def _configured(self, served: ServedModel) -> ServedModel:
         """Return the served model under the live configuration."""
         if self._configuration is None:

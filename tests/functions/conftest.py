@@ -1,5 +1,7 @@
 """A function app over a real SQLite file, called through azure.functions' own request and response types."""
 
+import asyncio
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 import function_app  # noqa: F401 - declares the endpoints
 from functions import http, triggers
-from functions.http import ENDPOINTS, serve
+from functions.http import ENDPOINTS, serve, serve_waiting
 from shared.bootstrap import Services
 from shared.database.engine import migrate
 from shared.prediction.model import RoutingModel
@@ -68,6 +70,8 @@ def ask(services: Services) -> Ask:
             route_params=params or {},
             body=sent,
         )
+        if inspect.iscoroutinefunction(declared.handler):
+            return asyncio.run(serve_waiting(declared, request))
         return serve(declared, request)
 
     return call

@@ -19,4 +19,4 @@ def tiny_model() -> RoutingModel:
 def let_serve(services: Services, model: RoutingModel) -> None:
     """Let services answer with a model, as if it were the active version."""
     active = SimpleNamespace(version=VERSION, model=model)
-    services.serving = SimpleNamespace(active=lambda: active, start=lambda: None)  # type: ignore[assignment]
+    services.serving = SimpleNamespace(loaded=lambda: active, active=lambda: active, start=lambda: None)  # type: ignore[assignment]

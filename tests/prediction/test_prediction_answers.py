@@ -87,14 +87,14 @@ def test_every_interval_is_in_order_and_totals_add_up(tiny_model: RoutingModel) 
 
 def test_a_similarity_splits_exactly_into_its_attributes(tiny_model: RoutingModel) -> None:
     for near in tiny_model.similar("RING010", 10):
-        assert sum(part.contribution for part in near.because) == pytest.approx(near.similarity, abs=2e-6)
+        assert sum(part["contribution"] for part in near.because) == pytest.approx(near.similarity, abs=2e-6)
         assert near.item_code != "RING010"
 
 
 def test_as_if_unknown_hides_the_item_and_its_sisters(tiny_model: RoutingModel) -> None:
     best = first(tiny_model, "RING003", as_if_unknown=True)  # shares its drawing with RING002
     seen = {item.item_code for item in best.evidence}
-    seen |= {support.item_code for op in best.operations for support in op.evidence}
+    seen |= {support["item_code"] for op in best.operations for support in op.evidence}
     assert best.source is Source.PREDICTED
     assert seen
     assert not seen & {"RING002", "RING003"}

@@ -40,7 +40,7 @@ def test_a_given_drawing_withholds_its_items(tiny_model: RoutingModel) -> None:
     queries = [ItemQuery(item_code="NEW", attributes={**values, "DRAWING": name}) for name in (" r-0002 ", "R-NEW")]
     withheld, shown = [
         {item.item_code for candidate in answer.candidates for item in candidate.evidence}
-        | {support.item_code for c in answer.candidates for o in c.operations for support in o.evidence}
+        | {support["item_code"] for c in answer.candidates for o in c.operations for support in o.evidence}
         for answer in tiny_model.predict(queries, as_if_unknown=True, candidates=5)
     ]
     assert shown & {"RING002", "RING003"}
@@ -53,7 +53,7 @@ def test_every_operation_tells_how_many_near_items_hold_it(tiny_model: RoutingMo
     first = answer.candidates[0]
     assert len({(operation.supporting or 0) + (operation.disagreeing or 0) for operation in first.operations}) == 1
     for operation in first.operations:
-        assert (operation.supporting or 0) >= sum(support.supports for support in operation.evidence) > 0
+        assert (operation.supporting or 0) >= sum(support["supports"] for support in operation.evidence) > 0
 
 
 def _wide(model: RoutingModel, **settings: object) -> RoutingModel:

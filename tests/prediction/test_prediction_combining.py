@@ -1,8 +1,8 @@
 """Requests that wait together are answered together, each as if it had been alone."""
 
+import asyncio
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -38,24 +38,21 @@ def _request(*codes: str, quantity: float = 1.0) -> PredictionRequest:
 
 
 def _ask_together(model: Slow, requests: Sequence[PredictionRequest]) -> list[Any]:
-    """Ask the first, and all the others while it computes; return each one's codes or error."""
+    """Ask the first, and all the others while it computes; return each one's codes and messages, or its error."""
     combiner, served = Combiner(), cast("RoutingModel", model)
 
-    def ask(request: PredictionRequest) -> Any:
-        try:
-            return [(answer.item_code, answer.message) for answer in combiner.predict(served, request)]
-        except Exception as error:  # noqa: BLE001 - compared by the test
-            return str(error)
+    async def ask(request: PredictionRequest) -> Any:
+        return await combiner.predict(served, request, lambda found: [(one.item_code, one.message) for one in found])
 
-    with ThreadPoolExecutor(len(requests)) as pool:
-        first = pool.submit(ask, requests[0])
-        assert model.begun.acquire(timeout=30)
-        others = [pool.submit(ask, request) for request in requests[1:]]
-        small = sum(len(request.items) <= SMALL_ITEMS for request in requests[1:])
-        while len(combiner._queue) < small:
-            assert not first.done()
+    async def ask_all() -> list[Any]:
+        first = asyncio.create_task(ask(requests[0]))
+        assert await asyncio.to_thread(model.begun.acquire, timeout=30)
+        others = [asyncio.create_task(ask(request)) for request in requests[1:]]
+        await asyncio.sleep(0)  # each of them runs until it waits
         model.let.set()
-        return [future.result(30) for future in (first, *others)]
+        return await asyncio.gather(first, *others, return_exceptions=True)
+
+    return [str(told) if isinstance(told, Exception) else told for told in asyncio.run(ask_all())]
 
 
 def test_those_who_come_while_one_computes_are_answered_in_one_call() -> None:
@@ -92,3 +89,39 @@ def test_many_more_than_one_call_takes_are_all_answered() -> None:
     assert told == [[(f"I{number}", "1.0")] for number in range(count)]
     assert max(len(asked) for asked, _ in model.calls) <= MOST_REQUESTS
     assert len(model.calls) < count
+
+
+def test_what_cannot_be_finished_is_the_error_of_that_request_alone() -> None:
+    model, combiner = Slow(), Combiner()
+    model.let.set()
+
+    def finish(found: list[ItemPrediction]) -> str:
+        if found[0].item_code == "B":
+            raise OSError("no room")
+        return found[0].item_code
+
+    async def ask_all() -> list[Any]:
+        served = cast("RoutingModel", model)
+        asked = [combiner.predict(served, _request(code), finish) for code in "ABC"]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    told = asyncio.run(ask_all())
+    assert [str(one) for one in told] == ["A", "no room", "C"]
+    assert len(model.calls) == 1
+
+
+def test_whoever_gave_up_keeps_no_other_one_waiting() -> None:
+    model, combiner = Slow(), Combiner()
+
+    async def ask_all() -> list[str]:
+        served = cast("RoutingModel", model)
+        asked = [
+            asyncio.create_task(combiner.predict(served, _request(code), lambda found: found[0].item_code))
+            for code in "ABC"
+        ]
+        assert await asyncio.to_thread(model.begun.acquire, timeout=30)
+        asked[1].cancel()
+        model.let.set()
+        return await asyncio.gather(asked[0], asked[2])
+
+    assert asyncio.run(ask_all()) == ["A", "C"]

@@ -206,8 +206,8 @@ def test_changed_feature_weights_and_thresholds_act_at_once_and_the_answer_says_
     model = serving.active().model
     assert [[item.item_code for item in model.similar(code, 10)] for code in codes] != before
     for item in model.similar(codes[0], 10):
-        assert heaviest not in {part.attribute for part in item.because}
-        assert sum(part.contribution for part in item.because) == pytest.approx(item.similarity, abs=1e-4)
+        assert heaviest not in {part["attribute"] for part in item.because}
+        assert sum(part["contribution"] for part in item.because) == pytest.approx(item.similarity, abs=1e-4)
     [answer] = model.predict([ItemQuery(item_code=codes[0])], as_if_unknown=True)
     assert heaviest in str(answer.message)
     store.patch({"prediction": {"feature_weights": {heaviest: None}, "minimum_similarity": 1.0}}, "test")

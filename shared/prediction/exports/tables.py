@@ -63,9 +63,9 @@ def _operation_cells(operation: PredictedOperation) -> Row:
 def _supports(operation: PredictedOperation) -> str:
     """Return who speaks for an operation and who against it, in words."""
     return "; ".join(
-        f"{each.item_code} ({each.orders} order{'' if each.orders == 1 else 's'})"
-        if each.supports
-        else f"not {each.item_code}"
+        f"{each['item_code']} ({each['orders']} order{'' if each['orders'] == 1 else 's'})"
+        if each["supports"]
+        else f"not {each['item_code']}"
         for each in operation.evidence
     )
 
@@ -74,7 +74,7 @@ def _because(candidate: Candidate) -> str:
     """Return the items that a candidate rests on, each with what makes it similar."""
     said = []
     for item in candidate.evidence:
-        parts = ", ".join(f"{part.attribute} {part.contribution:.2f}" for part in item.because[:3])
+        parts = ", ".join(f"{part['attribute']} {part['contribution']:.2f}" for part in item.because[:3])
         said.append(f"{item.item_code} {item.similarity:.2f}" + (f" ({parts})" if parts else ""))
     return "; ".join(said)
 
