@@ -85,12 +85,16 @@ class Contender:
         return [VECTORS_FILE]
 
 
+def _codes(count: int) -> list[str]:
+    return [f"{place:09d}" for place in range(count)]
+
+
 class Index(Contender):
     """The product's index."""
 
     def build(self, vectors: Vectors, seed: int) -> None:
         """Make the files."""
-        index = NeighbourIndex.build([f"{place:09d}" for place in range(len(vectors))], vectors, seed=seed)
+        index = NeighbourIndex.build(_codes(len(vectors)), vectors, seed=seed)
         index.save(self.folder)
         joblib.dump(index.state(), self.folder / _ENGINE)
         print(json.dumps(index.parameters), file=sys.stderr)
@@ -98,7 +102,8 @@ class Index(Contender):
     def load(self) -> Search:
         """Read them, and return what answers a batch."""
         state = joblib.load(self.folder / _ENGINE)
-        return NeighbourIndex.load(state, self.folder / VECTORS_FILE, self.folder / INDEX_FILE).search_many
+        codes = _codes(len(state["entry_of"]))
+        return NeighbourIndex.load(state, self.folder / VECTORS_FILE, self.folder / INDEX_FILE, codes).search_many
 
     def files(self) -> list[str]:
         """Name the files."""

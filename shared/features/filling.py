@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from shared.erp.canonical import Attribute, AttributeKind
 from shared.features.distinct import NUMBER_KINDS, Column, Distinct, Ints, distinct_column, sample_places
-from shared.features.texts import canonical_text, numbers_in, scale_number, without_numbers
+from shared.features.texts import MAX_ENCODED_CHARACTERS, canonical_text, numbers_in, scale_number, without_numbers
 
 SAMPLE_ITEMS = 10_000
 _LEAST_ITEMS = 30  # that must have both values before a rule is believed
@@ -70,6 +70,8 @@ class Filling:
         """Put rules in force, the first that tells something counts."""
         self.kinds = dict(kinds)
         self.rules = tuple(rules)
+        targets = dict.fromkeys(rule.target for rule in self.rules)
+        self._by_target = [(name, [rule for rule in self.rules if rule.target == name]) for name in targets]
 
     @classmethod
     def fit(cls, attributes: Sequence[Attribute], columns: Mapping[str, Column]) -> Self:
@@ -99,15 +101,15 @@ class Filling:
 
     def fill_one(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return an item's values with what is told filled in."""
-        filled: dict[str, Any] | None = None
-        for rule in self.rules:
-            if not _is_missing(self.kinds[rule.target], (filled or values).get(rule.target)):
+        filled: dict[str, Any] = {}
+        for target, rules in self._by_target:
+            if not _is_missing(self.kinds[target], values.get(target)):
                 continue
-            told = rule.told(canonical_text(values.get(rule.source)))
-            if told is not None:
-                filled = dict(values) if filled is None else filled
-                filled[rule.target] = told
-        return values if filled is None else filled
+            for rule in rules:
+                if (told := rule.told(canonical_text(values.get(rule.source)))) is not None:
+                    filled[target] = told
+                    break
+        return {**values, **filled} if filled else values
 
     def state(self) -> dict[str, Any]:
         """Return everything learned as plain values."""
@@ -130,6 +132,8 @@ class Filling:
 
 
 def _is_missing(kind: AttributeKind, value: Any) -> bool:
+    if type(value) is str and kind not in NUMBER_KINDS:
+        return not value[:MAX_ENCODED_CHARACTERS].strip()  # as `canonical_text` sees it, without making the text
     return (scale_number(value) if kind in NUMBER_KINDS else canonical_text(value)) is None
 
 

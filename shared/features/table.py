@@ -21,8 +21,11 @@ from shared.features.words import MAX_WORDS, choose_words, word_matrix
 
 MAX_FEATURES = 150  # aimed at; every attribute keeps at least one
 _LEVELS = 5
+_MET_TEXTS = 512  # of an attribute that are kept once they were read: most attributes have few
+_MET_CHARACTERS = 100
 
 Rows = npt.NDArray[np.float32]
+Read = tuple[list[float], list[int]]  # the features of a value, and the places of its words
 
 
 class FeatureTable:
@@ -47,11 +50,7 @@ class FeatureTable:
         self._places, self._readers = tuple(places), tuple(readers)
         self._words, self._word_places = [word for word, _ in words], [place for _, place in words]
         self._order = {word: place for place, word in enumerate(self._words)}
-        self._texts = {  # the words of the texts that many items have, by attribute
-            reader.name: {text: self._words_of(text) for text in reader.ranks}
-            for reader in self._readers
-            if isinstance(reader, TextReader)
-        }
+        self._met: list[dict[str | None, Read]] = [{} for _ in self._readers]  # the first texts that were read
         features = [reader.features for reader in self._readers]
         sizes = [len(found) for found in features]
         self._starts = np.cumsum([0, *sizes]).tolist()
@@ -90,31 +89,32 @@ class FeatureTable:
         for place, reader in enumerate(self._readers):
             out[:, self._starts[place] : self._starts[place + 1]] = reader.rows(filled[reader.name])
         if self._words:
-            out[:, self._starts[-1] :] = word_matrix({name: filled[name] for name in self._texts}, self._words)
+            texts = [reader.name for reader in self._readers if isinstance(reader, TextReader)]
+            out[:, self._starts[-1] :] = word_matrix({name: filled[name] for name in texts}, self._words)
         return out
 
     def row(self, values: Mapping[str, Any]) -> Rows:
         """Return one item's features, (features,) float32: the same numbers as its row of `rows`."""
         filled = self.filling.fill_one(values)
         out: list[float] = []
-        for reader in self._readers:
-            out += reader.read(filled.get(reader.name))
-        if self._words:
-            own = [0.0] * len(self._words)
-            for name, ranked in self._texts.items():
-                value = filled.get(name)
-                places = ranked.get(value) if type(value) is str else None
-                for place in self._words_of(canonical_text(value)) if places is None else places:
-                    own[place] = 1.0
-            out += own
-        return np.array(out, dtype=np.float32)
+        words = [0.0] * len(self._words)
+        for reader, met in zip(self._readers, self._met, strict=True):
+            value = filled.get(reader.name)
+            told = met.get(value) if type(value) is str or value is None else None
+            features, places = self._read(reader, value, met) if told is None else told
+            out += features
+            for place in places:
+                words[place] = 1.0
+        return np.array(out + words, dtype=np.float32)
 
-    def _words_of(self, text: str | None) -> list[int]:
-        """Return the places of the words that a canonical text holds."""
-        if text is None:
-            return []
+    def _read(self, reader: Reader, value: Any, met: dict[str | None, Read]) -> Read:
+        """Return a value's features and the places of its words, and keep those of the first texts."""
+        text = canonical_text(value) if self._words and isinstance(reader, TextReader) else None
         order = self._order
-        return [order[word] for word in words_in(text) if word in order]
+        told = reader.read(value), [order[word] for word in words_in(text or "") if word in order]
+        if value is None or (type(value) is str and len(value) <= _MET_CHARACTERS and len(met) < _MET_TEXTS):
+            met[value] = told
+        return told
 
     def state(self) -> dict[str, Any]:
         """Return everything fitted as plain values."""

@@ -82,23 +82,16 @@ def left_out(memory: Memory, asked: Asked) -> Ints:
     return np.concatenate([own, np.setdiff1d(sisters, own)])
 
 
-def _columns(memory: Memory, asked: Sequence[Asked]) -> dict[str, list[Any]]:
-    return {a.name: [one.values.get(a.name) for one in asked] for a in memory.encoder.attributes}
-
-
 def _vectors(memory: Memory, asked: Sequence[Asked]) -> Singles:
     """Return the asked items' vectors: the stored one of an item with a routing, unless other attributes were given."""
-    entries = memory.index_place[[one.place for one in asked]]  # of a place of -1 it says nothing
+    entries = memory.index_place.take([one.place for one in asked])  # of a place of -1 it says nothing
     stored = np.array([not one.given and one.place >= 0 for one in asked]) & (entries >= 0)
     if stored.all():
         return memory.index.vectors_of(entries)
     vectors = np.empty((len(asked), memory.encoder.size), dtype=np.float32)
     vectors[stored] = memory.index.vectors_of(entries[stored])
-    others = np.flatnonzero(~stored)
-    if len(others) == 1:
-        vectors[others] = memory.encoder.transform_one(asked[int(others[0])].values)
-    else:
-        vectors[others] = memory.encoder.transform(_columns(memory, [asked[place] for place in others.tolist()]))
+    for place in np.flatnonzero(~stored).tolist():
+        vectors[place] = memory.encoder.transform_one(asked[place].values)
     return vectors
 
 
@@ -108,7 +101,7 @@ def make_batch(
 ) -> Batch:  # fmt: skip
     """Encode asked items and find the items near them."""
     vectors = _vectors(memory, asked)
-    rows = memory.table.row(asked[0].values)[None] if len(asked) == 1 else memory.table.rows(_columns(memory, asked))
+    rows = np.array([memory.table.row(one.values) for one in asked])
     hidden = [left_out(memory, one) if as_if_unknown else _NONE for one in asked]
     own = np.array([-1 if as_if_unknown else one.place for one in asked], dtype=np.int64)
     items = memory.items

@@ -149,17 +149,17 @@ def load_model(reader: ArtifactReader) -> RoutingModel:
     metadata = documents["training_metadata.json"]
     states = load_values(reader.json(VALUES_FILE), reader.path(ARRAYS_FILE))
     items = Items.from_state(states["items"], reader.table("items.parquet"))
+    routed = np.flatnonzero(states["routings"]["signature"] >= 0)
     knowledge = Knowledge(
         encoder=_load_encoder(reader), table=FeatureTable.from_state(states["table"]), items=items,
         routings=Routings.from_state(states["routings"]), seen=Observations.from_state(states["seen"]),
         index=NeighbourIndex.load(
-            reader.arrays("similarity_engine.joblib"), reader.path(VECTORS_FILE), reader.path(INDEX_FILE)
+            reader.arrays("similarity_engine.joblib"), reader.path(VECTORS_FILE), reader.path(INDEX_FILE),
+            [items.codes[place] for place in routed.tolist()],
         ),
-        routed=np.flatnonzero(states["routings"]["signature"] >= 0),
+        routed=routed,
         candidates=CandidateModel.from_state(states["candidates"]), minutes=MinutesModel.from_state(states["minutes"]),
     )  # fmt: skip
-    if [items.codes[place] for place in knowledge.routed] != knowledge.index.item_codes:
-        raise ValueError("similarity_engine.joblib and items.parquet do not name the same items.")
     origin = Origin(
         profile=metadata["profile"], data_as_of=datetime.fromisoformat(metadata["data_as_of"]),
         fingerprint=metadata["fingerprint"], excluded_items=tuple(metadata["excluded_items"]),

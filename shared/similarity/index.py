@@ -160,11 +160,17 @@ class NeighbourIndex:
                 np.save(file, self._projection.axes, allow_pickle=False)
 
     @classmethod
-    def load(cls, state: dict[str, Any], vectors_path: Path, index_path: Path) -> Self:
+    def load(cls, state: dict[str, Any], vectors_path: Path, index_path: Path, item_codes: Sequence[str]) -> Self:
         """Rebuild an index from `state` and the files of `save`; without hnswlib exact search takes over.
 
-        The vectors stay in their file and are read where they are needed.
+        The vectors stay in their file and are read where they are needed. The codes are given by who has them anyway:
+        a second text for each would take time and memory.
+
+        Raises:
+            ValueError: the codes are not those that the index was built from, or the files do not belong to `state`.
         """
+        if "".join(item_codes) != state["item_codes"] or [*map(len, item_codes)] != state["code_lengths"].tolist():
+            raise ValueError("The index was built from other items.")
         parameters = dict(state["parameters"])
         if parameters["recall_at_10"] < RECALL_WANTED:
             raise PackageRejected(
@@ -184,13 +190,7 @@ class NeighbourIndex:
             search.scanned = int(parameters["cells"])
         else:
             search = ExactSearch(vectors, projection, cells)
-        codes = _split(state["item_codes"], state["code_lengths"])
-        return cls(codes, vectors, state["entry_of"], projection, cells, parameters, search)
-
-
-def _split(text: str, lengths: npt.NDArray[np.int32]) -> list[str]:
-    ends = np.cumsum(lengths, dtype=np.int64).tolist()
-    return [text[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        return cls(item_codes, vectors, state["entry_of"], projection, cells, parameters, search)
 
 
 def _inverse(order: Ints) -> npt.NDArray[np.int32]:

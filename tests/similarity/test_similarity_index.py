@@ -88,7 +88,7 @@ def test_a_loaded_index_answers_as_the_saved_one(tmp_path: Path, backend: str) -
     vectors = make_vectors(500)
     index = NeighbourIndex.build(codes(500), vectors, seed=2, backend=backend)
     index.save(tmp_path)
-    loaded = NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE)
+    loaded = NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE, codes(500))
     assert loaded.backend == backend
     for vector in vectors[::50]:
         assert loaded.search(vector, 8).places.tolist() == index.search(vector, 8).places.tolist()
@@ -100,7 +100,7 @@ def test_without_hnswlib_a_graphs_package_is_searched_exactly(tmp_path: Path, mo
     index = NeighbourIndex.build(codes(500), vectors, seed=2, backend="hnsw")
     index.save(tmp_path)
     monkeypatch.setattr(index_module, "hnswlib_is_here", lambda: False)
-    loaded = NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE)
+    loaded = NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE, codes(500))
     assert loaded.backend == "exact"
     assert loaded.search(vectors[3], 8).places.tolist() == brute_force(vectors, vectors[3], 8)
 
@@ -144,11 +144,15 @@ def test_withholding_all_the_nearest_leaves_as_many_neighbours_as_asked_for(back
 
 
 @each_backend
-def test_item_codes_of_any_text_come_back(backend: str, tmp_path: Path) -> None:
+def test_only_the_items_that_an_index_was_built_from_are_taken(backend: str, tmp_path: Path) -> None:
     names = sorted(["", "A\nB", "Ä-7", "漢字", "I\u0000", "Z" * 40])
     index = NeighbourIndex.build(names, make_vectors(6), seed=1, backend=backend)
     index.save(tmp_path)
-    assert NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE).item_codes == names
+    files = tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE
+    assert NeighbourIndex.load(index.state(), *files, names).item_codes == names
+    for others in (names[:-1], [*names[:-1], "Z" * 39 + "Y"], [names[0], "A", "\nB" + names[2], *names[3:]]):
+        with pytest.raises(ValueError, match="other items"):
+            NeighbourIndex.load(index.state(), *files, others)
 
 
 @each_backend
@@ -157,7 +161,7 @@ def test_files_that_do_not_belong_together_are_refused(backend: str, tmp_path: P
     index.save(tmp_path)
     np.save(tmp_path / VECTORS_FILE, make_vectors(49))
     with pytest.raises(ValueError, match="item_vectors"):
-        NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE)
+        NeighbourIndex.load(index.state(), tmp_path / VECTORS_FILE, tmp_path / INDEX_FILE, codes(50))
 
 
 def test_places_to_leave_out_are_given_for_every_vector() -> None:

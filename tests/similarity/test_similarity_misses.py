@@ -73,5 +73,5 @@ def test_an_index_that_misses_too_much_is_refused_at_loading(
     index = careless_index(monkeypatch, 2_000, "hnsw")
     index.save(folder)
     with pytest.raises(PackageRejected, match=r"0\.999") as caught:
-        NeighbourIndex.load(index.state(), folder / VECTORS_FILE, folder / INDEX_FILE)
+        NeighbourIndex.load(index.state(), folder / VECTORS_FILE, folder / INDEX_FILE, index.item_codes)
     assert caught.value.facts["check"] == "load"

@@ -67,7 +67,7 @@ def gather(near: Nearby, known: KnownSignatures, odds: Floats, prior: npt.NDArra
     """Gather the candidates, given the tasks' log odds (batch, tasks) and the common signatures' log shares."""
     batch = len(odds)
     fits = odds.astype(np.float32) @ known.common_sets
-    fits += prior.take(views, axis=0)
+    fits += prior[views[0]] if (views == views[0]).all() else prior.take(views, axis=0)
     count = min(LIKELY, fits.shape[1])
     likely = known.common.take(fits.argpartition(-count, axis=1)[:, -count:]).ravel()
     request, sets = _compose(odds, known)
