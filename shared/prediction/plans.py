@@ -1,7 +1,8 @@
 """Candidate routings of a batch: which operations each consists of, in which order, under which numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 
 import numpy as np
 
@@ -58,19 +59,19 @@ class Wanted:
         return len(self.task) - 1
 
 
-def usual_steps(near: Nearby, asked: int, count: int) -> list[int]:
-    """Number `count` operations as the factory counts: by the middle first number and the middle step of near items."""
+def usual_numbers(near: Nearby, asked: int) -> tuple[int, int]:
+    """Return how the factory numbers operations: the middle first number and the middle step of near items."""
     first, last = near.row_bounds[asked : asked + 2].tolist()
     owner = near.row_near[first:last]
     numbers = near.routings.sequence.take(near.rows[first:last])
     same = owner[1:] == owner[:-1]
     starts, apart = numbers[1:][~same], (numbers[1:] - numbers[:-1])[same]
-    start, step = _middle(np.append(numbers[:1], starts), _USUAL_STEP), max(_middle(apart, _USUAL_STEP), 1)
-    return [start + step * number for number in range(count)]
+    starts = np.concatenate([numbers[:1], starts])
+    return _middle(starts, _USUAL_STEP), max(_middle(apart, _USUAL_STEP), 1)
 
 
 def _middle(numbers: Ints, otherwise: int) -> int:
-    return int(np.sort(numbers)[len(numbers) // 2]) if len(numbers) else otherwise
+    return sorted(numbers.tolist())[len(numbers) // 2] if len(numbers) else otherwise
 
 
 def plans_of(
@@ -88,6 +89,7 @@ def plans_of(
         least_probability: rarer ones are shown only where there is no other.
     """
     plans = []
+    usual = cache(partial(usual_numbers, batch.near))  # asked for by each new candidate of an item
     for asked, found in enumerate(choices):
         own = _own_plan(batch, asked, steps[asked], wanted)
         mine = [] if own is None else [own[0]]
@@ -98,7 +100,7 @@ def plans_of(
                 continue
             if own is not None and _codes(batch.near.routings, choice) == own[1]:
                 continue
-            mine.append(_predicted_plan(batch, asked, choice, wanted))
+            mine.append(_predicted_plan(batch, asked, choice, wanted, usual))
         plans.append(mine)
     return plans
 
@@ -128,12 +130,15 @@ def _own_plan(batch: Batch, asked: int, steps: tuple[OwnStep, ...], wanted: Want
     return plan, codes
 
 
-def _predicted_plan(batch: Batch, asked: int, choice: Choice, wanted: Wanted) -> Plan:
+def _predicted_plan(
+    batch: Batch, asked: int, choice: Choice, wanted: Wanted, usual: Callable[[int], tuple[int, int]]
+) -> Plan:
     routings = batch.near.routings
     operations = [wanted.predicted(asked, task) for task in choice.tasks]
     if len(choice.members):
         place = int(batch.near.places[choice.members[0]])
         sequences = routings.sequence[routings.offsets[place] : routings.offsets[place + 1]].tolist()
     else:
-        sequences = usual_steps(batch.near, asked, len(operations))
+        first, step = usual(asked)
+        sequences = [first + step * number for number in range(len(operations))]
     return Plan(asked=asked, choice=choice, operations=operations, sequences=sequences, own=choice.members[:0])

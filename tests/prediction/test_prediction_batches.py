@@ -10,7 +10,7 @@ from shared.prediction.item_search import ItemSearch
 from shared.prediction.memory import build_items, build_routings, choose_current
 from shared.prediction.model import RoutingModel
 from shared.prediction.nearby import Nearby
-from shared.prediction.plans import usual_steps
+from shared.prediction.plans import usual_numbers
 from shared.prediction.reweighting import reweight
 from tests.prediction.prediction_factories import ATTRIBUTES, TODAY, Factory, assemble, make_factory, routing_row
 
@@ -106,8 +106,8 @@ def test_operations_are_numbered_as_the_near_items_number_theirs() -> None:
         routings=routings, bounds=np.array([0, 2, 2]), places=np.array([0, 2]), similarities=np.array([0.9, 0.8]),
         own=np.array([-1, -1]),
     )  # fmt: skip
-    assert usual_steps(near, 0, 4) == [5, 10, 15, 20]
-    assert usual_steps(near, 1, 3) == [10, 20, 30]
+    assert usual_numbers(near, 0) == (5, 5)
+    assert usual_numbers(near, 1) == (10, 10)
 
 
 def test_an_items_own_routing_is_asked_for_where_it_is_not_among_the_near() -> None:

@@ -94,14 +94,18 @@ def _joined(
 ) -> Pool:  # fmt: skip
     """Put existing signatures and new sets of the same request beside each other."""
     old, count = len(pairs), len(new[0])
+    at = np.minimum(pairs.searchsorted(near_pairs), old - 1)
+    if not count:
+        made = np.full(old, -1, dtype=np.int64)
+        return Pool(
+            requests=batch, request=existing[0], signature=existing[1], made=made, sets=new[1], keys=new[2], of_near=at
+        )
     owner = np.concatenate([existing[0], new[0]])
     order = owner.argsort(kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     signature, made = np.full((2, old + count), -1, dtype=np.int64)
     signature[:old], made[old:] = existing[1], np.arange(count)
-    at = pairs.searchsorted(near_pairs)
-    np.minimum(at, old - 1, out=at)
     return Pool(
         requests=batch, request=owner.take(order), signature=signature.take(order), made=made.take(order), sets=new[1],
         keys=new[2], of_near=rank[at] if len(rank) else at,
