@@ -1,5 +1,6 @@
 """Minutes of operations: right, honest, and with intervals that hold."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from shared.prediction.minutes.model import MinutesModel
 from shared.prediction.minutes.observations import Observations
 from tests.prediction.minutes_plant import SETUP, Plant, fit_plant, make_plant
+from tests.prediction.prediction_factories import Factory
 
 QUANTITIES = (1.0, 20.0, 500.0)
 
@@ -181,3 +183,65 @@ def test_the_same_plant_gives_the_same_model(plant: Plant) -> None:
     again = fit_plant(make_plant())
     assert np.array_equal(again.model.slopes, plant.model.slopes)
     assert np.array_equal(again.model.scores, plant.model.scores)
+
+
+def _few_booked(plan_of: Callable[[float, np.random.Generator], float | None]) -> Factory:
+    """Return a plant in which one item in eight was booked, with these plans of its run minutes."""
+    rng = np.random.default_rng(3)
+
+    def few(row: dict[str, Any], _: np.random.Generator) -> dict[str, Any]:
+        return row if int(row["item_code"][1:]) % 8 == 1 else {**row, "quantity": 0.0}
+
+    factory = make_plant(items=480, orders=1, scatter={"ring": 0.4, "disc": 0.4}, change=few)
+    plans = [plan_of(minutes, rng) for minutes in factory.routings()["run_minutes_per_unit"]]
+    routings = factory.routings().with_columns(run_minutes_per_unit=pl.Series(plans, dtype=pl.Float64))
+    return factory.changed(routings=routings)
+
+
+def _error(factory: Factory) -> float:
+    """Return the median error of withheld items' run minutes."""
+    plant = fit_plant(factory)
+    places = _everything(plant)
+    truth = plant.order_minutes(0, places, 1.0) - SETUP["TURN"]
+    return float(np.median(np.abs(np.log(plant.ask(places, 0).minutes[:, 1] / truth))))
+
+
+def test_plans_of_items_never_booked_help_where_few_were_booked() -> None:
+    without = _error(_few_booked(lambda minutes, rng: None))
+    helped = _error(_few_booked(lambda minutes, rng: 1.6 * minutes * float(np.exp(rng.normal(0, 0.1)))))
+    assert helped < 0.75 * without
+
+
+def test_plans_that_say_nothing_do_no_harm() -> None:
+    without = _error(_few_booked(lambda minutes, rng: None))
+    assert _error(_few_booked(lambda minutes, rng: float(rng.uniform(1, 60)))) < 1.15 * without
+
+
+def test_an_operation_that_never_scatters_is_said_as_it_is_and_widens_no_other() -> None:
+    def even(row: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        same = {"setup_minutes": 30.0, "run_minutes": 7.0 * row["quantity"]}
+        return {**row, **same} if row["operation_code"] == "TURN" else row
+
+    plant = fit_plant(make_plant(change=even))
+    places = _everything(plant)
+    found = plant.ask(places, 0)
+    for quantity in QUANTITIES:
+        assert found.order(quantity) == pytest.approx(np.full((len(places), 3), 30.0 + 7.0 * quantity), rel=1e-3)
+    assert found.high - found.low == pytest.approx(np.zeros((len(places), 2)), abs=0.01)
+    other = plant.ask(places, 1)
+    booked = [plant.orders.run[plant.orders.row == row] for row in plant.routings.offsets[places] + 1]
+    inside = [
+        (runs >= low) & (runs <= high)
+        for runs, low, high in zip(booked, other.low[:, 1], other.high[:, 1], strict=True)
+    ]
+    assert 0.74 < np.concatenate(inside).mean() < 0.86
+
+
+def test_an_operation_without_any_plan_is_learned_from_the_few_that_booked_it() -> None:
+    factory = _few_booked(lambda minutes, rng: None)
+    reports = factory.work_results()
+    factory = factory.changed(work_results=reports.filter(pl.col("item_code").is_in(["I0001", "I0009", "I0017"])))
+    plant = fit_plant(factory)
+    booked = plant.orders.run[plant.routings.task[plant.orders.row] == 0]
+    said = plant.ask(_everything(plant), 0).minutes[:, 1]
+    assert booked.min() * 0.8 < np.median(said) < booked.max() * 1.25

@@ -248,3 +248,17 @@ def test_rows_beside_the_sample_differ_from_lines_that_have_not_seen_them(
     assert np.isfinite(residuals[-1]).all()
     assert np.abs(np.median(residuals[-1], axis=0)).max() < 0.05
     assert residuals[-1].std(axis=0).max() < 0.3
+
+
+def test_an_undivided_time_that_no_quantity_changes_is_all_setup() -> None:
+    factory = make_plant(items=40, orders=4)
+    alike = factory.work_results().with_columns(
+        setup_minutes=pl.lit(None, dtype=pl.Float64),
+        run_minutes=pl.when(pl.col("operation_code") == "TURN").then(240.0).otherwise(pl.col("run_minutes")),
+    )
+    plant = fit_plant(factory.changed(work_results=alike))
+    turned = plant.routings.task[plant.orders.row] == 0
+    assert (plant.orders.setup[turned] == 240.0).all()
+    assert (plant.orders.run[turned] == 0.0).all()
+    assert (plant.orders.run[~turned] > 0.0).all()
+    assert plant.ask(np.arange(40), 0).order(1_000.0)[:, 1] == pytest.approx(np.full(40, 240.0), rel=1e-4)

@@ -17,17 +17,22 @@ from shared.prediction.minutes.pull import Pairs, measure_pull, row_pairs
 from shared.prediction.minutes.regression import Fitted, fit_lines, thinned
 from shared.prediction.minutes.sample import Sample, Singles
 from shared.prediction.minutes.variances import (
+    CONSTANT_VARIANCE,
     Deviations,
     by_task,
     deviations,
     idle_shares,
+    never_scatters,
     plan_errors,
     split,
 )  # fmt: skip
 from shared.prediction.minutes.views import Views
 from shared.prediction.nearby import Nearby, ranges
 
-_LEAST_RESULTS = 5  # routing rows with results from which a task's minutes are learned from them, not from plans
+_LEAST_RESULTS = 5  # routing rows with results from which a task's minutes are learned from them, not from its plans
+_FEW_ROWS = 6_000  # of one task, up to which plans are learned from beside results
+_MORE_SHARE = 0.25  # as many plans of items never booked there must be, beside one booked, to learn from plans
+_PLAN_WEIGHT = 0.5  # as much as one order of today
 _DESIGN_ITEMS = 20_000
 _CHECKED_ROWS = 40_000
 _NEWEST = 6  # orders of one row that a measurement takes
@@ -64,13 +69,14 @@ def fit_minutes(known: Known, near: Nearby, places: Ints, seed: int) -> MinutesM
     """
     views, seen, tasks = Views.of(known.items), known.seen, known.routings.tasks
     task, owner = known.routings.task, known.owner
-    booked = ~np.isnan(seen.results[:, 1])
-    by_results = np.bincount(task[booked], minlength=tasks) >= _LEAST_RESULTS
+    booked, planned = (np.bincount(task[~np.isnan(of[:, 1])], minlength=tasks) for of in (seen.results, seen.planned))
+    by_results = (booked >= _LEAST_RESULTS) | ((booked > 0) & (planned == 0))
     learned = by_results[task]
     target = np.where(learned[:, None], seen.results, seen.planned).astype(np.float64)
     design = _design(known)
-    sample = _sample(known, views, design, owner, target, learned, seed)
-    fitted = fit_lines(sample, views)
+    lessons = _sample(known, views, design, owner, target, learned, seed)
+    fitted = fit_lines(lessons, views)
+    sample = lessons.without_plans()
     residuals = _residuals(known, sample, views, fitted, design, owner, target)
     pairs = row_pairs(near, places, known.routings)
     apart = deviations(known.orders, seen)
@@ -106,16 +112,29 @@ def _sample(
     task = known.routings.task
     rows = rows[thinned(task[rows], known.routings.tasks, seed)]
     recent = np.where(learned[rows][:, None], known.seen.recent[rows], 1.0).astype(np.float64)
+    plans = _plans(known, rows, learned, seed)
+    every = np.concatenate([rows, plans])
 
     def design_of(entries: Ints) -> Singles:
-        items = owner[rows[entries]]
+        items = owner[every[entries]]
         return design.rows(known.vectors_of(items), known.rows_of(items))
 
     return Sample(
-        row=rows, task=task[rows], resource=known.routings.resource[rows], part=views.parts[owner[rows]],
-        target=target[rows], weight=recent / (recent + 1.0), design_of=design_of, tasks=known.routings.tasks,
-        resources=len(known.routings.resources),
+        row=every, task=task[every], resource=known.routings.resource[every], part=views.parts[owner[every]],
+        target=np.concatenate([target[rows], known.seen.planned[plans]]),
+        weight=np.concatenate([recent / (recent + 1.0), np.full((len(plans), 2), _PLAN_WEIGHT)]),
+        design_of=design_of, tasks=known.routings.tasks, resources=len(known.routings.resources), plans=len(plans),
     )  # fmt: skip
+
+
+def _plans(known: Known, rows: Ints, learned: npt.NDArray[np.bool_], seed: int) -> Ints:
+    """Return rows whose plans may help: of tasks that few of `rows` and many items never booked tell of."""
+    task, tasks = known.routings.task, known.routings.tasks
+    planned = learned & ~np.isnan(known.seen.planned[:, 1])
+    booked = np.bincount(task[rows], minlength=tasks)
+    more = np.bincount(task[planned & np.isnan(known.seen.results[:, 1])], minlength=tasks)
+    plans = np.flatnonzero(planned & ((booked <= _FEW_ROWS) & (more >= _MORE_SHARE * booked))[task])
+    return plans[thinned(task[plans], tasks, seed, _FEW_ROWS)]
 
 
 def _residuals(
@@ -198,9 +217,9 @@ def _totals(
     mine = entry[apart.row]
     known = (mine >= 0) & by_results[task[apart.row]]
     off = apart.logs[known] - expected[mine[known]]
-    return by_task(
-        np.concatenate([task[apart.row[known]], sample.task[planned]]), np.concatenate([off, errors[planned]]), tasks
-    )
+    booked = task[apart.row[known]]
+    total = by_task(np.concatenate([booked, sample.task[planned]]), np.concatenate([off, errors[planned]]), tasks)
+    return np.where(never_scatters(booked, off, tasks), CONSTANT_VARIANCE, total)
 
 
 def _checked(sample: Sample, views: Views, view: int) -> Ints:

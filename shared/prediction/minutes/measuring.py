@@ -1,6 +1,6 @@
 """Interval scores: how far withheld orders lay from what was expected of them, by group, in units of their spread."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from shared.prediction.minutes.groups import GroupFactors, fit_groups
 from shared.prediction.minutes.observations import log_minutes
 from shared.prediction.minutes.sample import Singles
 from shared.prediction.minutes.scatter import NINE_TENTHS, SPREAD, order_score, setup_score
+from shared.prediction.minutes.variances import CONSTANT_VARIANCE
 from shared.prediction.minutes.views import halves
 
 _LEAST_CASES = 20
@@ -34,13 +35,15 @@ def measure_scores(
 ) -> tuple[GroupFactors, Floats]:  # fmt: skip
     """Return the factors of groups, and the 10 % and 90 % scores (3, 2) of setup, run and whole order.
 
-    The quantiles are those of scores under factors fitted on the other half of the items (cross-conformal; Vovk 2015).
+    Orders of operations that never scatter tell nothing of those that do. The quantiles are those of scores under
+    factors fitted on the other half of the items (cross-conformal; Vovk 2015).
 
     Args:
         cases: withheld orders.
         rows: (orders, features) of their items.
         categorical: (features,) which are categories.
     """
+    cases, rows = _scattered(cases, rows)
     idle = np.where(np.isnan(cases.logs[:, 0]), 1.0, cases.idle)
     setup = np.where(np.isnan(cases.logs[:, 0]), 0.0, np.exp(np.nan_to_num(cases.logs[:, 0])))
     run = np.exp(cases.logs[:, 1]) * cases.quantity
@@ -65,6 +68,12 @@ def measure_scores(
         order_score(minutes, setup, run, idle, spread * whole),
     )
     return groups, np.stack([conformal(score) for score in scores])
+
+
+def _scattered(cases: Cases, rows: Singles) -> tuple[Cases, Singles]:
+    spread = np.where(np.isnan(cases.logs), 0.0, cases.spread).max(axis=1)
+    kept = np.flatnonzero(spread**2 > 2 * CONSTANT_VARIANCE)
+    return Cases(**{field.name: getattr(cases, field.name)[kept] for field in fields(cases)}), rows[kept]
 
 
 def conformal(scores: Floats) -> Floats:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.robust import calmed, robust_spread
@@ -16,6 +17,8 @@ _FIRST = 1.0  # penalty of the lines that minutes are first drawn in by
 _LEVEL_SIZE = 1.8  # of the constant column beside attributes of length about 1: a level is hardly held back
 _MOST_RESOURCES = 24
 _BOUND = 1.5
+_LEAST_CONSTANT = 5  # rows that must be alike before a task's minutes are called constant
+ALIKE = 1e-5  # logarithms that differ by no more do so by rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +27,21 @@ class TaskLine:
 
     slopes: Floats
     effect: Floats  # of the named work centres
+    named: Ints
     base: float
     errors: Floats
     calm: Floats
+
+
+def loss(errors: Floats, weight: Floats, bound: float) -> float:
+    """Return the weighted sum of squared errors, each at most `bound`; an unknown one counts nothing."""
+    return float(np.nansum(weight * np.minimum(np.abs(errors), bound) ** 2))
+
+
+def better(first: TaskLine, second: TaskLine, weight: Floats) -> TaskLine:
+    """Return the line with the smaller errors on the same rows, those that stand far off cut for both alike."""
+    bound = _BOUND * robust_spread(first.errors)
+    return second if loss(second.errors, weight, bound) < loss(first.errors, weight, bound) else first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +52,28 @@ class TaskRows:
     named: Ints
     size: int  # columns that are attributes
     shared: dict[Left, Singles]  # (rows, 2) what all tasks together expect, without the task's level
+    foretold: int  # how many of the first rows errors are measured on; plans follow
 
     @classmethod
     def of(cls, sample: Sample, entries: Ints, out: int, slopes: dict[Left, Floats]) -> "TaskRows":
-        """Arrange the entries of one task, weighted as setup (0) or run (1)."""
+        """Arrange the entries of one task, weighted as setup (0) or run (1).
+
+        Plans have a level of their own, so that what they are off by everywhere teaches nothing.
+        """
         codes, frequency = np.unique(sample.resource[entries], return_counts=True)
         codes, frequency = codes[codes >= 0], frequency[codes >= 0]
         named = codes[np.argsort(-frequency, kind="stable")][:_MOST_RESOURCES]
         attributes = sample.design_of(entries)
         centres = sample.resource[entries][:, None] == named[None, :]
-        level = np.full((len(entries), 1), _LEVEL_SIZE)
-        design: Singles = np.concatenate([attributes, centres, level], axis=1, dtype=np.float32)
+        plan = entries >= sample.foretold
+        levels = np.where(np.stack([plan, np.ones(len(entries), dtype=bool)], axis=1), _LEVEL_SIZE, 0.0)
+        design: Singles = np.concatenate([attributes, centres, levels], axis=1, dtype=np.float32)
         together = attributes @ np.concatenate(list(slopes.values()), axis=1).astype(np.float32)
         shared = {left: together[:, 2 * place : 2 * place + 2] for place, left in enumerate(slopes)}
         solver = PartSolver(design, sample.weight[entries, out], sample.part[entries])
-        return cls(solver=solver, named=named, size=attributes.shape[1], shared=shared)
+        return cls(
+            solver=solver, named=named, size=attributes.shape[1], shared=shared, foretold=int((~plan).sum())
+        )  # fmt: skip
 
 
 class OneTask:
@@ -61,15 +83,18 @@ class OneTask:
         """Take the task's rows, its targets (rows,), and the slopes (size, 2) that all tasks share."""
         self._solver, self._size = rows.solver, rows.size
         self._target, self._weight = target, weight
-        self._shared = {left: shared[:, out] for left, shared in rows.shared.items()}
-        self._shared_slopes = {left: shared[:, out] for left, shared in slopes.items()}
         self._seen = {left: rows.solver.seen(left) for left in slopes}
+        self._foretold, self._named = rows.foretold, rows.named
+        self._alike = {left: self._all_alike(left) for left in slopes}
+        moves = {left: 0.0 if alike else 1.0 for left, alike in self._alike.items()}
+        self._shared = {left: moves[left] * shared[:, out] for left, shared in rows.shared.items()}
+        self._shared_slopes = {left: moves[left] * shared[:, out] for left, shared in slopes.items()}
 
     def fit(self, views: Views) -> list[TaskLine]:
         """Fit each view with the penalty that errors of rows left out call for."""
         expected = self._expected(views.measured)
         chosen = [self._measured(views, view, expected) for view in range(views.count)]
-        calm = [calmed(self._target, self._target - errors, _BOUND) for errors, _ in chosen]
+        calm = [self._calmed(self._target - errors) for errors, _ in chosen]
         goals = [np.where(np.isnan(c[0]), self._target, drawn) for c, drawn in zip(chosen, calm, strict=True)]
         lefts = [views.without(view) for view in range(views.count)]
         levels, prepared = self._prepared(lefts, goals)
@@ -83,16 +108,32 @@ class OneTask:
     ) -> TaskLine:
         errors, penalty = chosen
         seen = self._seen[left]
-        some = bool(seen.any())
-        coefficients = self._solver.solve(left, penalty, prepared) if some else np.zeros(self._solver.design.shape[1])
+        coefficients = np.zeros(self._solver.design.shape[1])
+        if self._teaches(left):
+            coefficients = self._solver.solve(left, penalty, prepared)
         return TaskLine(
-            slopes=coefficients[: self._size] + self._shared_slopes[left], effect=coefficients[self._size : -1],
-            base=level + _LEVEL_SIZE * float(coefficients[-1]),
-            errors=np.where(seen, errors, np.nan), calm=np.where(seen, calm, np.nan),
+            slopes=coefficients[: self._size] + self._shared_slopes[left], effect=coefficients[self._size : -2],
+            base=level + _LEVEL_SIZE * float(coefficients[-1]), named=self._named,
+            errors=np.where(seen, errors, np.nan)[: self._foretold],
+            calm=np.where(seen, calm, np.nan)[: self._foretold],
         )  # fmt: skip
 
+    def _all_alike(self, left: Left) -> bool:
+        """Tell whether all rows left in take the same minutes: then no attribute is to move them."""
+        found = self._target[: self._foretold][self._seen[left][: self._foretold]]
+        return len(found) >= _LEAST_CONSTANT and float(np.ptp(found)) < ALIKE
+
+    def _teaches(self, left: Left) -> bool:
+        """Tell whether rows left in say how minutes grow; plans alone give no level."""
+        return bool(self._seen[left][: self._foretold].any()) and not self._alike[left]
+
+    def _calmed(self, expected: Floats) -> Floats:
+        """Return the targets drawn in towards what was expected: results by their scatter, plans by theirs."""
+        parts = (slice(0, self._foretold), slice(self._foretold, None))
+        return np.concatenate([calmed(self._target[part], expected[part], _BOUND) for part in parts])
+
     def _measured(self, views: Views, view: int, expected: Floats) -> tuple[Floats, float]:
-        """Return the rows' errors without their own part, under the penalty with the least of them."""
+        """Return the rows' errors without their own part under the penalty with the least of them."""
         place = {left: number for number, left in enumerate(views.measured)}
         of_part = np.array([place.get(views.apart(view, part), -1) for part in range(views.part_count)])
         of_part[list(views.without(view))] = -1
@@ -100,8 +141,8 @@ class OneTask:
         known = np.flatnonzero(which >= 0)
         errors = np.full((len(_PENALTIES), len(self._target)), np.nan)
         errors[:, known] = self._target[known] - expected[:, which[known], known]
-        bounds = np.array([_BOUND * robust_spread(one) for one in errors])
-        losses = np.nansum(self._weight * np.minimum(np.abs(errors), bounds[:, None]) ** 2, axis=1)
+        weight = self._weight[: self._foretold]
+        losses = [loss(one, weight, _BOUND * robust_spread(one)) for one in errors[:, : self._foretold]]
         best = int(np.argmin(losses))
         return errors[best], _PENALTIES[best]
 
@@ -109,15 +150,14 @@ class OneTask:
         """Return what is expected of all rows without some parts (penalties, lefts, rows), nan by nothing."""
         first = self._lines(lefts, [self._target] * len(lefts), (_FIRST,))[0]
         goals = [
-            calmed(np.where(self._seen[left], self._target, np.nan), line, _BOUND)
-            for left, line in zip(lefts, first, strict=True)
+            self._calmed(np.where(self._seen[left], line, np.nan)) for left, line in zip(lefts, first, strict=True)
         ]
         return self._lines(lefts, goals, _PENALTIES)
 
     def _lines(self, lefts: Sequence[Left], goals: Sequence[Floats], penalties: Sequence[float]) -> Floats:
         """Return (penalties, lefts, rows) of lines fitted to goals (lefts, rows)."""
         levels, prepared = self._prepared(lefts, goals)
-        some = [bool(self._seen[left].any()) for left in lefts]
+        some = [self._teaches(left) for left in lefts]
         coefficients = np.zeros((len(penalties), len(lefts), self._solver.design.shape[1]))
         for place, left in enumerate(lefts):
             for number, penalty in enumerate(penalties if some[place] else ()):
@@ -129,13 +169,13 @@ class OneTask:
     def _prepared(self, lefts: Sequence[Left], goals: Sequence[Floats]) -> tuple[list[float], Singles]:
         """Return the levels that goals start from above the shared slopes, and what is left of them to solve for."""
         rest = [goal - self._shared[left] for left, goal in zip(lefts, goals, strict=True)]
-        levels = [_level(one[self._seen[left]]) for left, one in zip(lefts, rest, strict=True)]
+        levels = [self._level(one, self._seen[left]) for left, one in zip(lefts, rest, strict=True)]
         left_over = np.zeros((len(lefts), len(self._target)), dtype=np.float32)
         for place, (left, one, level) in enumerate(zip(lefts, rest, levels, strict=True)):
             seen = self._seen[left]
             left_over[place, seen] = one[seen] - level
         return levels, self._solver.prepared(left_over)
 
-
-def _level(values: Floats) -> float:
-    return float(np.median(values)) if len(values) else float("nan")
+    def _level(self, values: Floats, seen: npt.NDArray[np.bool_]) -> float:
+        found = values[: self._foretold][seen[: self._foretold]]
+        return float(np.median(found)) if len(found) else float("nan")

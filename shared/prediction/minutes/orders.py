@@ -24,6 +24,7 @@ _GRID_STEP = 0.35  # of the logarithm of pieces
 _PIECES = np.concatenate([[0.0], 0.1 * np.exp(_GRID_STEP * np.arange(28))])  # up to some 1,300
 _LEAST_SPREAD = 1.0  # of squared log quantity about its rows' means, below which an operation tells nothing
 _LEAST_NOISE = 1e-6
+_SURE_FREEDOM = 20  # orders beyond each row's first that must be alike before no piece is believed to take time
 _MOST_DAYS = 1_000_000  # a day number never reaches it
 LEAST_COMPARED = 3  # orders of a row among which a disturbed one stands out
 _FAR_RATIO = 6.0  # an order that took this many times its row's median, or that part of it, was disturbed
@@ -66,7 +67,7 @@ def arrange_orders(
         half_life_days: after so many days an order counts half.
         trim_share: share of a row's orders to leave out at each end.
     """
-    sound = _sound(results)
+    sound = sound_reports(results)
     item = _numbers(sound["item_code"], items.codes)
     reports = sound.with_columns(row=_rows(sound, item, items, routings), item=item)
     sound = _summed(reports.filter(pl.col("row") >= 0), "row")
@@ -95,7 +96,12 @@ def _ages(days: npt.NDArray[np.datetime64], day: date, unknown: float) -> Floats
     return np.where(np.isnat(days), unknown, ages)
 
 
-def _sound(results: pl.DataFrame) -> pl.DataFrame:
+def sound_reports(results: pl.DataFrame) -> pl.DataFrame:
+    """Return the reports that count: of a known item and operation, no figure negative or endless.
+
+    A report of no pieces, such as one of a setup alone, belongs to its order like any other. Whoever sums reports to
+    orders leaves out orders that have no pieces after that.
+    """
     setup = pl.col("setup_minutes")
     return results.filter(
         pl.col("operation_code").is_not_null() & pl.col("item_code").is_not_null()
@@ -162,7 +168,8 @@ def _divide(sound: pl.DataFrame, row: Ints, quantity: Floats, routings: Routings
         planned = np.where(np.isfinite(planned) & (planned < booked / 2), planned, 0.0)
         pieces = np.full(len(row), np.nan)
         pieces[whole] = setup_in_pieces(row[whole], routings.operation[row[whole]], quantity[whole], booked[whole])
-        guess = np.where(np.isnan(pieces), planned, booked * pieces / (pieces + quantity))
+        with np.errstate(divide="ignore"):
+            guess = np.where(np.isnan(pieces), planned, booked / (1.0 + quantity / pieces))
         setup = np.where(whole, guess, setup)
         booked = np.where(whole, booked - setup, booked)
     return setup, booked / quantity
@@ -173,7 +180,8 @@ def setup_in_pieces(row: Ints, operation: Ints, quantity: Floats, minutes: Float
 
     An order takes run x (pieces + quantity) minutes, times its luck: so of a grid, those pieces are best under which
     log(minutes / (pieces + quantity)) varies least within a routing row. A row's own choice is held to its operation's,
-    which the grid rounds so that no single item decides it. Operations whose quantities never differ give nan.
+    which the grid rounds so that no single item decides it. Operations whose quantities never differ give nan, and
+    those that take a row's every order the same time whatever its quantity give infinity: no piece takes any.
 
     Args:
         row: (orders,) routing rows, rising.
@@ -197,6 +205,9 @@ def setup_in_pieces(row: Ints, operation: Ints, quantity: Floats, minutes: Float
     noise = np.maximum(of_operation.min(axis=0) / freedom, _LEAST_NOISE)
     steps = (np.arange(len(_PIECES))[:, None] - best[of_row]) * _GRID_STEP
     chosen = _PIECES[(squares / noise[of_row] + steps**2).argmin(axis=0)]
+    apart = np.add.reduceat(taken**2, first) - np.add.reduceat(taken, first) ** 2 / number
+    constant = (np.bincount(of_row, apart) < _LEAST_NOISE * freedom) & (freedom >= _SURE_FREEDOM)
+    chosen = np.where(constant[of_row], np.inf, chosen)
     known = np.bincount(of_row, varied)[of_row] > _LEAST_SPREAD
     return np.repeat(np.where(known, chosen, np.nan), number)
 

@@ -1,7 +1,8 @@
 """Ridge regressions of logarithmic minutes, robust against disturbed orders, with and without every fold.
 
 First one regression over all tasks gives what they share: how minutes grow with an item's attributes, each task at its
-own level. Then one for each task learns how it differs from that, with its work centres. Minutes that stand far off
+own level. Then one for each task learns how it differs from that, with its work centres; from the planned times of
+items that were never booked, too, where lines so fitted foretell withheld results better. Minutes that stand far off
 what the others say are drawn in to a bound measured by the task's own scatter (winsorised pseudo-values; Huber 1981,
 chapter 7.8), so that stoppages and typing errors do not decide a slope.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.prediction.memory import Floats, Ints
-from shared.prediction.minutes.one_task import OneTask, TaskRows
+from shared.prediction.minutes.one_task import OneTask, TaskLine, TaskRows, better
 from shared.prediction.minutes.robust import calmed
 from shared.prediction.minutes.sample import Left, Sample, Singles
 from shared.prediction.minutes.views import Views
@@ -59,36 +60,56 @@ class Fitted:
     calm: Singles  # (views, sample, 2) targets drawn in
 
 
-def thinned(task: Ints, tasks: int, seed: int) -> Ints:
+def thinned(task: Ints, tasks: int, seed: int, most: int = _MOST_ROWS) -> Ints:
     """Return entries to learn from, rising: all of a task, or a seeded draw of a task with very many."""
     drawn = np.random.default_rng(seed).permutation(len(task))
     drawn = drawn[np.argsort(task[drawn], kind="stable")]
     sizes = np.bincount(task, minlength=tasks)
     rank = np.arange(len(task)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.sort(drawn[rank < _MOST_ROWS])
+    return np.sort(drawn[rank < most])
 
 
 def fit_lines(sample: Sample, views: Views) -> Fitted:
     """Fit the lines of every view and the errors that the view's own choices are made by."""
     lefts = [*views.measured, frozenset[int]()]
-    shared = _fit_shared(sample, lefts, views.part_count)
-    size = sample.design_of(np.zeros(1, dtype=np.int64)).shape[1] if len(sample.row) else 0
-    slopes = np.zeros((views.count, sample.tasks, size, 2), dtype=np.float32)
+    shared = _fit_shared(sample.without_plans(), lefts, views.part_count)
+    slopes = np.zeros((views.count, sample.tasks, sample.size, 2), dtype=np.float32)
     base = np.full((views.count, sample.tasks, 2), np.nan)
     effect = np.zeros((views.count, sample.tasks, sample.resources + 1, 2), dtype=np.float32)
-    errors = np.full((views.count, len(sample.row), 2), np.nan, dtype=np.float32)
+    errors = np.full((views.count, sample.foretold, 2), np.nan, dtype=np.float32)
     calm = np.full_like(errors, np.nan)
     order = np.argsort(sample.task, kind="stable")
     bounds = np.searchsorted(sample.task[order], np.arange(sample.tasks + 1))
     for task in range(sample.tasks):
         entries = order[bounds[task] : bounds[task + 1]]
-        for out, mine, rows in _outputs(sample, entries, shared):
-            one = OneTask(rows, sample.target[mine, out], sample.weight[mine, out], out, shared)
-            for view, found in enumerate(one.fit(views)):
-                slopes[view, task, :, out], effect[view, task, rows.named, out] = found.slopes, found.effect
-                base[view, task, out] = found.base
-                errors[view, mine, out], calm[view, mine, out] = found.errors, found.calm
+        for out, mine, found in _fit_task(sample, entries, shared, views):
+            for view, line in enumerate(found):
+                slopes[view, task, :, out], effect[view, task, line.named, out] = line.slopes, line.effect
+                base[view, task, out] = line.base
+                errors[view, mine, out], calm[view, mine, out] = line.errors, line.calm
     return Fitted(lines=Lines(slopes=slopes, base=base, effect=effect), errors=errors, calm=calm)
+
+
+def _fit_task(
+    sample: Sample, entries: Ints, shared: dict[Left, Floats], views: Views
+) -> Iterator[tuple[int, Ints, list[TaskLine]]]:
+    """Give setup and run with the entries foretold and each view's line: with plans where those make it better."""
+    alone = entries[entries < sample.foretold]
+    helped = _lines_by_output(sample, entries, shared, views) if len(alone) < len(entries) else {}
+    for out, (mine, lines) in _lines_by_output(sample, alone, shared, views).items():
+        weight = sample.weight[mine, out]
+        others = helped[out][1] if out in helped else lines
+        yield out, mine, [better(one, other, weight) for one, other in zip(lines, others, strict=True)]
+
+
+def _lines_by_output(
+    sample: Sample, entries: Ints, shared: dict[Left, Floats], views: Views
+) -> dict[int, tuple[Ints, list[TaskLine]]]:
+    """Return the entries that know a setup (0) or a run (1), and every view's line fitted to them."""
+    return {
+        out: (mine, OneTask(rows, sample.target[mine, out], sample.weight[mine, out], out, shared).fit(views))
+        for out, mine, rows in _outputs(sample, entries, shared)
+    }
 
 
 def _outputs(sample: Sample, entries: Ints, shared: dict[Left, Floats]) -> Iterator[tuple[int, Ints, TaskRows]]:
@@ -108,7 +129,7 @@ def _fit_shared(sample: Sample, lefts: Collection[Left], parts: int) -> dict[Lef
     """Return the slopes (size, 2) that all tasks share, for each set of parts left out."""
     from scipy.linalg import solve
 
-    size = sample.design_of(np.zeros(1, dtype=np.int64)).shape[1] if len(sample.row) else 0
+    size = sample.size
     grams, rights = np.zeros((2, parts, size, size)), np.zeros((2, parts, size))
     order = np.argsort(sample.task, kind="stable")
     bounds = np.searchsorted(sample.task[order], np.arange(sample.tasks + 1))

@@ -7,11 +7,14 @@ import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
 from shared.prediction.minutes.observations import Observations, log_minutes
+from shared.prediction.minutes.one_task import ALIKE
 from shared.prediction.minutes.orders import Orders
 from shared.prediction.minutes.robust import robust_spread
 
 LEAST_VARIANCE = 1e-4
+CONSTANT_VARIANCE = 1e-10  # of minutes that never differed: what rounding leaves
 _TRUST = 10.0  # values' worth of trust in what all tasks have in common
+_SURE_ORDERS = 20  # from which on minutes that never differed are taken for constant
 _LEAST_SHARE = 0.05  # of a task's scatter that stays between items, and between orders
 
 Flags = npt.NDArray[np.bool_]
@@ -49,6 +52,13 @@ def by_task(task: Ints, values: Floats, tasks: int) -> Floats:
             number = int((~np.isnan(mine)).sum())
             found[one, out] = (number * robust_spread(mine) ** 2 + _TRUST * overall) / (number + _TRUST)
     return np.maximum(found, LEAST_VARIANCE)
+
+
+def never_scatters(task: Ints, off: Floats, tasks: int) -> Flags:
+    """Tell which tasks' orders (tasks, 2) all lie where they were expected: off (orders, 2), nan unknown."""
+    number = np.stack([np.bincount(task, ~np.isnan(off[:, out]), tasks) for out in range(2)], axis=1)
+    moved = np.stack([np.bincount(task, np.abs(off[:, out]) > ALIKE, tasks) for out in range(2)], axis=1)
+    return np.asarray((number >= _SURE_ORDERS) & (moved == 0))
 
 
 def split(total: Floats, within: Floats) -> tuple[Floats, Floats]:
