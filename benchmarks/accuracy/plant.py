@@ -10,6 +10,7 @@ import polars as pl
 from shared.erp.canonical import Attribute
 from shared.prediction.fit import SnapshotLike
 from shared.prediction.memory import choose_current
+from shared.prediction.minutes.orders import sound_reports
 
 Label = tuple[str, int]  # an operation's code, and how often the code came before in the same routing
 UNKNOWN = "?"
@@ -104,11 +105,9 @@ def _orders(results: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
     numbered = steps.select("item_code", "operation_code", "sequence", "occurrence").unique(
         ["item_code", "operation_code", "sequence"], keep="first", maintain_order=True
     )
-    usable = results.filter(
-        pl.col("operation_code").is_not_null(), pl.col("quantity") > 0, pl.col("run_minutes").is_finite(),
-    )  # fmt: skip
     return (
-        usable.with_columns(pl.coalesce("order_no", alone).alias("order_key"))
+        sound_reports(results)
+        .with_columns(pl.coalesce("order_no", alone).alias("order_key"))
         .join(numbered, on=["item_code", "operation_code", "sequence"], how="left")
         .group_by("item_code", "order_key", "operation_code", pl.col("occurrence").fill_null(0))
         .agg(
@@ -117,6 +116,7 @@ def _orders(results: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
             pl.col("run_minutes").sum().alias("run"),
             pl.col("reported_at").max(),
         )
+        .filter(pl.col("quantity") > 0)
         .with_columns((pl.col("setup") + pl.col("run")).alias("minutes"))
         .sort("item_code", "operation_code", "occurrence", "reported_at", "order_key", nulls_last=True)
     )

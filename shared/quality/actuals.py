@@ -10,6 +10,7 @@ import polars as pl
 
 from shared.erp.snapshot import Snapshot
 from shared.prediction.memory import choose_current
+from shared.prediction.minutes.orders import sound_reports
 from shared.quality.sampling import UNKNOWN_STRATUM
 
 ORDERS_PER_OPERATION = 20  # the latest ones; older orders say little about today's shop floor
@@ -93,7 +94,7 @@ def _routings(snapshot: Snapshot, wanted: pl.Series) -> dict[str, list[ActualOpe
 
 
 def _orders(snapshot: Snapshot, wanted: pl.Series, reported_after: date | None) -> dict[str, list[BookedOrder]]:
-    rows = snapshot.work_results().filter(pl.col("item_code").is_in(wanted.implode()) & (pl.col("quantity") > 0))
+    rows = sound_reports(snapshot.work_results().filter(pl.col("item_code").is_in(wanted.implode())))
     if reported_after is not None:
         rows = rows.filter(pl.col("reported_at") > reported_after)
     alone = pl.concat_str(pl.lit("row "), pl.int_range(pl.len()).cast(pl.String))  # without a number, a row is an order
@@ -102,7 +103,6 @@ def _orders(snapshot: Snapshot, wanted: pl.Series, reported_after: date | None) 
             pl.coalesce("order_no", alone).alias("order_key"),
             (pl.col("setup_minutes").fill_null(0.0) + pl.col("run_minutes")).alias("minutes"),
         )
-        .filter(pl.col("minutes").is_not_null())
         .group_by("item_code", "order_key", "sequence", "operation_code")
         .agg(
             pl.col("order_no").first(),
@@ -110,6 +110,7 @@ def _orders(snapshot: Snapshot, wanted: pl.Series, reported_after: date | None) 
             pl.col("quantity").sum(),
             pl.col("minutes").sum(),
         )
+        .filter(pl.col("quantity") > 0)
         .sort(
             ["item_code", "operation_code", "sequence", "reported_at", "order_key"],
             descending=[False, False, False, True, False],

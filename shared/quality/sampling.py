@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from shared.erp.snapshot import Snapshot
 from shared.errors import InvalidInput
+from shared.prediction.minutes.orders import sound_reports
 
 STRATEGIES = ("random", "stratified", "recent")
 UNKNOWN_STRATUM = "(unknown)"
@@ -57,7 +58,7 @@ def eligible_items(
             remedy=f"Choose among {', '.join(c for c in items.columns if c != 'item_code')}.",
             errors=[{"field": "stratum", "message": "unknown attribute"}],
         )
-    results = snapshot.work_results().filter(pl.col("quantity") > 0)
+    results = sound_reports(snapshot.work_results()).filter(pl.col("quantity") > 0)
     if reported_after is not None:
         results = results.filter(pl.col("reported_at") > reported_after)
     reported = results.group_by("item_code").agg(pl.col("reported_at").max().alias("last_reported_at"))

@@ -119,14 +119,17 @@ def test_partial_reports_of_one_order_are_one_order_and_rows_without_a_number_ar
         [
             report("TURN", 20.0, quantity=4.0, order_no="A", setup_minutes=5.0),
             report("TURN", 30.0, quantity=6.0, order_no="A", reported_at=date(2026, 5, 3)),
+            report("TURN", 0.0, quantity=0.0, order_no="A", setup_minutes=3.0),
             report("TURN", 7.0, quantity=1.0),
             report("TURN", 8.0, quantity=1.0),
             report("TURN", 9.0, quantity=0.0),
+            report("TURN", 9.0, quantity=0.0, order_no="B"),
+            report("TURN", -9.0, quantity=1.0),
         ],
     )
     orders = collect_actuals(factory, ["X"])["X"].orders
 
-    assert sorted((order.quantity, order.minutes) for order in orders) == [(1.0, 7.0), (1.0, 8.0), (10.0, 55.0)]
+    assert sorted((order.quantity, order.minutes) for order in orders) == [(1.0, 7.0), (1.0, 8.0), (10.0, 58.0)]
     assert next(order for order in orders if order.order_no == "A").reported_at == date(2026, 5, 3)
 
 
