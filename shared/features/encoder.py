@@ -19,6 +19,7 @@ from shared.features.blocks import (
 )
 from shared.features.distinct import Column, Distinct
 from shared.features.filling import Filling
+from shared.features.parts import empty
 
 Vector = npt.NDArray[np.float32]
 
@@ -49,7 +50,8 @@ class ItemEncoder:
         self.offsets: npt.NDArray[np.int64] = np.zeros(1, dtype=np.int64)
         self.weights: dict[str, float] = {a.name: a.weight for a in self.attributes}
         self.scales: npt.NDArray[np.float32] = np.zeros(0, dtype=np.float32)
-        self._scale_list: list[np.float32] = []
+        self._scale_list: list[float] = []
+        self._scale_of_each: Vector = np.zeros(0, dtype=np.float32)
         self._met: list[dict[str | None, Vector]] = []  # by block, the numbers of the first texts that were met
 
     @property
@@ -104,7 +106,8 @@ class ItemEncoder:
         if total <= 0:
             raise ValueError("At least one attribute needs a weight above zero.")
         self.scales = np.array([math.sqrt(self.weights[a.name] / total) for a in self.attributes], dtype=np.float32)
-        self._scale_list = list(self.scales)
+        self._scale_list = self.scales.tolist()
+        self._scale_of_each = np.repeat(self.scales, np.diff(self.offsets)) if self.blocks else self.scales[:0]
         self._met = [{} for _ in self.blocks]
 
     def blocks_of(self, columns: Mapping[str, Column]) -> list[Vector]:
@@ -126,14 +129,11 @@ class ItemEncoder:
 
     def transform_one(self, values: Mapping[str, Any]) -> Vector:
         """Return one item's vector; the same numbers as its row of `transform`."""
-        out = np.empty(self.size, dtype=np.float32)
         values = self.filling.fill_one(values)
-        start = 0
+        parts: list[Vector] = []
         for block, scale, met in zip(self.blocks, self._scale_list, self._met, strict=True):
-            end = start + block.size
             if not scale:
-                out[start:end] = 0
-                start = end
+                parts.append(empty(block.size))
                 continue
             value = values.get(block.name)
             numbers = met.get(value) if type(value) is str or value is None else None
@@ -141,8 +141,9 @@ class ItemEncoder:
                 numbers = block.vector(value)
                 if (type(value) is str and len(value) <= _MET_CHARACTERS and len(met) < _MET_VALUES) or value is None:
                     met[value] = numbers
-            np.multiply(numbers, scale, out=out[start:end])
-            start = end
+            parts.append(numbers)
+        out = np.concatenate(parts)
+        out *= self._scale_of_each
         return out
 
     def factors_for(self, weights: Mapping[str, float]) -> Vector:
