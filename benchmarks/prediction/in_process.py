@@ -125,10 +125,10 @@ def memory_task(options: argparse.Namespace) -> dict[str, Any]:
 
     services = current_services()
     folder = _everything_but_the_model(services)
+    codes = peers.load_codes(options.peers)
     before = resident_mib()
     model = services.serving.active().model
     loaded = resident_mib()
-    codes, _ = peers.load_vectors(options.peers)
     for ask, count in product_contenders(model, codes, options.count).values():
         for number in range(count):
             ask(number)

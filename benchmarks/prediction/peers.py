@@ -71,9 +71,15 @@ def _choose_ef(graph: Any, vectors: Vectors, places: npt.NDArray[np.int64]) -> d
     return {"ef": _EFS[-1], "recall": recall}
 
 
+def load_codes(folder: Path) -> list[str]:
+    """Return the codes of the items with a routing."""
+    codes: list[str] = json.loads((folder / "codes.json").read_text(encoding="utf-8"))
+    return codes
+
+
 def load_vectors(folder: Path) -> tuple[list[str], Vectors]:
     """Return the item codes and their vectors."""
-    return json.loads((folder / "codes.json").read_text(encoding="utf-8")), np.load(folder / "vectors.npy")
+    return load_codes(folder), np.load(folder / "vectors.npy")
 
 
 def bare_hnswlib(folder: Path, vectors: Vectors) -> Search:
