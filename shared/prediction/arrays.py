@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 VALUES_FILE = "model_arrays.json"
 ARRAYS_FILE = "model_arrays.bin"
-SCHEMA_VERSION = "routing-ml/arrays@1"
+SCHEMA_VERSION = "routing-ml/arrays@2"
 _REFERENCE = "$array"
 _ALIGNMENT = 64  # bytes: where numpy's own arrays begin
 _KINDS = "biuf"

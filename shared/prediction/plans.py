@@ -1,8 +1,7 @@
 """Candidate routings of a batch: which operations each consists of, in which order, under which numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
 
 import numpy as np
 
@@ -89,7 +88,7 @@ def plans_of(
         least_probability: rarer ones are shown only where there is no other.
     """
     plans = []
-    usual = cache(partial(usual_numbers, batch.near))  # asked for by each new candidate of an item
+    usual: dict[int, tuple[int, int]] = {}  # by asked item, found for its first new candidate
     for asked, found in enumerate(choices):
         own = _own_plan(batch, asked, steps[asked], wanted)
         mine = [] if own is None else [own[0]]
@@ -131,7 +130,7 @@ def _own_plan(batch: Batch, asked: int, steps: tuple[OwnStep, ...], wanted: Want
 
 
 def _predicted_plan(
-    batch: Batch, asked: int, choice: Choice, wanted: Wanted, usual: Callable[[int], tuple[int, int]]
+    batch: Batch, asked: int, choice: Choice, wanted: Wanted, usual: dict[int, tuple[int, int]]
 ) -> Plan:
     routings = batch.near.routings
     operations = [wanted.predicted(asked, task) for task in choice.tasks]
@@ -139,6 +138,8 @@ def _predicted_plan(
         place = int(batch.near.places[choice.members[0]])
         sequences = routings.sequence[routings.offsets[place] : routings.offsets[place + 1]].tolist()
     else:
-        first, step = usual(asked)
+        if asked not in usual:
+            usual[asked] = usual_numbers(batch.near, asked)
+        first, step = usual[asked]
         sequences = [first + step * number for number in range(len(operations))]
     return Plan(asked=asked, choice=choice, operations=operations, sequences=sequences, own=choice.members[:0])
