@@ -262,3 +262,22 @@ def test_an_undivided_time_that_no_quantity_changes_is_all_setup() -> None:
     assert (plant.orders.run[turned] == 0.0).all()
     assert (plant.orders.run[~turned] > 0.0).all()
     assert plant.ask(np.arange(40), 0).order(1_000.0)[:, 1] == pytest.approx(np.full(40, 240.0), rel=1e-4)
+
+
+def test_what_a_drawing_has_in_common_is_told_by_its_other_rows() -> None:
+    rng = np.random.default_rng(5)
+    group = np.repeat(np.arange(400), 5)
+    common, weight = rng.normal(0, 0.3, 400)[group], rng.uniform(0.4, 1.0, 2_000)
+    off = common + rng.normal(0, 0.2, 2_000)
+    found = regression.in_common(off, weight, group)
+    assert np.std(common - found) < 0.15
+    off[7] += 1.0
+    assert regression.in_common(off, weight, group)[7] == pytest.approx(found[7], abs=0.01)
+
+
+@pytest.mark.parametrize("group", [np.arange(300), np.arange(300) // 3])
+def test_rows_without_anything_in_common_keep_their_minutes(group: Any) -> None:
+    off = np.random.default_rng(6).normal(0, 0.3, 300)
+    off[::10] = np.nan
+    found = regression.in_common(off, np.ones(300), group)
+    assert np.abs(found).max() < 0.15

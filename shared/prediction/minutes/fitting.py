@@ -121,6 +121,7 @@ def _sample(
 
     return Sample(
         row=every, task=task[every], resource=known.routings.resource[every], part=views.parts[owner[every]],
+        group=known.items.groups[owner[every]],
         target=np.concatenate([target[rows], known.seen.planned[plans]]),
         weight=np.concatenate([recent / (recent + 1.0), np.full((len(plans), 2), _PLAN_WEIGHT)]),
         design_of=design_of, tasks=known.routings.tasks, resources=len(known.routings.resources), plans=len(plans),

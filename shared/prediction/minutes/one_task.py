@@ -23,14 +23,27 @@ ALIKE = 1e-5  # logarithms that differ by no more do so by rounding
 
 @dataclass(frozen=True, kw_only=True)
 class TaskLine:
-    """A view's line, and the rows' errors and drawn-in targets as far as the view may know them."""
+    """A view's line."""
 
     slopes: Floats
     effect: Floats  # of the named work centres
     named: Ints
     base: float
-    errors: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """How a view's line is to be fitted, and the rows' errors and drawn-in targets as far as the view may know them."""
+
+    task: "OneTask"
+    left: Left
+    penalty: float
+    errors: Floats  # of rows without their own part; those to be foretold first, then plans
     calm: Floats
+
+    def line(self, drift: Floats) -> TaskLine:
+        """Fit the line to what the rows' drift (rows,) leaves of their minutes."""
+        return self.task.line(self, drift)
 
 
 def loss(errors: Floats, weight: Floats, bound: float) -> float:
@@ -38,10 +51,10 @@ def loss(errors: Floats, weight: Floats, bound: float) -> float:
     return float(np.nansum(weight * np.minimum(np.abs(errors), bound) ** 2))
 
 
-def better(first: TaskLine, second: TaskLine, weight: Floats) -> TaskLine:
-    """Return the line with the smaller errors on the same rows, those that stand far off cut for both alike."""
-    bound = _BOUND * robust_spread(first.errors)
-    return second if loss(second.errors, weight, bound) < loss(first.errors, weight, bound) else first
+def improves(other: Draft, draft: Draft, weight: Floats) -> bool:
+    """Tell whether the other errors are smaller on a draft's rows, those that stand far off cut for both alike."""
+    bound = _BOUND * robust_spread(draft.errors)
+    return loss(other.errors[: len(weight)], weight, bound) < loss(draft.errors, weight, bound)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,32 +103,32 @@ class OneTask:
         self._shared = {left: moves[left] * shared[:, out] for left, shared in rows.shared.items()}
         self._shared_slopes = {left: moves[left] * shared[:, out] for left, shared in slopes.items()}
 
-    def fit(self, views: Views) -> list[TaskLine]:
-        """Fit each view with the penalty that errors of rows left out call for."""
+    def drafts(self, views: Views) -> list[Draft]:
+        """Choose for each view the penalty that errors of rows left out call for."""
         expected = self._expected(views.measured)
-        chosen = [self._measured(views, view, expected) for view in range(views.count)]
-        calm = [self._calmed(self._target - errors) for errors, _ in chosen]
-        goals = [np.where(np.isnan(c[0]), self._target, drawn) for c, drawn in zip(chosen, calm, strict=True)]
-        lefts = [views.without(view) for view in range(views.count)]
-        levels, prepared = self._prepared(lefts, goals)
-        return [
-            self._line(lefts[view], chosen[view], calm[view], levels[view], prepared[view])
-            for view in range(views.count)
-        ]
+        found = [self._draft(views, view, expected) for view in range(views.count)]
+        self._solver.forget()
+        return found
 
-    def _line(
-        self, left: Left, chosen: tuple[Floats, float], calm: Floats, level: float, prepared: Singles
-    ) -> TaskLine:
-        errors, penalty = chosen
-        seen = self._seen[left]
+    def _draft(self, views: Views, view: int, expected: Floats) -> Draft:
+        errors, penalty = self._measured(views, view, expected)
+        seen = self._seen[views.without(view)]
+        return Draft(
+            task=self, left=views.without(view), penalty=penalty, errors=np.where(seen, errors, np.nan),
+            calm=np.where(seen, self._calmed(self._target - errors), np.nan),
+        )  # fmt: skip
+
+    def line(self, draft: Draft, drift: Floats) -> TaskLine:
+        """Fit the line of a draft to what the rows' drift (rows,) leaves of their minutes; constants stay."""
+        left = draft.left
+        goal = np.where(np.isnan(draft.calm), self._target, draft.calm)
+        [level], prepared = self._prepared([left], [goal if self._alike[left] else goal - drift])
         coefficients = np.zeros(self._solver.design.shape[1])
         if self._teaches(left):
-            coefficients = self._solver.solve(left, penalty, prepared)
+            coefficients = self._solver.solve(left, draft.penalty, prepared[0])
         return TaskLine(
             slopes=coefficients[: self._size] + self._shared_slopes[left], effect=coefficients[self._size : -2],
             base=level + _LEVEL_SIZE * float(coefficients[-1]), named=self._named,
-            errors=np.where(seen, errors, np.nan)[: self._foretold],
-            calm=np.where(seen, calm, np.nan)[: self._foretold],
         )  # fmt: skip
 
     def _all_alike(self, left: Left) -> bool:

@@ -23,6 +23,7 @@ class Sample:
     task: Ints
     resource: Ints
     part: Ints
+    group: Ints  # items of one drawing have one
     target: Floats  # (rows, 2) logarithms, nan where unknown
     weight: Floats  # (rows, 2)
     design_of: Callable[[Ints], Singles]  # of entries of this sample
@@ -42,5 +43,5 @@ class Sample:
 
     def without_plans(self) -> "Sample":
         """Return the rows that lines are to foretell."""
-        names = ("row", "task", "resource", "part", "target", "weight")
+        names = ("row", "task", "resource", "part", "group", "target", "weight")
         return replace(self, plans=0, **{name: getattr(self, name)[: self.foretold] for name in names})

@@ -25,6 +25,7 @@ class PartSolver:
         self._scaled = design * self._root[:, None]
         self._dual = len(design) < design.shape[1]
         self._factors: dict[tuple[Left, float], Any] = {}
+        self._held: tuple[Left, Floats] | None = None
 
     def expected(self, coefficients: Floats) -> Singles:
         """Return what coefficients (goals, columns) expect of every row, (goals, rows)."""
@@ -51,11 +52,18 @@ class PartSolver:
             return np.asarray(held @ self._scaled[seen])
         return np.asarray(dpotrs(self._factor(left, penalty), prepared.astype(np.float64), lower=1)[0])
 
+    def forget(self) -> None:
+        """Free the memory of what was solved so far."""
+        self._factors.clear()
+        self._held = None
+
     def _factor(self, left: Left, penalty: float) -> Floats:
         from scipy.linalg.lapack import dpotrf
 
         if (left, penalty) not in self._factors:
-            matrix = self._matrix(left)
+            if self._held is None or self._held[0] != left:  # penalties of one set follow each other
+                self._held = (left, self._matrix(left))
+            matrix = self._held[1].copy()
             matrix[np.diag_indices(len(matrix))] += penalty
             # a symmetric matrix is its own transpose, and in that order nothing is copied
             self._factors[left, penalty] = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)[0]
