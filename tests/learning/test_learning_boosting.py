@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier
 
-from shared.learning.boosting import Growth, Loss, fit_boosted
+from shared.learning.boosting import fit_boosted
+from shared.learning.growing import Growth
 from shared.learning.trees import BoostedTrees
 
 CATEGORICAL = np.array([False, True, False, True, False])
@@ -27,11 +28,10 @@ def _score(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.asarray(known[:, 0] + (known[:, 1] % 9 < 4) * known[:, 2] + (known[:, 3] == 1) - 0.5)
 
 
-def _estimator(loss: Loss, rounds: int) -> Any:
-    kind = HistGradientBoostingClassifier if loss == "log_loss" else HistGradientBoostingRegressor
-    return kind(
-        loss=loss, max_iter=rounds, learning_rate=0.2, max_leaf_nodes=16, min_samples_leaf=3, l2_regularization=1.0,
-        categorical_features=CATEGORICAL, early_stopping=False,
+def _estimator(rounds: int, **more: Any) -> Any:
+    return HistGradientBoostingClassifier(
+        max_iter=rounds, learning_rate=0.2, max_leaf_nodes=16, min_samples_leaf=3, l2_regularization=1.0,
+        early_stopping=False, **more,
     )  # fmt: skip
 
 
@@ -43,17 +43,23 @@ def _strange() -> npt.NDArray[np.float32]:
     return nothing
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "squared_error", "absolute_error"])
-def test_values_are_scikit_learns_raw_predictions(loss: Loss) -> None:
+def test_values_are_scikit_learns_raw_predictions() -> None:
     rows, asked = _rows(900, 1), np.concatenate([_rows(300, 2), _strange()])
-    target = (_score(rows) > 0).astype(np.float64) if loss == "log_loss" else _score(rows)
-    growth = Growth(loss=loss, rounds=25, learning_rate=0.2, leaves=16, least_in_leaf=3)
-    trees = fit_boosted(rows, np.stack([target, -target + 1], axis=1), CATEGORICAL, growth=growth)
-    model = _estimator(loss, 25).fit(rows, target)
-    expected = model.decision_function(asked) if loss == "log_loss" else model.predict(asked)
-    np.testing.assert_allclose(trees.values(asked)[:, 0], expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(trees.values(asked)[:, 1], _estimator(loss, 25).fit(rows, 1 - target)._raw_predict(
-        asked.astype(np.float64))[:, 0], rtol=1e-12, atol=1e-12)  # fmt: skip
+    target = _score(rows) > 0
+    growth = Growth(rounds=25, learning_rate=0.2, leaves=16, least_in_leaf=3)
+    trees = fit_boosted(rows, np.stack([target, ~target], axis=1), CATEGORICAL, growth=growth)
+    for output, true in enumerate([target, ~target]):
+        model = _estimator(25, categorical_features=CATEGORICAL).fit(rows, true)
+        expected = model.decision_function(asked)
+        np.testing.assert_allclose(trees.values(asked)[:, output], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_category_beside_missing_values_is_told_from_them() -> None:
+    rows = _rows(600, 14)
+    rows[:, 3] = np.where(rows[:, 3] == 1, 7, np.nan)
+    target = (rows[:, 3] == 7) == (np.nan_to_num(rows[:, 1]) % 2 == 0)
+    trees = fit_boosted(rows, target[:, None], CATEGORICAL, growth=Growth(rounds=20, leaves=16))
+    assert ((trees.values(rows)[:, 0] > 0) == target).mean() > 0.95
 
 
 def test_one_row_is_answered_like_many() -> None:
@@ -66,14 +72,11 @@ def test_one_row_is_answered_like_many() -> None:
 
 def test_columns_without_categories_are_served_too() -> None:
     rows = _rows(300, 4)[:, [0, 2, 4]]
-    target = np.nan_to_num(rows[:, 0]) ** 2
-    growth = Growth(loss="squared_error", rounds=12)
+    target = np.nan_to_num(rows[:, 0]) ** 2 > 0.5
+    growth = Growth(rounds=12, learning_rate=0.2, leaves=16, least_in_leaf=3)
     trees = fit_boosted(rows, target[:, None], np.zeros(3, dtype=bool), growth=growth)
-    model = HistGradientBoostingRegressor(
-        max_iter=12, learning_rate=0.15, max_leaf_nodes=15, min_samples_leaf=5, l2_regularization=1.0,
-        early_stopping=False,
-    ).fit(rows, target)  # fmt: skip
-    np.testing.assert_allclose(trees.values(rows)[:, 0], model.predict(rows), rtol=1e-12, atol=1e-12)
+    expected = _estimator(12).fit(rows, target).decision_function(rows)
+    np.testing.assert_allclose(trees.values(rows)[:, 0], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_outputs_that_never_differ_are_constants() -> None:
@@ -82,15 +85,13 @@ def test_outputs_that_never_differ_are_constants() -> None:
     always[:10] = np.nan
     trees = fit_boosted(rows, np.stack([unknown, always, never], axis=1), CATEGORICAL, growth=Growth())
     np.testing.assert_allclose(trees.values(rows[:2]), [[0.0, np.log(40.5 / 0.5), np.log(0.5 / 50.5)]] * 2)
-    means = fit_boosted(rows, np.full((50, 1), 7.5), CATEGORICAL, growth=Growth(loss="squared_error"))
-    np.testing.assert_array_equal(means.values(rows[:1]), [[7.5]])
 
 
 def test_rows_with_unknown_targets_do_not_count() -> None:
     rows = _rows(600, 6)
-    target = _score(rows)
+    target = np.where(_score(rows) > 0, 1.0, 0.0)
     target[400:] = np.nan
-    growth = Growth(loss="squared_error", rounds=10)
+    growth = Growth(rounds=10)
     found = fit_boosted(rows, target[:, None], CATEGORICAL, growth=growth)
     expected = fit_boosted(rows[:400], target[:400, None], CATEGORICAL, growth=growth)
     np.testing.assert_array_equal(found.values(rows), expected.values(rows))
@@ -105,12 +106,11 @@ def test_a_column_without_values_changes_nothing() -> None:
     np.testing.assert_array_equal(without.values(rows), with_empty.values(more))
 
 
-def test_growing_stops_where_nothing_is_to_be_learned() -> None:
-    rows = _rows(800, 8)
-    noise = np.random.default_rng(9).integers(0, 2, (800, 1))
-    stopped = fit_boosted(rows, noise, CATEGORICAL, growth=Growth(rounds=60, patience=4))
-    all_rounds = fit_boosted(rows, noise, CATEGORICAL, growth=Growth(rounds=60))
-    assert len(stopped.first_leaf) < len(all_rounds.first_leaf) / 2
+def test_growing_ends_where_nothing_is_left_to_split() -> None:
+    rows = _rows(9, 8)
+    trees = fit_boosted(rows, np.arange(9)[:, None] < 3, CATEGORICAL, growth=Growth(rounds=60))
+    assert not len(trees.leaves)
+    np.testing.assert_allclose(trees.values(rows), np.log(3 / 6))
 
 
 def test_trees_come_back_from_their_state() -> None:
@@ -125,14 +125,32 @@ def test_more_leaves_than_bits_are_refused() -> None:
         Growth(leaves=17)
 
 
-def test_screening_leaves_out_columns_that_say_nothing() -> None:
-    rows = _rows(5_500, 12)
+@pytest.mark.parametrize("count", [900, 5_500], ids=["all rows", "a sample"])
+def test_screening_leaves_out_columns_that_say_nothing(count: int) -> None:
+    rows = _rows(count, 12)
     target = (np.nan_to_num(rows[:, 0]) > 0).astype(np.float64)[:, None]
     trees = fit_boosted(rows, target, CATEGORICAL, growth=Growth(rounds=30, leaves=2, screening=1))
     assert set((trees.column % 5).tolist()) == {0}
     assert not len(trees.category_columns)
     right = (trees.values(rows)[:, 0] > 0) == target[:, 0]
     assert right.mean() > 0.95
+
+
+def test_screening_of_few_rows_begins_with_the_trees_that_stay() -> None:
+    rows = _rows(700, 15)
+    target = (_score(rows) > 0)[:, None]
+    alone = fit_boosted(rows, target, CATEGORICAL, growth=Growth(rounds=4))
+    screened = fit_boosted(rows, target, CATEGORICAL, growth=Growth(rounds=4, screening=4))
+    np.testing.assert_array_equal(alone.values(rows), screened.values(rows))
+
+
+def test_columns_of_very_many_numbers_are_grown_as_scikit_learn_grows_them() -> None:
+    rows = _rows(3_000, 16)
+    target = _score(rows) > 0
+    trees = fit_boosted(rows, target[:, None], CATEGORICAL, growth=Growth(
+        rounds=6, learning_rate=0.2, leaves=16, least_in_leaf=3))  # fmt: skip
+    expected = _estimator(6, categorical_features=CATEGORICAL).fit(rows, target).decision_function(rows)
+    np.testing.assert_allclose(trees.values(rows)[:, 0], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_outputs_grown_together_are_as_if_grown_alone() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.boosting import Growth, fit_boosted
+from shared.learning.boosting import fit_boosted
+from shared.learning.growing import Growth
 from shared.learning.trees import BoostedTrees
 from shared.prediction.candidates.operations import FEW_ITEMS, LEAST_ITEMS, by_view
 from shared.prediction.candidates.unknown import WithheldLike
@@ -16,8 +17,8 @@ from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby, ranges
 
 Rows = npt.NDArray[np.float32]
-FEW_GROWTH = Growth(loss="log_loss", rounds=15, learning_rate=0.35, leaves=10, l2=0.1)
-GROWTH = Growth(loss="log_loss", rounds=30, learning_rate=0.2, leaves=10, l2=0.1, screening=8)
+FEW_GROWTH = Growth(rounds=15, learning_rate=0.35, leaves=10, l2=0.1, screening=4)
+GROWTH = Growth(rounds=30, learning_rate=0.2, leaves=10, l2=0.1, screening=8)
 MOST_ITEMS = 20_000  # of a view that trees are grown from
 MOST_OUTPUTS = 96  # centres that trees are grown for, the most frequent ones
 LEAST_DOING = 60  # items that do an operation, before trees choose its work centre

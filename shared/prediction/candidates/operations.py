@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.boosting import Growth, fit_boosted
+from shared.learning.boosting import fit_boosted
+from shared.learning.growing import Growth
 from shared.learning.trees import BoostedTrees
 from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby, ranges
@@ -16,8 +17,8 @@ LEAST_ITEMS = 200  # that boosting learns from; neighbours' shares say more wher
 MOST_ITEMS = 20_000  # of a view that trees are grown from
 MOST_TASKS = 64  # that trees are grown for, the most uncertain ones
 FEW_ITEMS = 10_000  # up to here fewer and bolder trees are as right, in half of the time
-FEW_GROWTH = Growth(loss="log_loss", rounds=20, learning_rate=0.3, l2=0.1)
-GROWTH = Growth(loss="log_loss", rounds=40, learning_rate=0.15, l2=0.1, screening=10)
+FEW_GROWTH = Growth(rounds=20, learning_rate=0.3, l2=0.1, screening=8)
+GROWTH = Growth(rounds=40, learning_rate=0.15, l2=0.1, screening=10)
 _LEAST_OF_EITHER = 5  # items that have a task, and that lack it
 _DOUBT = 1.0  # near items' worth of belief in the overall share
 _RARE = 1e-4  # share of the votes below which, or above whose complement, votes say no more
@@ -74,12 +75,14 @@ def near_odds(near: Nearby, votes: Floats, prior: Floats) -> Floats:
 
 def fit_operations(
     rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], routings: Routings, items: Items, routed: Ints,
-    seed: int,
+    shares: npt.NDArray[np.float32], seed: int,
 ) -> OperationOdds:  # fmt: skip
-    """Learn each task's odds once without each fold and once from everything; `rows` are the routed items'."""
+    """Learn each task's odds once without each fold and once from everything; `rows` are the routed items'.
+
+    `shares` (views, tasks) tell how many items have each task.
+    """
     folds, views = items.folds[routed], range(items.fold_count + 1)
     table = _task_table(routings, routed)
-    shares = np.stack([_share(table[folds != view]) for view in views])
     have = table.sum(axis=0, dtype=np.int64)
     uncertain = np.flatnonzero(np.minimum(have, len(routed) - have) >= _LEAST_OF_EITHER)
     ranked = uncertain[np.argsort(-np.minimum(have, len(routed) - have)[uncertain], kind="stable")]
@@ -100,7 +103,3 @@ def _task_table(routings: Routings, routed: Ints) -> npt.NDArray[np.bool_]:
     table = np.zeros((len(routed), routings.tasks), dtype=np.bool_)
     table[np.repeat(np.arange(len(routed)), sizes), routings.task[ranges(routings.offsets[routed], sizes)]] = True
     return table
-
-
-def _share(table: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    return np.asarray((table.sum(axis=0) + 0.5) / (len(table) + 1), dtype=np.float32)
