@@ -90,7 +90,8 @@ class _Compared:
             with np.errstate(invalid="ignore", divide="ignore"):
                 self._logs = np.log(positive).astype(np.float32)
         elif self._kind is AttributeKind.TEXT:
-            self._ranks, self._likeness = word_sets(values.str.to_uppercase())
+            sets, self._likeness = word_sets(values.str.to_uppercase())
+            self._ranks = sets.astype(np.int64)
         else:
             self._ranks = _ranks(values.cast(pl.String))
             self._beginnings = _ranks(values.cast(pl.String).str.head(_CODE_BEGINNING))

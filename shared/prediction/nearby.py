@@ -30,14 +30,6 @@ class Nearby:
     own: Ints  # (batch,)
     _matches: dict[tuple[bytes, bytes], "Matches"] = field(default_factory=dict, compare=False, repr=False)
 
-    def among(self, kept: npt.NDArray[np.bool_]) -> "Nearby":
-        """Return only some of the near items."""
-        bounds = np.concatenate([[0], np.cumsum(kept)])[self.bounds]
-        return Nearby(
-            routings=self.routings, bounds=bounds, places=self.places[kept], similarities=self.similarities[kept],
-            own=self.own,
-        )  # fmt: skip
-
     @cached_property
     def sizes(self) -> Ints:
         """Return how many near items each asked item has."""

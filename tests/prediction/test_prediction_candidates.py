@@ -204,20 +204,6 @@ def test_what_only_the_withheld_item_has_is_not_known_to_exist() -> None:
     assert any(choice.tasks == plant.tasks("CUT", "PACK", "GILD") for choice in shown)
 
 
-def test_an_items_own_routing_hardly_moves_its_probability_as_if_unknown() -> None:
-    rows = make_plant(120).rows
-    routings = [operations_for(*row) for row in rows.tolist()]
-    changed = 5
-    found = []
-    for own in (["CUT", "PACK"], ["CUT", "DRILL", "PAINT", "PACK"]):
-        plant = plant_of(rows, [*routings[:changed], own, *routings[changed + 1 :]])
-        near = plant.near(rows[[changed]], 12, [changed])
-        view = plant.items.folds[[changed]].astype(np.int64)
-        (choices,) = _fit(plant, 120).choose(near, rows[[changed]], view, 3)
-        found.append({choice.tasks: choice.probability for choice in choices})
-    assert found[0] == pytest.approx(found[1], abs=1e-4)
-
-
 def test_what_nobody_has_comes_last_where_rare_routings_are_preferred(plant: Plant, model: CandidateModel) -> None:
     weights = model.weights.copy()
     weights[:, 3] = -0.2

@@ -223,7 +223,7 @@ def test_a_line_without_some_parts_is_the_ridge_regression_of_the_other_rows(row
     rng = np.random.default_rng(4)
     design, weight = rng.normal(size=(rows, 20)).astype(np.float32), rng.uniform(0.2, 1.0, rows)
     part, goals = np.arange(rows) % 4, rng.normal(size=(2, rows))
-    left, solver = frozenset({1, 3}), PartSolver(design, weight, part)
+    left, solver = frozenset({1, 3}), PartSolver(design, weight, part, (0.3,))
     seen = solver.seen(left)
     assert np.array_equal(seen, part % 2 == 0)
     prepared = solver.prepared(np.where(seen, goals, 0.0).astype(np.float32))

@@ -1,6 +1,6 @@
 """The routings that exist, as sets and sequences of tasks, and how many items have each."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -29,18 +29,6 @@ class KnownSignatures:
     def state(self) -> dict[str, Any]:
         """Return plain arrays."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    def without(self, view: int) -> "KnownSignatures":
-        """Return the signatures as every other view knows them that lacks this view's fold as well."""
-        counts = np.maximum(self.counts + self.counts[view] - self.counts[-1], 0)  # the last view knows every fold
-        return replace(self, counts=counts)
-
-    @property
-    def task_shares(self) -> npt.NDArray[np.float32]:
-        """Return (views, tasks) the share of items that have each task, with half an item of doubt on each side."""
-        have = [np.bincount(self.tasks, count.repeat(self.lengths), self.task_count) for count in self.counts]
-        items = self.counts.sum(axis=1, keepdims=True)
-        return np.asarray((np.stack(have) + 0.5) / (items + 1), dtype=np.float32)
 
     @property
     def size(self) -> int:

@@ -235,46 +235,29 @@ def fit_candidates(
         seed: draws the items that trees are grown from.
     """
     views = items.fold_count + 1
-    known = collect(routings, items, routed)
     model = CandidateModel(
-        known=known,
-        operations=fit_operations(table_rows, categorical, routings, items, routed, known.task_shares, seed),
+        known=collect(routings, items, routed),
+        operations=fit_operations(table_rows, categorical, routings, items, routed, seed),
         precedence=learn_order(routings, items, routed),
         centres=fit_centres(table_rows, categorical, routings, items, routed, withheld, seed),
         scale=np.full(views, SCALES[len(SCALES) // 2]), weights=np.tile(PLAIN, (views, 1)),
         knots=np.tile(np.linspace(0, 1, KNOTS), (views, 1)), right=np.tile(np.linspace(0, 1, KNOTS), (views, 1)),
         least=np.full(views, np.nan),
     )  # fmt: skip
-    truth = routings.signature[withheld.places]
-    return fit_scores(model, withheld, truth, items.folds) if len(withheld.places) else model
+    return fit_scores(model, withheld, routings.signature[withheld.places]) if len(withheld.places) else model
 
 
-def fit_scores(
-    model: CandidateModel, withheld: WithheldLike, truth: Ints, folds: npt.NDArray[np.int8]
-) -> CandidateModel:  # fmt: skip
-    """Fit scale, weights and curve of every view on the withheld items of other folds.
-
-    What is near these, and what is known to exist, leaves the view's own fold out as well, so that an item's routing
-    has no part in how it is judged as if unknown; only trees that other views ask have seen it.
-
-    Args:
-        model: what is learned without withheld items.
-        withheld: the sample.
-        truth: (withheld,) signatures.
-        folds: of every item.
-    """
-    rows, own = withheld.rows, withheld.views
+def fit_scores(model: CandidateModel, withheld: WithheldLike, truth: Ints) -> CandidateModel:
+    """Fit scale, weights and curve of every view on the withheld items of other folds."""
+    near, rows, own = withheld.near, withheld.rows, withheld.views
     scale, weights = model.scale.copy(), model.weights.copy()
     knots, right, least = model.knots.copy(), model.right.copy(), model.least.copy()
     for view in range(len(scale)):
         used = own != view
         if not used.any():
             continue
-        near = withheld.near.among(folds[withheld.near.places] != view)
         scale[view] = best_scale(near, truth, np.flatnonzero(used))
-        known = model.known.without(view)
-        operations = replace(model.operations, shares=known.task_shares)
-        asked = replace(model, known=known, operations=operations, scale=np.full(len(scale), scale[view]))
+        asked = replace(model, scale=np.full(len(scale), scale[view]))
         pool, alternatives, _ = asked._alternatives(near, rows, own)
         true = pool.true(model.known, truth)
         weights[view] = fit_weights(alternatives, true, used)

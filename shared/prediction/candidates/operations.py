@@ -14,7 +14,7 @@ from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby, ranges
 
 LEAST_ITEMS = 200  # that boosting learns from; neighbours' shares say more where there are fewer
-MOST_ITEMS = 20_000  # of a view that trees are grown from
+MOST_ITEMS = 60_000  # of a view that trees are grown from
 MOST_TASKS = 64  # that trees are grown for, the most uncertain ones
 FEW_ITEMS = 10_000  # up to here fewer and bolder trees are as right, in half of the time
 FEW_GROWTH = Growth(rounds=20, learning_rate=0.3, l2=0.1, screening=8)
@@ -75,14 +75,12 @@ def near_odds(near: Nearby, votes: Floats, prior: Floats) -> Floats:
 
 def fit_operations(
     rows: npt.NDArray[np.float32], categorical: npt.NDArray[np.bool_], routings: Routings, items: Items, routed: Ints,
-    shares: npt.NDArray[np.float32], seed: int,
+    seed: int,
 ) -> OperationOdds:  # fmt: skip
-    """Learn each task's odds once without each fold and once from everything; `rows` are the routed items'.
-
-    `shares` (views, tasks) tell how many items have each task.
-    """
+    """Learn each task's odds once without each fold and once from everything; `rows` are the routed items'."""
     folds, views = items.folds[routed], range(items.fold_count + 1)
     table = _task_table(routings, routed)
+    shares = np.stack([_share(table[folds != view]) for view in views])
     have = table.sum(axis=0, dtype=np.int64)
     uncertain = np.flatnonzero(np.minimum(have, len(routed) - have) >= _LEAST_OF_EITHER)
     ranked = uncertain[np.argsort(-np.minimum(have, len(routed) - have)[uncertain], kind="stable")]
@@ -103,3 +101,7 @@ def _task_table(routings: Routings, routed: Ints) -> npt.NDArray[np.bool_]:
     table = np.zeros((len(routed), routings.tasks), dtype=np.bool_)
     table[np.repeat(np.arange(len(routed)), sizes), routings.task[ranges(routings.offsets[routed], sizes)]] = True
     return table
+
+
+def _share(table: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    return np.asarray((table.sum(axis=0) + 0.5) / (len(table) + 1), dtype=np.float32)

@@ -83,7 +83,7 @@ class TaskRows:
         design: Singles = np.concatenate([attributes, centres, levels], axis=1, dtype=np.float32)
         together = attributes @ np.concatenate(list(slopes.values()), axis=1).astype(np.float32)
         shared = {left: together[:, 2 * place : 2 * place + 2] for place, left in enumerate(slopes)}
-        solver = PartSolver(design, sample.weight[entries, out], sample.part[entries])
+        solver = PartSolver(design, sample.weight[entries, out], sample.part[entries], _PENALTIES)
         return cls(
             solver=solver, named=named, size=attributes.shape[1], shared=shared, foretold=int((~plan).sum())
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """Penalised least squares without some parts of the rows, from products that are made once."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,16 +17,16 @@ class PartSolver:
     Many goals are solved at once: they are rows, so that each lies in one piece of memory.
     """
 
-    def __init__(self, design: Singles, weight: Floats, part: Ints) -> None:
-        """Take a design (rows, columns), the rows' weights and their parts."""
+    def __init__(self, design: Singles, weight: Floats, part: Ints, penalties: Sequence[float]) -> None:
+        """Take a design (rows, columns), the rows' weights and parts, and the penalties that may be asked for."""
         self.design = design
         self.part = part
         self.present = np.unique(part).tolist()
         self._root = np.sqrt(weight).astype(np.float32)
         self._scaled = design * self._root[:, None]
         self._dual = len(design) < design.shape[1]
+        self._penalties = penalties
         self._factors: dict[tuple[Left, float], Any] = {}
-        self._held: tuple[Left, Floats] | None = None
 
     def expected(self, coefficients: Floats) -> Singles:
         """Return what coefficients (goals, columns) expect of every row, (goals, rows)."""
@@ -44,39 +45,37 @@ class PartSolver:
 
     def solve(self, left: Left, penalty: float, prepared: Singles) -> Floats:
         """Return the coefficients (columns,) for one prepared goal that has these parts left out."""
-        from scipy.linalg.lapack import dpotrs
+        from scipy.linalg.lapack import spotrs
 
         if self._dual:
             seen = self.seen(left)
-            held, _ = dpotrs(self._factor(left, penalty), prepared[seen].astype(np.float64), lower=1)
+            held, _ = spotrs(self._factor(left, penalty), prepared[seen], lower=1)
             return np.asarray(held @ self._scaled[seen])
-        return np.asarray(dpotrs(self._factor(left, penalty), prepared.astype(np.float64), lower=1)[0])
+        return np.asarray(spotrs(self._factor(left, penalty), prepared, lower=1)[0])
 
     def forget(self) -> None:
         """Free the memory of what was solved so far."""
         self._factors.clear()
-        self._held = None
 
     def _factor(self, left: Left, penalty: float) -> Floats:
-        from scipy.linalg.lapack import dpotrf
+        from scipy.linalg.lapack import spotrf
 
-        if (left, penalty) not in self._factors:
-            if self._held is None or self._held[0] != left:  # penalties of one set follow each other
-                self._held = (left, self._matrix(left))
-            matrix = self._held[1].copy()
-            matrix[np.diag_indices(len(matrix))] += penalty
-            # a symmetric matrix is its own transpose, and in that order nothing is copied
-            self._factors[left, penalty] = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)[0]
+        if (left, penalty) not in self._factors:  # all penalties of one set at once: its matrix is not kept
+            matrix = self._matrix(left)
+            for one in self._penalties:
+                raised = matrix.astype(np.float32)
+                raised.flat[:: len(matrix) + 1] += one
+                # a symmetric matrix is its own transpose, and in that order nothing is copied
+                self._factors[left, one] = spotrf(raised.T, lower=1, clean=0, overwrite_a=1)[0]
         return self._factors[left, penalty]  # type: ignore[no-any-return]
 
     def _matrix(self, left: Left) -> Floats:
         if self._dual:
             seen = self.seen(left)
             return np.asarray(self._kernel[np.ix_(seen, seen)], dtype=np.float64)
-        matrix = np.zeros((self.design.shape[1],) * 2)
-        for one, gram in self._grams.items():
-            if one not in left:
-                matrix += gram
+        matrix = self._every_gram.copy()
+        for one in left & self._grams.keys():
+            matrix -= self._grams[one]
         return matrix
 
     @cached_property
@@ -87,3 +86,7 @@ class PartSolver:
     def _grams(self) -> dict[int, Singles]:
         scaled = (self._scaled[self.part == one] for one in self.present)
         return {one: mine.T @ mine for one, mine in zip(self.present, scaled, strict=True)}
+
+    @cached_property
+    def _every_gram(self) -> Floats:
+        return np.asarray(sum(self._grams.values(), np.zeros((self.design.shape[1],) * 2)))
