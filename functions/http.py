@@ -4,6 +4,7 @@ A blueprint declares an endpoint with `endpoint(...)`; the handler receives a `C
 declarations are also what the OpenAPI document and the access tests are made from, so there is one source of truth.
 """
 
+import asyncio
 import inspect
 import re
 import time
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from shared.bootstrap import Services
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
+_QUICKLY_READ_BYTES = 32 * 1024  # read and checked in less than a millisecond: so long may all other requests wait
 MAX_PARAMETER = 200  # characters of a code or id in a path
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -141,7 +143,9 @@ def serve(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
 async def serve_waiting(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
     """Answer one request of an endpoint whose handler waits on the event loop."""
     with _Answering(declared, req) as answering:
-        answering.take(await declared.handler(answering.call()))
+        large = len(req.get_body()) > _QUICKLY_READ_BYTES
+        call = await asyncio.to_thread(answering.call) if large else answering.call()
+        answering.take(await declared.handler(call))
     return answering.response()
 
 

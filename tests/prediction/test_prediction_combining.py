@@ -122,6 +122,6 @@ def test_whoever_gave_up_keeps_no_other_one_waiting() -> None:
         assert await asyncio.to_thread(model.begun.acquire, timeout=30)
         asked[1].cancel()
         model.let.set()
-        return await asyncio.gather(asked[0], asked[2])
+        return [await asked[0], await asked[2]]
 
     assert asyncio.run(ask_all()) == ["A", "C"]

@@ -18,7 +18,7 @@ MOST_ITEMS = 60_000  # of a view that trees are grown from
 MOST_TASKS = 64  # that trees are grown for, the most uncertain ones
 FEW_ITEMS = 10_000  # up to here fewer and bolder trees are as right, in half of the time
 FEW_GROWTH = Growth(rounds=20, learning_rate=0.3, l2=0.1, screening=8)
-GROWTH = Growth(rounds=40, learning_rate=0.15, l2=0.1, screening=10)
+GROWTH = Growth(rounds=24, learning_rate=0.25, l2=0.1, screening=10)
 _LEAST_OF_EITHER = 5  # items that have a task, and that lack it
 _DOUBT = 1.0  # near items' worth of belief in the overall share
 _RARE = 1e-4  # share of the votes below which, or above whose complement, votes say no more
