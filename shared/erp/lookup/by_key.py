@@ -112,9 +112,15 @@ class KeyedReading:
                 found({})
                 return
             asking = _Asking(source, session.profile, now)
-            meant = asking.meant(codes)
-            held = set(self._keys.held(list(meant.values()), location.folder, session.profile.items, asking.all_codes))
-            asking.items({code: key for code, key in meant.items() if key in held}, found, "code")
+
+            def held(trimmed: Sequence[str]) -> set[str]:
+                return set(self._keys.held(trimmed, location.folder, session.item_mapping, asking.all_codes))
+
+            # The mapping takes a while even for one code, and only trims it, or changes its case, or reads nothing.
+            likely = held([code.strip() for code in codes])
+            meant = asking.meant([code for code in codes if code.strip() in likely])
+            there = held(list(meant.values())) if meant else set()
+            asking.items({code: key for code, key in meant.items() if key in there}, found, "code")
 
     def _opened(self) -> "_Session":
         if self._session is None or not self._session.is_fresh():
@@ -130,6 +136,7 @@ class _Session:
     def __init__(self, profile: Profile, location: Location, timeout_seconds: float) -> None:
         self.profile = profile
         self.location = location
+        self.item_mapping = repr(profile.items)
         self.rules = _hasty(profile.source, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._opened_at = self._used_at = time.monotonic()

@@ -21,7 +21,7 @@ class FolderKeys:
         self._state: _State | None = None
         self._hashes: npt.NDArray[np.uint64] = np.zeros(0, dtype=np.uint64)
 
-    def held(self, codes: Sequence[str], folder: Path, mapping: object, read: Callable[[], pl.Series]) -> list[str]:
+    def held(self, codes: Sequence[str], folder: Path, mapping: str, read: Callable[[], pl.Series]) -> list[str]:
         """Return those of the codes that the folder holds, in any case; one that it does not hold is in very rarely.
 
         Args:
@@ -30,7 +30,7 @@ class FolderKeys:
             mapping: how its codes are read; another one means another reading.
             read: reads all its codes, trimmed.
         """
-        state = (str(folder), repr(mapping), *_stamps(folder))
+        state = (str(folder), mapping, *_stamps(folder))
         if state != self._state:
             self._hashes = np.sort(_hashes(read()))
             self._state = state
