@@ -118,8 +118,12 @@ class KeyedReading:
 
             # The mapping takes a while even for one code, and only trims it, or changes its case, or reads nothing.
             likely = held([code.strip() for code in codes])
-            meant = asking.meant([code for code in codes if code.strip() in likely])
-            there = held(list(meant.values())) if meant else set()
+            left = [code for code in codes if code.strip() in likely]
+            if not left:
+                found({})
+                return
+            meant = asking.meant(left)
+            there = held(list(meant.values()))
             asking.items({code: key for code, key in meant.items() if key in there}, found, "code")
 
     def _opened(self) -> "_Session":
