@@ -142,8 +142,8 @@ def list_misses(
 
     name, model = model_of(current_services(), version)
     sample, missed = misses_of_sample(model.index, items, count, seed)
-    codes = [model.knowledge.items.codes[place] for place in model.knowledge.routed.tolist()]
-    asked = [codes[place] for place in sample.repeat(missed.bounds[1:] - missed.bounds[:-1]).tolist()]
+    codes = model.index.item_codes
+    asked = [codes[place] for place in sample[missed.asked].tolist()]
     found = [codes[place] for place in missed.places.tolist()]
     rows = list(zip(asked, found, missed.similarities.tolist(), strict=True))
     if as_json:

@@ -19,7 +19,7 @@ from shared.features.blocks import (
 )
 from shared.features.distinct import Column, Distinct
 from shared.features.filling import Filling
-from shared.features.parts import empty
+from shared.features.parts import empty, is_kept
 
 Vector = npt.NDArray[np.float32]
 
@@ -29,8 +29,6 @@ _WISH = {
     AttributeKind.NUMERIC: 12, AttributeKind.DATE: 8,
 }  # fmt: skip
 _LEAST_ROOM = 4
-_MET_VALUES = 512  # texts of an attribute whose numbers are kept once worked out: most attributes have few
-_MET_CHARACTERS = 100
 
 
 class ItemEncoder:
@@ -139,7 +137,7 @@ class ItemEncoder:
             numbers = met.get(value) if type(value) is str or value is None else None
             if numbers is None:
                 numbers = block.vector(value)
-                if (type(value) is str and len(value) <= _MET_CHARACTERS and len(met) < _MET_VALUES) or value is None:
+                if is_kept(value, met):
                     met[value] = numbers
             parts.append(numbers)
         out = np.concatenate(parts)

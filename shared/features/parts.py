@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+from collections.abc import Sized
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,8 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float32]
 
 _DIGEST = 64
+_KEPT_TEXTS = 512  # of an attribute, once they were read: most attributes have few
+_KEPT_CHARACTERS = 100
 
 
 def empty(size: int) -> Vector:
@@ -21,6 +25,13 @@ def flag(size: int) -> Vector:
     missing = empty(size)
     missing[0] = 1
     return missing
+
+
+def is_kept(value: Any, kept: Sized) -> bool:
+    """Tell whether what was made of a value is kept beside that of others: of the first short texts and of nothing."""
+    if value is None:
+        return True
+    return type(value) is str and len(value) <= _KEPT_CHARACTERS and len(kept) < _KEPT_TEXTS
 
 
 def digests(name: str, size: int) -> bytes:

@@ -15,14 +15,13 @@ import numpy.typing as npt
 from shared.erp.canonical import Attribute, AttributeKind
 from shared.features.distinct import NUMBER_KINDS, Column, Distinct, sample_places
 from shared.features.filling import SAMPLE_ITEMS, Filling
+from shared.features.parts import is_kept
 from shared.features.readers import MAX_CATEGORIES, NumberReader, Reader, TextReader, reader_from_state
 from shared.features.texts import canonical_text, words_in
 from shared.features.words import MAX_WORDS, choose_words, word_matrix
 
 MAX_FEATURES = 150  # aimed at; every attribute keeps at least one
 _LEVELS = 5
-_MET_TEXTS = 512  # of an attribute that are kept once they were read: most attributes have few
-_MET_CHARACTERS = 100
 
 Rows = npt.NDArray[np.float32]
 Read = tuple[list[float], list[int]]  # the features of a value, and the places of its words
@@ -112,7 +111,7 @@ class FeatureTable:
         text = canonical_text(value) if self._words and isinstance(reader, TextReader) else None
         order = self._order
         told = reader.read(value), [order[word] for word in words_in(text or "") if word in order]
-        if value is None or (type(value) is str and len(value) <= _MET_CHARACTERS and len(met) < _MET_TEXTS):
+        if is_kept(value, met):
             met[value] = told
         return told
 

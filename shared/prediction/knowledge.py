@@ -61,7 +61,7 @@ class Memory:
         found = self.index.search_many(vectors, count, without=hidden, factors=factors)
         places, similarities, bounds = self.routed.take(found.places), found.similarities, found.bounds
         if (own >= 0).any():
-            asked = np.arange(len(own)).repeat(bounds[1:] - bounds[:-1])
+            asked = found.asked
             has_own = (own >= 0) & (self.index_place[np.maximum(own, 0)] >= 0)
             has_own[asked[places == own[asked]]] = False
             if len(missing := has_own.nonzero()[0]):

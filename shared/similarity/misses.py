@@ -13,14 +13,10 @@ def misses(index: NeighbourIndex, vectors: Vectors, count: int, without: Sequenc
     found = index.search_many(vectors, count, without)
     exact = index.searched_exactly().search_many(vectors, count, without)
     items = len(index.entry_of)
-    keys = _asked(exact) * items + exact.places
-    missed = ~np.isin(keys, _asked(found) * items + found.places)
+    keys = exact.asked * items + exact.places
+    missed = ~np.isin(keys, found.asked * items + found.places)
     bounds = np.concatenate([[0], np.cumsum(missed)])[exact.bounds]
     return Found(bounds=bounds, places=exact.places[missed], similarities=exact.similarities[missed])
-
-
-def _asked(found: Found) -> Ints:
-    return np.repeat(np.arange(len(found.bounds) - 1), np.diff(found.bounds))
 
 
 def misses_of_sample(index: NeighbourIndex, items: int, count: int, seed: int) -> tuple[Ints, Found]:

@@ -24,6 +24,11 @@ class Found:
     places: Ints  # (found,) the items' places in the order of their codes
     similarities: Floats  # (found,)
 
+    @property
+    def asked(self) -> Ints:
+        """Return which vector of the batch each found item is near to."""
+        return np.arange(len(self.bounds) - 1).repeat(self.bounds[1:] - self.bounds[:-1])
+
 
 def similarities(vectors: Vectors, entries: Ints, asked: Vectors) -> Floats:
     """Return the similarities of some entries to one vector: dot products, rounded.
