@@ -54,7 +54,11 @@ class QualityConfiguration(_Section):
     """How the product checks itself, and when the figures are bad."""
 
     sample_size: int = Field(ge=10, le=10_000)
-    strategy: str = Field(pattern="^(random|stratified|recent)$")
+    strategy: Literal["random", "stratified", "recent", "error_seeking"]
+    strata: list[Annotated[str, Field(max_length=200)]] = Field(
+        max_length=10, description="attributes that a stratified sample is spread over; empty: the family's"
+    )
+    recent_half_life_days: float = Field(ge=1, le=36_500, description="of a recent sample: an item's favour halves so")
     seed: Seed = Field(description="what each cycle's own seed is derived from")
     trim_share: float = Field(ge=0, lt=0.5)
     minimum_samples: int = Field(ge=3, le=10_000, description="orders an operation needs before its actuals count")
@@ -62,6 +66,40 @@ class QualityConfiguration(_Section):
     maximum_cv: float = Field(ge=0.01, le=1)
     minimum_process_match: Share
     keep_cycles: int = Field(ge=1, le=10_000)
+
+
+class AlarmsConfiguration(_Section):
+    """How sure the product is before it wakes somebody, and what it does then."""
+
+    false_alarm_rate: float = Field(
+        ge=0.001, le=0.5, description="chance of any false alarm in the factory's life: all metrics, families, versions"
+    )
+    retraining: Literal["challenger", "refit", "none"] = Field(description="the job that an alarm asks for")
+
+
+class MlpConfiguration(_Section):
+    """The multi-layer perceptron among the trainers."""
+
+    hidden_layers: list[Annotated[int, Field(ge=1, le=1_024)]] = Field(min_length=1, max_length=5)
+    alpha: float = Field(ge=0, le=10, description="L2 penalty")
+    learning_rate: float = Field(gt=0, le=1)
+    iterations: int = Field(ge=1, le=10_000, description="at most so many passes over the data")
+
+
+class StackingConfiguration(_Section):
+    """The stacking of near items, a random forest and a perceptron."""
+
+    final: Literal["ridge", "elastic_net"]
+    trees: int = Field(ge=1, le=1_000)
+    depth: int = Field(ge=1, le=30)
+    neighbours: int = Field(ge=1, le=100)
+
+
+class TuningConfiguration(_Section):
+    """The search for a trainer's parameters."""
+
+    trials: int = Field(ge=0, le=200, description="0: off")
+    budget_seconds: float = Field(gt=0, le=86_400)
 
 
 class TrainingConfiguration(_Section):
@@ -72,6 +110,18 @@ class TrainingConfiguration(_Section):
     refit_margin: Share = Field(description="how much worse a refit may be and still be registered")
     challenger_gain: Share = Field(description="how much better a challenger must be")
     evaluation_items: int = Field(ge=20, le=10_000, description="withheld items on which two models are compared")
+    maximum_slowdown: float = Field(
+        ge=1, le=10, description="a challenger may take so many times the active model's time for one answer"
+    )
+    auto_activate: bool = Field(description="a registered version serves at once, and goes back if it turns out worse")
+    keep_jobs: int = Field(ge=1, le=10_000, description="ended jobs whose rows and log lines are kept")
+    cores: int = Field(ge=0, le=256, description="cores that trainers may use; 0: all but one")
+    trainers: list[Literal["neighbours", "mlp", "stacking"]] = Field(
+        max_length=3, description="learners of the minutes that a challenger job tries beside the fresh refit"
+    )
+    mlp: MlpConfiguration
+    stacking: StackingConfiguration
+    tuning: TuningConfiguration
     seed: Seed
 
 
@@ -90,6 +140,7 @@ class Configuration(_Section):
 
     prediction: PredictionConfiguration
     quality: QualityConfiguration
+    alarms: AlarmsConfiguration
     training: TrainingConfiguration
     data: DataConfiguration
 

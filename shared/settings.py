@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     training_schedule: str = Field("0 0 3 * * 0", description="NCRONTAB schedule of the refit.")
     sweep_schedule: str = Field("*/20 * * * * *", description="NCRONTAB schedule of the sweep.")
 
+    alert_webhook: SecretStr = Field(
+        SecretStr(""), description="http(s) URL that alerts are posted to as JSON; empty: none. It may hold a secret."
+    )
+
     bind_address: str = Field("127.0.0.1", description="Address that the host listens on.")
     open_reads: bool | None = Field(None, description="Reads and predictions without a key; unset: on loopback only.")
     allow_unsigned: bool = Field(False, description="Accept unsigned packages; every health answer then says so.")

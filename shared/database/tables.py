@@ -139,10 +139,14 @@ class QualityCycle(WorkColumns, table=True):
     strategy: str = Field(default="stratified", max_length=32)
     seed: int = Field(default=0)
     sample_size: int = Field(default=0, description="items asked for")
+    strata: list[str] | None = Field(
+        default=None, sa_type=JSON, description="attributes to stratify by; none: families"
+    )
     evaluated: int = Field(default=0, description="items with a prediction and actuals")
     failed: int = Field(default=0, description="items whose prediction raised an error")
     metrics: dict[str, Any] | None = Field(default=None, sa_type=JSON)
     report: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="per item and per family")
+    snapshot_id: str | None = Field(default=None, max_length=64, description="whose actuals it compared with")
 
 
 class TrainingJob(WorkColumns, table=True):
@@ -157,6 +161,11 @@ class TrainingJob(WorkColumns, table=True):
     priority: int = Field(default=0)
     dry_run: bool = Field(default=False)
     label: str | None = Field(default=None, max_length=64)
+    actor: str = Field(
+        default="", max_length=128, sa_column_kwargs={"server_default": text("''")}, description="who asked"
+    )
+    cycle_id: str | None = Field(default=None, max_length=64, description="whose alarm asked for it")
+    snapshot_id: str | None = Field(default=None, max_length=64, description="what it learned from")
     model_version: str | None = Field(default=None, max_length=64)
     result: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="comparison, figures, decision")
 
@@ -212,6 +221,7 @@ class ModelEvent(SQLModel, table=True):
     to_state: str = Field(max_length=16)
     actor: str = Field(max_length=128)
     reason: str = Field(default="", max_length=2000)
+    details: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="the figures behind it, where any")
     at: datetime = Field(sa_type=UtcDateTime, index=True)
 
 
@@ -263,7 +273,81 @@ class Alert(SQLModel, table=True):
     created_at: datetime = Field(sa_type=UtcDateTime)
     updated_at: datetime = Field(sa_type=UtcDateTime)
     acknowledged_by: str | None = Field(default=None, max_length=128)
+    acknowledged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     closed_by: str | None = Field(default=None, max_length=128)
+
+
+class AlertDelivery(SQLModel, table=True):
+    """One message about an alert to the webhook: written with the alert, sent by the sweep until it was heard."""
+
+    __tablename__ = "alert_deliveries"
+
+    id: int | None = Field(default=None, primary_key=True)
+    alert_id: str = Field(max_length=64, index=True)
+    event: str = Field(max_length=16, description="opened, raised, acknowledged or closed")
+    body: dict[str, Any] = Field(sa_type=JSON)
+    attempts: int = Field(default=0)
+    next_at: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True, description="none: not to be sent")
+    error: str | None = Field(default=None)
+    created_at: datetime = Field(sa_type=UtcDateTime)
+    delivered_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class TestedActual(SQLModel, table=True):
+    """One booked order and operation that has entered the alarm's test: none enters it twice for one activation."""
+
+    __test__ = False  # no test case, whatever its name begins with
+    __tablename__ = "tested_actuals"
+
+    activation: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    key: str = Field(primary_key=True, max_length=64, description="hash of item, order, operation and step")
+    cycle_id: str = Field(max_length=64, index=True)
+    tested_at: datetime = Field(sa_type=UtcDateTime, index=True)
+
+
+class QualityEvidence(SQLModel, table=True):
+    """What the alarm's test knows of one stream (a metric, overall or of a family) since one activation."""
+
+    __tablename__ = "quality_evidence"
+
+    activation: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False}, description="model_events.id")
+    stream: str = Field(primary_key=True, max_length=200, description="metric|family; metric| for all items")
+    model_version: str = Field(max_length=64)
+    state: dict[str, Any] = Field(sa_type=JSON)
+    cycle_id: str = Field(max_length=64, description="which cycle brought it up to date")
+    updated_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class PredictionScore(SQLModel, table=True):
+    """One answered prediction, compared with what was booked afterwards."""
+
+    __tablename__ = "prediction_scores"
+
+    prediction_row: int = Field(
+        primary_key=True, sa_column_kwargs={"autoincrement": False}, description="predictions.id"
+    )
+    prediction_id: str = Field(max_length=64, index=True)
+    item_code: str = Field(max_length=200, index=True)
+    model_version: str = Field(max_length=64)
+    cycle_id: str = Field(max_length=64, index=True)
+    orders: int = Field(description="booked orders and operations compared")
+    mae_minutes: float | None = Field(default=None)
+    figures: dict[str, Any] = Field(sa_type=JSON)
+    scored_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class JobLine(SQLModel, table=True):
+    """One line of a training job's log."""
+
+    __tablename__ = "job_lines"
+
+    id: int | None = Field(default=None, primary_key=True)
+    job_id: str = Field(max_length=64, index=True)
+    attempt: int = Field(default=0)
+    level: str = Field(default="info", max_length=16)
+    message: str = Field(max_length=1000)
+    at: datetime = Field(sa_type=UtcDateTime)
 
 
 class PoisonMessage(SQLModel, table=True):
