@@ -23,6 +23,7 @@ from ctypes import wintypes  # noqa: E402 - after the assertion, for the type ch
 PROCESS_TERMINATE = 0x0001
 PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
 SYNCHRONIZE = 0x0010_0000
+BELOW_NORMAL_PRIORITY_CLASS = 0x0000_4000
 CREATE_SUSPENDED = 0x0000_0004
 JOB_OBJECT_EXTENDED_LIMIT_INFORMATION = 9
 JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE = 0x2000
@@ -87,6 +88,10 @@ _kernel.TerminateProcess.argtypes = (wintypes.HANDLE, wintypes.UINT)
 _kernel.WaitForSingleObject.argtypes = (wintypes.HANDLE, wintypes.DWORD)
 _kernel.GetExitCodeProcess.argtypes = (wintypes.HANDLE, ctypes.POINTER(wintypes.DWORD))
 _kernel.GetProcessTimes.argtypes = (wintypes.HANDLE, *(ctypes.POINTER(wintypes.FILETIME),) * 4)
+_kernel.GetCurrentProcess.restype = wintypes.HANDLE
+_kernel.SetPriorityClass.argtypes = (wintypes.HANDLE, wintypes.DWORD)
+_kernel.GetProcessAffinityMask.argtypes = (wintypes.HANDLE, *(ctypes.POINTER(ctypes.c_size_t),) * 2)
+_kernel.SetProcessAffinityMask.argtypes = (wintypes.HANDLE, ctypes.c_size_t)
 _kernel.CreateToolhelp32Snapshot.restype = wintypes.HANDLE
 _kernel.CreateToolhelp32Snapshot.argtypes = (wintypes.DWORD, wintypes.DWORD)
 _kernel.Process32First.argtypes = (wintypes.HANDLE, ctypes.POINTER(_ProcessEntry))
@@ -175,6 +180,22 @@ def end_tree(process: "subprocess.Popen[Any] | int", grace_seconds: float) -> No
             _terminate(member)
     if not isinstance(process, int):
         process.wait(timeout=5)
+
+
+def lower_priority() -> None:
+    """Let this process and its children run only where normal ones leave time."""
+    _kernel.SetPriorityClass(_kernel.GetCurrentProcess(), BELOW_NORMAL_PRIORITY_CLASS)
+
+
+def leave_one_core() -> None:
+    """Keep this process and its children off the first of the cores it may use, where there are two or more."""
+    own, system = ctypes.c_size_t(), ctypes.c_size_t()
+    this = _kernel.GetCurrentProcess()
+    if not _kernel.GetProcessAffinityMask(this, ctypes.byref(own), ctypes.byref(system)):
+        return
+    others = own.value & (own.value - 1)  # without the lowest bit that is set
+    if others:
+        _kernel.SetProcessAffinityMask(this, others)
 
 
 def _terminate(pid: int) -> None:

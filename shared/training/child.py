@@ -1,17 +1,16 @@
 """The process that a training job computes in: `python -m shared.training.child SPEC.json`.
 
-It runs at lower priority and on limited threads, so that predictions beside it stay fast, and it ends when the
+It runs at lower priority and leaves one core alone, so that predictions beside it stay fast, and it ends when the
 worker that started it ends. On standard output it writes JSON lines: progress, then one result or one error. It
 touches nothing but the folder it was given; claiming, registering and deciding about retries is the worker's part.
 """
 
-from shared.platform import die_with_parent
+from shared.platform import die_with_parent, work_in_background
 
 if __name__ == "__main__":
     die_with_parent()
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,7 +21,6 @@ from shared.configuration import Configuration
 from shared.errors import RoutingError
 from shared.logs import configure_logging
 
-NICENESS = 10
 EXIT_ERROR = 1
 
 
@@ -95,8 +93,7 @@ def main(arguments: list[str]) -> int:
     lines = _Lines(sys.stdout)
     sys.stdout = sys.stderr  # what a library prints must not end up between the JSON lines
     configure_logging(stream=sys.stderr)
-    if sys.platform != "win32":
-        os.nice(NICENESS)
+    work_in_background()
     try:
         spec = JobSpec.model_validate_json(Path(arguments[0]).read_bytes())
         lines.write(result=run(spec, lines))

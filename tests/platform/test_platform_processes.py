@@ -175,3 +175,22 @@ def test_a_note_is_believed_only_of_the_very_process_it_was_written_for(tmp_path
     path.write_text("{half")
     assert noted_process(path) is None
     assert noted_process(tmp_path / "missing.json") is None
+
+
+BACKGROUND = """
+import json, os, subprocess, sys
+from shared.platform import work_in_background
+before = sorted(os.sched_getaffinity(0)), os.nice(0)
+work_in_background()
+tell = "import json, os; print(json.dumps([sorted(os.sched_getaffinity(0)), os.nice(0)]))"
+child = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True)
+print(json.dumps([before, json.loads(child.stdout)]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux tells and sets a process's cores")
+def test_work_in_the_background_leaves_one_core_and_goes_last_with_all_it_starts() -> None:
+    done = subprocess.run([sys.executable, "-c", BACKGROUND], capture_output=True, text=True, check=True)
+    (cores, niceness), (child_cores, child_niceness) = json.loads(done.stdout)
+    assert child_niceness > niceness
+    assert child_cores == (cores[1:] if len(cores) > 1 else cores)
