@@ -28,10 +28,10 @@ from benchmarks.prediction.in_process import measure
 from benchmarks.prediction.over_http import Amounts, benched
 from launcher.environment import instance_environment
 
-QUICK = Amounts(alone=100, together=300, batch=100, load_seconds=4, most_per_second=150)
-WHOLE = Amounts(alone=1_000, together=4_000, batch=1_000, load_seconds=30, most_per_second=500)
+QUICK = Amounts(alone=100, together=300, batch=100, load_seconds=4, arrival_seconds=10, most_per_second=150)
+WHOLE = Amounts(alone=1_000, together=4_000, batch=1_000, load_seconds=30, arrival_seconds=120, most_per_second=500)
 QUICK_ITEMS, WHOLE_ITEMS = 5_000, 321_000
-SECTIONS = ("in-process", "start", "http", "training")
+SECTIONS = ("in-process", "start", "http", "training", "arrivals")
 
 
 def prepare(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], dict[str, str]]:
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:
         yield sections.in_process(peers_folder, environment, amounts.alone, told)
     if "start" in options.only:
         yield sections.start(peers_folder, environment, amounts.alone, told)
-    if {"http", "training"} & set(options.only):
+    if {"http", "training", "arrivals"} & set(options.only):
         os.environ.update(environment)  # what is started from here belongs to the instance
         codes, _ = peers.load_vectors(peers_folder)
         peer_apps = sections.PEER_APPS if "http" in options.only else {}
@@ -93,6 +93,8 @@ def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:
                 yield sections.over_http(bench, told["code"])
             if "training" in options.only:
                 yield sections.beside_work(bench)
+            if "arrivals" in options.only:
+                yield sections.arrivals(bench)
 
 
 def surroundings() -> str:

@@ -3,15 +3,19 @@
     python -m benchmarks.prediction.load < plan.json
 
 The plan holds `port` and `runs`; a run holds `path`, `bodies` (texts; each is sent once), `clients`, and may hold
-`headers`, `warm` (bodies sent before anything counts) and `seconds` (stop after so long). The answer on standard output
-holds, for each run, the latencies in milliseconds, the wall-clock seconds, the failures and the bytes of the answers.
+`headers`, `warm` (bodies sent before anything counts), `seconds` (stop after so long) and `per_second`: then requests
+arrive at that rate whatever the answers take, at random moments drawn from `seed`, and wait where all connections are
+busy; a latency counts from the arrival. The answer on standard output holds, for each run, the latencies in
+milliseconds, the wall-clock seconds, the failures and the bytes of the answers.
 """
 
 import json
+import random
 import selectors
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,7 +110,10 @@ def run(port: int, plan: Mapping[str, Any]) -> Outcome:
         warming = _requests(plan, "warm")
         _drive(connections, warming, Outcome(), None)
         outcome = Outcome()
-        _drive(connections, _requests(plan, "bodies"), outcome, plan.get("seconds"))
+        if plan.get("per_second"):
+            _arrive(connections, _requests(plan, "bodies"), outcome, plan)
+        else:
+            _drive(connections, _requests(plan, "bodies"), outcome, plan.get("seconds"))
         return outcome
     finally:
         for connection in connections:
@@ -132,6 +139,35 @@ def _drive(connections: list[Connection], requests: Iterator[bytes], outcome: Ou
                 selector.unregister(connection.sock)
                 if not over:
                     _next(connection, requests, selector)
+    outcome.seconds = time.perf_counter() - started
+
+
+def _arrive(
+    connections: list[Connection], requests: Iterator[bytes], outcome: Outcome, plan: Mapping[str, Any]
+) -> None:
+    """Send requests as they arrive: the gaps between them are exponential, as between people who do not know others."""
+    dice, rate, seconds = random.Random(plan.get("seed", 0)), float(plan["per_second"]), float(plan["seconds"])
+    idle, waiting = deque(connections), deque[float]()
+    outcome.began, started = time.monotonic(), time.perf_counter()
+    arrival = started + dice.expovariate(rate)
+    with selectors.DefaultSelector() as selector:
+        while selector.get_map() or waiting or arrival - started <= seconds:
+            while arrival <= time.perf_counter() and arrival - started <= seconds:
+                waiting.append(arrival)
+                arrival += dice.expovariate(rate)
+            while waiting and idle:
+                connection, arrived = idle.popleft(), waiting.popleft()
+                connection.ask(next(requests))
+                connection.sent_at = arrived
+                selector.register(connection.sock, selectors.EVENT_READ, connection)
+            coming = arrival - time.perf_counter() if arrival - started <= seconds else _TIMEOUT_SECONDS
+            if not selector.get_map():
+                time.sleep(min(max(coming, 0.0), seconds))
+                continue
+            for key, _ in selector.select(max(coming, 0.0)):
+                if _heard(key.data, outcome, selector, started):
+                    selector.unregister(key.data.sock)
+                    idle.append(key.data)
     outcome.seconds = time.perf_counter() - started
 
 

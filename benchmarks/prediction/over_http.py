@@ -29,6 +29,8 @@ from tests.acceptance.acceptance_support import RunningInstance
 PREDICTIONS, SUMMARIES = "/api/predictions", "/api/time-summaries"
 CLIENTS = 16
 SWAP_CLIENTS = 2
+ARRIVALS_PER_SECOND = 50.0
+ARRIVAL_CONNECTIONS = 64
 ROUNDS = 5
 ENDED = ("succeeded", "failed", "cancelled", "skipped")
 
@@ -40,6 +42,7 @@ class Amounts:
     alone: int  # requests of one connection, of each kind
     together: int  # requests of 16 clients
     batch: int  # items of one batch request
+    arrival_seconds: float  # of requests that arrive at a fixed rate beside a training
     load_seconds: float  # of the load beside a training, and beside a swap
     most_per_second: int  # requests that such a load has in store: no item is asked about twice
 
@@ -142,11 +145,35 @@ class HttpBench:
         eventually(lambda: self._fits(job), "the training fits a model")
         busy = self._for_a_while()
         state = str(self.instance.get(f"training/jobs/{job}")["state"])
-        if state not in ENDED:
-            path = f"{self.instance.address}/api/training/jobs/{job}"
-            httpx.delete(path, headers={"x-api-key": self.instance.key}, timeout=30)
-            eventually(lambda: self.instance.get(f"training/jobs/{job}")["state"] in ENDED, "the training ends")
+        self._end(job)
         return idle, busy, state
+
+    def arrivals_beside_training(self, kind: str) -> tuple[Answered, Answered, dict[str, Any]]:
+        """Return requests that arrive at a fixed rate, idle and while a job computes, and the job when they ended.
+
+        The job is under way before the first of the later requests arrives, and stays so until the last is answered;
+        it is cancelled then.
+        """
+        idle = self._arriving(seed=1)
+        job = self.instance.post("training/jobs", {"kind": kind, "dry_run": True})["job_id"]
+        eventually(lambda: self._fits(job), "the training fits a model")
+        busy = self._arriving(seed=2)
+        row = self.instance.get(f"training/jobs/{job}")
+        self._end(job)
+        return idle, busy, row
+
+    def _arriving(self, seed: int) -> Answered:
+        seconds = self._amounts.arrival_seconds
+        bodies = [known_body([code]) for code in self._questions.take(int(seconds * ARRIVALS_PER_SECOND * 1.3) + 50)]
+        run = _run(bodies, clients=ARRIVAL_CONNECTIONS)
+        return self._runs([run | {"seconds": seconds, "per_second": ARRIVALS_PER_SECOND, "seed": seed}])
+
+    def _end(self, job: str) -> None:
+        if self.instance.get(f"training/jobs/{job}")["state"] in ENDED:
+            return
+        path = f"{self.instance.address}/api/training/jobs/{job}"
+        httpx.delete(path, headers={"x-api-key": self.instance.key}, timeout=30)
+        eventually(lambda: self.instance.get(f"training/jobs/{job}")["state"] in ENDED, "the training ends")
 
     def _fits(self, job: str) -> bool:
         row = self.instance.get(f"training/jobs/{job}")

@@ -8,7 +8,7 @@ from benchmarks.prediction.figures import Figure, Spread
 from benchmarks.prediction.in_process import measure
 from benchmarks.prediction.instance import restart_host
 from benchmarks.prediction.making import Made
-from benchmarks.prediction.over_http import CLIENTS, Answered, HttpBench
+from benchmarks.prediction.over_http import ARRIVALS_PER_SECOND, CLIENTS, Answered, HttpBench
 from benchmarks.time_summary import BUDGET_MS, compare
 
 KNOWN_MS, NEW_MS, EXACT_MS = 2.0, 5.0, 8.0
@@ -204,4 +204,17 @@ def beside_work(bench: HttpBench) -> list[Figure]:
             note=f"{busy.told}; afterwards the training was {state}",
         ),
         Figure(what=f"quality cycle of {CYCLE_ITEMS} items", value=cycle, unit="s", limit=CYCLE_SECONDS),
+    ]  # fmt: skip
+
+
+def arrivals(bench: HttpBench) -> list[Figure]:
+    """Return what requests wait that arrive at a fixed rate, while a challenger job computes all the time."""
+    idle, busy, job = bench.arrivals_beside_training("challenger")
+    state = f"{job['state']} at {job['progress'] or 0:.0f} %, {job['step']}"
+    return [
+        Figure(
+            what=f"HTTP p99 at {ARRIVALS_PER_SECOND:.0f} arrivals/s while a challenger is made", value=busy.spread.p99,
+            unit="ms", limit=TRAINING_RATIO * idle.spread.p99, peer_name="idle", peer=idle.spread.p99,
+            note=f"{busy.told}; {busy.per_second:.1f}/s answered; when the last was answered the job was {state}",
+        )
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,6 +28,8 @@ class Echo(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"])).decode()
         self.server.heard.append(body)  # type: ignore[attr-defined]
+        if body.startswith("slow"):
+            time.sleep(0.2)
         if body == "hang up":
             self.close_connection = True
             return
@@ -62,6 +65,16 @@ def test_every_body_is_sent_once_and_every_answer_counted(server: Any, clients: 
     assert len(outcome["latencies_ms"]) == len(outcome["finished_at"]) == 20
     assert outcome["received_bytes"] > 20 * 300_000
     assert outcome["failed"] == 0
+
+
+def test_arrivals_do_not_wait_for_answers_and_their_waiting_counts(server: Any) -> None:
+    plan = {"path": "/", "bodies": ["slow"] * 200, "clients": 1, "seconds": 0.2, "per_second": 40.0, "seed": 3}
+    slow = load.run(server.server_port, plan).as_json()
+    many = load.run(server.server_port, {**plan, "clients": 64}).as_json()
+    # As many arrive whoever answers; one connection that takes 0.2 s an answer lets the later ones wait for the others.
+    assert len(slow["latencies_ms"]) == len(many["latencies_ms"]) > 5
+    assert max(slow["latencies_ms"]) > 200 * (len(slow["latencies_ms"]) - 1) - 200 > max(many["latencies_ms"])
+    assert min(many["latencies_ms"]) >= 200
 
 
 def test_a_failed_answer_and_a_lost_connection_count_as_failures(server: Any) -> None:
