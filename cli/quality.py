@@ -21,14 +21,19 @@ def run(
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**31 - 1, help="The same seed samples the same items.")
     ] = None,
+    strata: Annotated[
+        list[str] | None, typer.Option("--stratum", help="An attribute to stratify by; may be given again.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Sample items, predict each as if it were unknown, and compare with what was booked. Exit code 9 where it fails.
 
     Example: manage.py quality run --sample-size 200
     """
-    services = current_services()
-    row = services.quality_cycles.run_now("command line", sample_size=sample_size, strategy=strategy, seed=seed)
+    from shared.quality.options import CycleOptions
+
+    options = CycleOptions(sample_size=sample_size, strategy=strategy, seed=seed, strata=strata)
+    row = current_services().quality_cycles.run_now("command line", options)
     if as_json:
         emit_json(row.model_dump(mode="json", exclude={"report"}))
     else:

@@ -1,6 +1,6 @@
 """Quality cycles and alerts; the timer and queue that run the cycles."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,7 @@ class CycleRequest(BaseModel):
     sample_size: int | None = Field(None, ge=10, le=10_000)
     strategy: Literal["random", "stratified", "recent"] | None = None
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
+    strata: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(None, max_length=10)
 
 
 class AlertFilter(Page):
@@ -47,14 +48,11 @@ class AlertFilter(Page):
 )
 def request_quality_cycle(call: Call) -> Reply:
     """Ask for a cycle; the answer names where its outcome will stand."""
+    from shared.quality.options import CycleOptions
+
     asked: CycleRequest = call.body
-    row = call.services.quality_cycles.start(
-        None,
-        f"asked for by {call.actor}",
-        sample_size=asked.sample_size,
-        strategy=asked.strategy,
-        seed=asked.seed,
-    )
+    options = CycleOptions(**asked.model_dump())
+    row = call.services.quality_cycles.start(None, f"asked for by {call.actor}", options)
     assert row is not None  # without a slot nothing can be a duplicate
     return Reply(body=cycle_view(row), status=202, headers={"location": f"/api/quality/cycles/{row.id}"})
 

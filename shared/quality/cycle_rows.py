@@ -1,4 +1,4 @@
-"""Rows of quality cycles: a new one, checked, and the tidying of old reports."""
+"""Rows of quality cycles: a new one, and the tidying of old reports."""
 
 import secrets
 import zlib
@@ -10,48 +10,29 @@ from sqlmodel import col, select
 from shared.configuration import QualityConfiguration
 from shared.database.engine import writing
 from shared.database.tables import QualityCycle
-from shared.errors import InvalidInput
-from shared.quality.sampling import STRATEGIES
-
-SMALLEST_SAMPLE, LARGEST_SAMPLE = 10, 10_000
+from shared.quality.options import CycleOptions
 
 
 def new_cycle(
-    configured: QualityConfiguration,
-    *,
-    now: datetime,
-    slot: str | None,
-    reason: str,
-    sample_size: int | None,
-    strategy: str | None,
-    seed: int | None,
+    configured: QualityConfiguration, options: CycleOptions, *, now: datetime, slot: str | None, reason: str
 ) -> QualityCycle:
-    """Return the row of a cycle, not stored yet; what is None is as configured.
+    """Return the row of a cycle, not stored yet; what `options` leaves open is as configured.
 
     Raises:
         InvalidInput: a value lies outside what the configuration would accept; every wrong field is named.
     """
+    options.check()
     cycle_id = f"cycle_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}"
-    row = QualityCycle(
+    return QualityCycle(
         id=cycle_id,
         slot=slot,
         reason=reason,
-        strategy=configured.strategy if strategy is None else strategy,
-        seed=_seed_of(configured.seed, slot or cycle_id) if seed is None else seed,
-        sample_size=configured.sample_size if sample_size is None else sample_size,
+        strategy=configured.strategy if options.strategy is None else options.strategy,
+        seed=_seed_of(configured.seed, slot or cycle_id) if options.seed is None else options.seed,
+        sample_size=configured.sample_size if options.sample_size is None else options.sample_size,
+        strata=list(configured.strata if options.strata is None else options.strata),
         created_at=now,
     )
-    wrong = []
-    if row.strategy not in STRATEGIES:
-        wrong.append({"field": "strategy", "message": f"must be one of {', '.join(STRATEGIES)}"})
-    if not SMALLEST_SAMPLE <= row.sample_size <= LARGEST_SAMPLE:
-        wrong.append({"field": "sample_size", "message": f"must lie between {SMALLEST_SAMPLE} and {LARGEST_SAMPLE}"})
-    if row.seed < 0:
-        wrong.append({"field": "seed", "message": "must not be negative"})
-    if wrong:
-        said = "; ".join(f"{error['field']} {error['message']}" for error in wrong)
-        raise InvalidInput(f"The cycle cannot be run so: {said}.", errors=wrong)
-    return row
 
 
 def _seed_of(configured: int, cycle: str) -> int:

@@ -18,6 +18,7 @@ from shared.prediction.answers import ItemPrediction, ItemQuery, Source, Status
 from shared.prediction.model import RoutingModel
 from shared.quality.actuals import collect_actuals
 from shared.quality.evaluate import evaluate
+from shared.quality.options import CycleOptions
 from shared.quality.reports import render_report
 
 
@@ -39,7 +40,7 @@ REMARKS = {"LOW_SAMPLES", "NO_ACTUAL_DATA"}
 
 
 def test_a_cycle_measures_items_as_if_unknown_and_stores_every_figure(ward: Any) -> None:
-    row = ward.cycles.run_now("a test", sample_size=40, seed=5)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=40, seed=5))
 
     assert row.state == WorkState.SUCCEEDED, row.error
     assert row.model_version == "version_test"
@@ -56,16 +57,16 @@ def test_a_cycle_measures_items_as_if_unknown_and_stores_every_figure(ward: Any)
 
 
 def test_two_cycles_without_a_seed_look_at_different_items_and_keep_the_seed_they_used(ward: Any) -> None:
-    first, second = (ward.cycles.run_now("a test", sample_size=30) for _ in range(2))
+    first, second = (ward.cycles.run_now("a test", CycleOptions(sample_size=30)) for _ in range(2))
     assert first.seed != second.seed
-    again = ward.cycles.run_now("a test", sample_size=30, seed=first.seed)
+    again = ward.cycles.run_now("a test", CycleOptions(sample_size=30, seed=first.seed))
     assert again.metrics["overall"] == first.metrics["overall"]
 
 
 def test_the_same_seed_gives_the_same_figures_bit_for_bit(ward: Any) -> None:
-    first = ward.cycles.run_now("a test", sample_size=30, seed=5, strategy="recent")
-    again = ward.cycles.run_now("a test", sample_size=30, seed=5, strategy="recent")
-    other = ward.cycles.run_now("a test", sample_size=30, seed=6, strategy="recent")
+    first = ward.cycles.run_now("a test", CycleOptions(sample_size=30, seed=5, strategy="recent"))
+    again = ward.cycles.run_now("a test", CycleOptions(sample_size=30, seed=5, strategy="recent"))
+    other = ward.cycles.run_now("a test", CycleOptions(sample_size=30, seed=6, strategy="recent"))
 
     for key in ("overall", "by_family", "by_operation"):
         assert first.metrics[key] == again.metrics[key]
@@ -83,7 +84,7 @@ def test_a_slot_is_had_once_and_rings_once(ward: Any) -> None:
 
 
 def test_a_message_delivered_five_times_runs_the_cycle_once(ward: Any) -> None:
-    row = ward.cycles.start(None, "a test", sample_size=10)
+    row = ward.cycles.start(None, "a test", CycleOptions(sample_size=10))
     outcomes = [ward.cycles.run(row.id) for _ in range(5)]
 
     assert [outcome is None for outcome in outcomes] == [False, True, True, True, True]
@@ -138,11 +139,11 @@ class Failing:
 
 
 def test_items_whose_prediction_fails_are_counted_and_the_others_measured(ward: Any, demo_model: RoutingModel) -> None:
-    healthy = ward.cycles.run_now("a test", sample_size=30, seed=3)
+    healthy = ward.cycles.run_now("a test", CycleOptions(sample_size=30, seed=3))
     answered = [code for code in healthy.report["sample"]["item_codes"] if code not in healthy.report["abstained"]]
     cursed = set(answered[:7])
     ward.served = type(ward.served)("version_cursed", Failing(demo_model, cursed.__contains__))
-    row = ward.cycles.run_now("a test", sample_size=30, seed=3)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=30, seed=3))
 
     assert row.state == WorkState.SUCCEEDED
     assert row.failed == row.metrics["quality"]["items_failed"] == 7
@@ -153,7 +154,7 @@ def test_items_whose_prediction_fails_are_counted_and_the_others_measured(ward: 
 
 def test_when_every_prediction_fails_the_row_fails_with_the_first_reason(ward: Any, demo_model: RoutingModel) -> None:
     ward.served = type(ward.served)("version_cursed", Failing(demo_model, lambda _: True))
-    row = ward.cycles.run_now("a test", sample_size=12)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=12))
 
     assert row.state == WorkState.FAILED
     assert "None of 12 sampled items could be predicted" in row.error
@@ -170,7 +171,7 @@ def test_abstentions_are_no_failures_and_are_said(ward: Any, demo_model: Routing
             return [ItemPrediction(item_code=q.item_code, status=Status.ABSTAINED, message="?") for q in queries]
 
     ward.served = type(ward.served)("version_silent", Silent())
-    row = ward.cycles.run_now("a test", sample_size=12)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=12))
 
     assert row.state == WorkState.SUCCEEDED
     assert (row.evaluated, row.failed) == (0, 0)
@@ -183,7 +184,7 @@ def test_orders_after_the_model_s_data_are_used_where_there_are_enough(ward: Any
     newest = results["reported_at"].max()
     old.data_as_of = demo_model.data_as_of - (demo_model.data_as_of.date() - newest) - timedelta(days=200)
     ward.served = type(ward.served)("version_old", old)
-    row = ward.cycles.run_now("a test", sample_size=10)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=10))
 
     assert row.metrics["quality"]["metadata"]["mode"] == "after the model's data"
     later = set(results.filter(results["reported_at"] > old.data_as_of.date())["item_code"])
@@ -222,7 +223,7 @@ def issues(row: QualityCycle) -> list[str]:
 
 def test_few_actuals_are_remarked_and_alarm_nobody(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "minimum_samples": 50}}, "a test")
-    row = ward.cycles.run_now("a test", sample_size=40)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
     found = row.metrics["quality"]["alerts"]
 
     assert [(finding["issue"], finding["evident"]) for finding in found] == [("LOW_SAMPLES", False)]
@@ -233,7 +234,7 @@ def test_few_actuals_are_remarked_and_alarm_nobody(ward: Any) -> None:
 
 def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_mae_minutes": 0.1}}, "a test")
-    row = ward.cycles.run_now("a test", sample_size=40)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
     alert = ward.alerts.list(kind="quality")[0][0]
 
     assert alert.subject == "mae"
@@ -246,7 +247,7 @@ def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(wa
 def test_a_refused_retraining_is_kept_as_the_answer(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "minimum_process_match": 1.0}}, "a test")
     ward.refuse = Conflict("The queue is full (3 jobs wait).", state="queue full")
-    row = ward.cycles.run_now("a test", sample_size=40)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
 
     assert row.state == WorkState.SUCCEEDED
     assert row.metrics["quality"]["metadata"]["retraining"] == {
@@ -257,10 +258,10 @@ def test_a_refused_retraining_is_kept_as_the_answer(ward: Any) -> None:
 
 def test_a_threshold_inside_the_interval_is_told_but_alarms_nobody(ward: Any) -> None:
     ward.configuration.patch(LENIENT, "a test")
-    mae = ward.cycles.run_now("a test", sample_size=40, seed=8).metrics["overall"]["mae"]
+    mae = ward.cycles.run_now("a test", CycleOptions(sample_size=40, seed=8)).metrics["overall"]["mae"]
     just_below = (max(mae["low"], 0.1) + mae["value"]) / 2
     ward.configuration.patch({"quality": {"maximum_mae_minutes": just_below}}, "a test")
-    row = ward.cycles.run_now("a test", sample_size=40, seed=8)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=40, seed=8))
     finding = row.metrics["quality"]["alerts"][0]
 
     assert finding["issue"] == "HIGH_MAE"
@@ -272,9 +273,9 @@ def test_a_threshold_inside_the_interval_is_told_but_alarms_nobody(ward: Any) ->
 
 def test_good_figures_raise_nothing_and_close_what_was_open(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_mae_minutes": 0.1}}, "a test")
-    ward.cycles.run_now("a test", sample_size=40)
+    ward.cycles.run_now("a test", CycleOptions(sample_size=40))
     ward.configuration.patch(LENIENT, "a test")
-    row = ward.cycles.run_now("a test", sample_size=40)
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
 
     assert issues(row) == []
     assert {alert.state for alert in ward.alerts.list(kind="quality")[0]} == {"closed"}
@@ -282,7 +283,7 @@ def test_good_figures_raise_nothing_and_close_what_was_open(ward: Any) -> None:
 
 def test_a_varying_shop_floor_alerts_but_asks_for_no_retraining(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_cv": 0.01}}, "a test")
-    ward.cycles.run_now("a test", sample_size=60)
+    ward.cycles.run_now("a test", CycleOptions(sample_size=60))
 
     assert [alert.subject for alert in ward.alerts.list(kind="quality")[0]] == ["cv"]
     assert ward.asked_for == []
@@ -292,7 +293,7 @@ def test_a_varying_shop_floor_alerts_but_asks_for_no_retraining(ward: Any) -> No
 
 
 def test_reports_tell_the_stored_figures_in_every_form(ward: Any) -> None:
-    row = ward.cycles.run_now("a <b>test</b>", sample_size=40)
+    row = ward.cycles.run_now("a <b>test</b>", CycleOptions(sample_size=40))
     document = json.loads(render_report(row, "json"))
     lines = list(csv.DictReader(io.StringIO(render_report(row, "csv"))))
     page = render_report(row, "html")
@@ -319,7 +320,7 @@ def test_a_failed_cycle_has_a_report_too(ward: Any) -> None:
 
 def test_only_the_newest_reports_are_kept_and_all_figures(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "keep_cycles": 2}}, "a test")
-    rows = [ward.cycles.run_now("a test", sample_size=10, seed=n) for n in range(4)]
+    rows = [ward.cycles.run_now("a test", CycleOptions(sample_size=10, seed=n)) for n in range(4)]
     stored = [ward.work.get(QualityCycle, row.id) for row in rows]
 
     assert [row.report is not None for row in stored] == [False, False, True, True]
@@ -332,7 +333,7 @@ def test_only_the_newest_reports_are_kept_and_all_figures(ward: Any) -> None:
 )
 def test_settings_outside_their_range_are_refused_by_name(ward: Any, asked: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        ward.cycles.start(None, "a test", **asked)
+        ward.cycles.start(None, "a test", CycleOptions(**asked))
 
     assert [error["field"] for error in refused.value.facts["errors"]] == [field]
     assert ward.work.list(QualityCycle)[1] == 0
