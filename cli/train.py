@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.comparison import show_comparison
 from cli.output import JsonFlag, emit_json, progress_bar, reports_errors, say, show_table, shown
 from cli.services import current_services
 from cli.sources import named_factory
@@ -182,3 +183,5 @@ def _report(row: TrainingJob, as_json: bool) -> None:
     say(f"[bold]{row.id}[/]: {row.kind}, {row.state}, {row.progress:.0f} % {shown(row.step)}")
     for text in filter(None, (row.error, (row.result or {}).get("reason"))):
         say(shown(text))
+    if comparison := (row.result or {}).get("comparison"):
+        show_comparison(comparison)

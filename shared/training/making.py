@@ -125,8 +125,7 @@ class _Judging:
             refit_margin=configuration.training.refit_margin,
             challenger_gain=configuration.training.challenger_gain,
             trim_share=configuration.quality.trim_share,
-            minimum_samples=configuration.quality.minimum_samples,
-            seed=configuration.training.seed,
+            maximum_slowdown=configuration.training.maximum_slowdown,
         )
 
     def refit(self, active: RoutingModel | None) -> Judged:
@@ -138,7 +137,7 @@ class _Judging:
             why = _too_few(self._questions) if few else "no model is active, so there is nothing to compare with"
             return self._judged(recipe, model, new, None, f"{why}; a person judges it")
         old = self._evaluate(active, self._questions.weights, 92, JUDGED, "the active model")
-        comparison = compare("refit", old, new, self._rules)
+        comparison = compare("refit", old, new, self._rules, drawings=self._questions.drawings)
         return self._judged(recipe, model, new, comparison, comparison.reason)
 
     def challenge(self, active: RoutingModel) -> Judged:
@@ -159,7 +158,7 @@ class _Judging:
         _, recipe, model = best
         new = self._evaluate(model, proving, FITTED, 92, recipe.name)
         old = self._evaluate(active, proving, 92, JUDGED, "the active model")
-        comparison = compare("challenger", old, new, self._rules)
+        comparison = compare("challenger", old, new, self._rules, drawings=self._questions.drawings)
         return self._judged(recipe, model, new, comparison, comparison.reason, tuple(tried))
 
     def _fit(self, recipe: Recipe, start: float, end: float) -> RoutingModel:
@@ -185,13 +184,13 @@ class _Judging:
         )
 
     def _measured(self, evaluation: Evaluation) -> dict[str, Any]:
-        rules = self._rules
+        quality = self._configuration.quality
         return measure(
             evaluation.orders,
             evaluation.routings,
-            trim_share=rules.trim_share,
-            minimum_samples=rules.minimum_samples,
-            seed=rules.seed,
+            trim_share=quality.trim_share,
+            minimum_samples=quality.minimum_samples,
+            seed=self._configuration.training.seed,
         )
 
     def _score(self, evaluation: Evaluation) -> float:
