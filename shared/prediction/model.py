@@ -3,12 +3,12 @@
 It is safe to use from many threads. `fit.fit_model` makes one from a snapshot, `package.load_model` from a package.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -20,8 +20,10 @@ from shared.prediction.asking import Asked, find_place, make_batch, missing_ever
 from shared.prediction.history import RoutingHistory
 from shared.prediction.item_search import ItemSearch
 from shared.prediction.knowledge import Batch, Knowledge, Singles
+from shared.prediction.minutes.estimates import Estimates
 from shared.prediction.operations import work_out
-from shared.prediction.plans import Wanted, plans_of
+from shared.prediction.order_minutes import OrdersPrediction, order_minutes, without_orders
+from shared.prediction.plans import Plan, Wanted, plans_of
 from shared.prediction.rendering import Rendering, similar_items
 from shared.prediction.reweighting import Reweighting, reweight
 from shared.prediction.steps import NewItem
@@ -134,17 +136,47 @@ class RoutingModel:
             for query, one in zip(queries, asked, strict=True)
         ]
         left = [place for place, answer in enumerate(answers) if answer is None]
-        for start in range(0, len(left), _TOGETHER):
-            chosen = left[start : start + _TOGETHER]
-            batch = make_batch(
-                self.knowledge, [asked[place] for place in chosen], neighbours=self.fitted.neighbours,
-                quantity=quantity, as_if_unknown=as_if_unknown, factors=self._factors,
-            )  # fmt: skip
-            steps = [() if as_if_unknown else asked[place].steps for place in chosen]
-            found = self._answers(batch, [queries[place] for place in chosen], steps, candidates)
-            for place, answer in zip(chosen, found, strict=True):
+        for chosen in _together(left):
+            worked = self._work_out(queries, asked, chosen, candidates, quantity, as_if_unknown=as_if_unknown)
+            for place, answer in zip(chosen, worked.answers, strict=True):
                 answers[place] = answer
         return [answer for answer in answers if answer is not None]
+
+    def predict_orders(
+        self, queries: Sequence[ItemQuery], quantities: Sequence[Sequence[float]], *, candidates: int = 3
+    ) -> list[OrdersPrediction]:
+        """Answer each query in order as if unknown, with the minutes of an order at each of its quantities.
+
+        Args:
+            queries: item codes, each with attributes or without.
+            quantities: pieces of the orders of each query, finite and above 0.
+            candidates: at most so many routings an item.
+
+        Raises:
+            InvalidInput: an attribute has an unknown name or a value of the wrong kind; nothing is answered.
+        """
+        asked = read_queries(self.knowledge, queries)
+        unanswerable = [self._unanswerable(*one, as_if_unknown=True) for one in zip(queries, asked, strict=True)]
+        answers = [None if one is None else without_orders(one) for one in unanswerable]
+        left = [place for place, answer in enumerate(answers) if answer is None]
+        for chosen in _together(left):
+            worked = self._work_out(queries, asked, chosen, candidates, 1.0, as_if_unknown=True)
+            minutes = order_minutes(worked.estimates, worked.plans, [quantities[place] for place in chosen])
+            for place, prediction, mine in zip(chosen, worked.answers, minutes, strict=True):
+                answers[place] = OrdersPrediction(prediction=prediction, minutes=mine)
+        return [answer for answer in answers if answer is not None]
+
+    def _work_out(
+        self, queries: Sequence[ItemQuery], asked: Sequence[Asked], chosen: Sequence[int], candidates: int,
+        quantity: float, *, as_if_unknown: bool,
+    ) -> "_Worked":  # fmt: skip
+        """Answer the `chosen` ones of the queries together."""
+        batch = make_batch(
+            self.knowledge, [asked[place] for place in chosen], neighbours=self.fitted.neighbours,
+            quantity=quantity, as_if_unknown=as_if_unknown, factors=self._factors,
+        )  # fmt: skip
+        steps = [() if as_if_unknown else asked[place].steps for place in chosen]
+        return self._answers(batch, [queries[place] for place in chosen], steps, candidates)
 
     @property
     def _factors(self) -> Singles | None:
@@ -164,7 +196,7 @@ class RoutingModel:
 
     def _answers(
         self, batch: Batch, queries: Sequence[ItemQuery], steps: Sequence[tuple[Any, ...]], count: int
-    ) -> list[ItemPrediction]:
+    ) -> "_Worked":
         near, wanted = batch.near, Wanted()
         may_repeat = bool((near.own >= 0).any()) or any(steps)  # the item's own routing may be among the proposed
         choices = self.knowledge.candidates.choose(near, batch.rows, batch.views, count + may_repeat)
@@ -176,12 +208,13 @@ class RoutingModel:
         operations = work_out(self.knowledge, batch, wanted, self.settings.time_profile)
         rendered = Rendering(self.knowledge, batch, operations, plans, self.settings).candidates()
         said = None if self._reweighting is None else self._reweighting.sentence
-        return [
+        answers = [
             ItemPrediction(item_code=query.item_code, status=Status.OK, candidates=found, message=said)
             if found
             else _abstained(query, nothing_near(self.knowledge, batch, place, float(least[place])))
             for place, (query, found) in enumerate(zip(queries, rendered, strict=True))
         ]
+        return _Worked(answers, plans, operations.estimates)
 
     def knows(self, item_code: str) -> bool:
         """Tell whether the model's data has an item of this code."""
@@ -228,6 +261,20 @@ class RoutingModel:
         has_routing = (self.knowledge.routings.signature[shown] >= 0).tolist()
         rows = self.knowledge.items.frame[shown].to_dicts()
         return [{**row, "has_routing": has} for row, has in zip(rows, has_routing, strict=True)], len(places)
+
+
+class _Worked(NamedTuple):
+    """The answers of one batch, and what they were made of."""
+
+    answers: list[ItemPrediction]
+    plans: list[list[Plan]]
+    estimates: Estimates
+
+
+def _together(places: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield `places` in parts that are worked out at once."""
+    for start in range(0, len(places), _TOGETHER):
+        yield places[start : start + _TOGETHER]
 
 
 def _abstained(query: ItemQuery, message: str) -> ItemPrediction:

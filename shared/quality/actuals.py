@@ -47,10 +47,9 @@ class ItemActuals:
     orders: tuple[BookedOrder, ...]
 
     @property
-    def typical_quantity(self) -> float:
-        """The middle of the orders' quantities, 1 when there are none."""
-        ordered = sorted(order.quantity for order in self.orders)
-        return ordered[len(ordered) // 2] if ordered else 1.0
+    def quantities(self) -> tuple[float, ...]:
+        """The different quantities of the orders, rising."""
+        return tuple(sorted({order.quantity for order in self.orders}))
 
 
 def family_attributes(snapshot: Snapshot) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Ask a model for items as if unknown and set its answers beside what happened."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -9,22 +8,24 @@ from typing import Any, Protocol
 import structlog
 
 from shared.errors import Cancelled
-from shared.prediction.answers import MAX_ITEMS, ItemPrediction, ItemQuery, Status
+from shared.prediction.answers import ItemQuery, Status
+from shared.prediction.order_minutes import OrdersPrediction
 from shared.quality.actuals import ItemActuals
-from shared.quality.observations import OrderObservation, RoutingObservation, observe
+from shared.quality.observations import OrderObservation, RoutingObservation, minutes_at, observe
 
 log = structlog.get_logger()
 
 MAX_FAILURES_KEPT = 20
+BATCH_ITEMS = 256  # asked for at once: progress is told, and a lost claim noticed, between two batches
 
 
 class Predictor(Protocol):
     """What is needed of a model: see `shared.prediction.model.RoutingModel`."""
 
-    def predict(
-        self, queries: Sequence[ItemQuery], *, candidates: int = 3, quantity: float = 1.0, as_if_unknown: bool = False
-    ) -> list[ItemPrediction]:
-        """Return one answer a query."""
+    def predict_orders(
+        self, queries: Sequence[ItemQuery], quantities: Sequence[Sequence[float]]
+    ) -> list[OrdersPrediction]:
+        """Return one answer a query, as if unknown, with the minutes of an order at each of its quantities."""
         ...
 
 
@@ -54,7 +55,7 @@ def evaluate(
     progress: Callable[[float], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Predict every item of `weights` as if unknown, each at its typical order quantity, and compare.
+    """Predict every item of `weights` as if unknown, each of its orders at that order's quantity, and compare.
 
     One item's failure costs that item only: it is counted, and why is kept. An item that the model has never seen is
     asked for by its attributes. `progress` is told the share done, 0 to 1.
@@ -68,21 +69,22 @@ def evaluate(
     abstained: list[str] = []
     incomparable: list[str] = []
     failures: dict[str, str] = {}
-    for done, (quantity, codes) in enumerate(batches := _batches(asked, actuals)):
+    for start in range(0, len(asked), BATCH_ITEMS):
         if cancelled():
             raise Cancelled("The evaluation was cancelled.")
-        answers, errors = _predict(model, codes, actuals, quantity)
+        codes = asked[start : start + BATCH_ITEMS]
+        answers, errors = _predict(model, codes, actuals)
         failures |= errors
         for code, answer in answers.items():
-            observed = observe(answer, actuals[code], weights[code])
+            observed = observe(answer.prediction, actuals[code], weights[code], minutes_at(answer, actuals[code]))
             if observed is not None:
                 routings.append(observed.routing)
                 orders.extend(observed.orders)
-            elif answer.status is Status.OK:
+            elif answer.prediction.status is Status.OK:
                 incomparable.append(code)
             else:
                 abstained.append(code)
-        progress((done + 1) / len(batches))
+        progress((start + len(codes)) / len(asked))
     return Evaluation(
         orders=tuple(sorted(orders)),
         routings=tuple(sorted(routings, key=lambda r: r.item_code)),
@@ -94,35 +96,25 @@ def evaluate(
     )
 
 
-def _batches(codes: Sequence[str], actuals: Mapping[str, ItemActuals]) -> list[tuple[float, list[str]]]:
-    """Group the items by quantity to two leading digits, since one call answers for one quantity."""
-    grouped: dict[float, list[str]] = defaultdict(list)
-    for code in codes:
-        grouped[float(f"{actuals[code].typical_quantity:.1e}")].append(code)
-    return [
-        (quantity, members[start : start + MAX_ITEMS])
-        for quantity, members in sorted(grouped.items())
-        for start in range(0, len(members), MAX_ITEMS)
-    ]
-
-
 def _predict(
-    model: Predictor, codes: Sequence[str], actuals: Mapping[str, ItemActuals], quantity: float
-) -> tuple[dict[str, ItemPrediction], dict[str, str]]:
+    model: Predictor, codes: Sequence[str], actuals: Mapping[str, ItemActuals]
+) -> tuple[dict[str, OrdersPrediction], dict[str, str]]:
     """Ask for all at once; where that fails, one by one, so that a single bad item is found and the rest kept."""
-    queries = [ItemQuery(item_code=code) for code in codes]
     errors: dict[str, str] = {}
     try:
-        answers = {a.item_code: a for a in model.predict(queries, quantity=quantity, as_if_unknown=True)}
+        found = model.predict_orders(
+            [ItemQuery(item_code=code) for code in codes], [actuals[code].quantities for code in codes]
+        )
+        answers = {answer.prediction.item_code: answer for answer in found}
     except Exception as error:  # noqa: BLE001 - whatever one item does to the model must not end the cycle
         log.warning("quality.batch_failed", items=len(codes), error=str(error))
         answers = {}
         for code in codes:
-            _predict_one(model, ItemQuery(item_code=code), quantity, answers, errors)
+            _predict_one(model, ItemQuery(item_code=code), actuals[code], answers, errors)
     for code in codes:
-        if code in answers and answers[code].status is Status.UNKNOWN_ITEM:
+        if code in answers and answers[code].prediction.status is Status.UNKNOWN_ITEM:
             query = ItemQuery(item_code=code, attributes=_plain(actuals[code].attributes))
-            _predict_one(model, query, quantity, answers, errors)
+            _predict_one(model, query, actuals[code], answers, errors)
         elif code not in answers and code not in errors:
             errors[code] = "The model gave no answer for the item."
     return {code: answer for code, answer in answers.items() if code not in errors}, errors
@@ -131,12 +123,12 @@ def _predict(
 def _predict_one(
     model: Predictor,
     query: ItemQuery,
-    quantity: float,
-    answers: dict[str, ItemPrediction],
+    actuals: ItemActuals,
+    answers: dict[str, OrdersPrediction],
     errors: dict[str, str],
 ) -> None:
     try:
-        answers[query.item_code] = model.predict([query], quantity=quantity, as_if_unknown=True)[0]
+        answers[query.item_code] = model.predict_orders([query], [actuals.quantities])[0]
     except Exception as error:  # noqa: BLE001 - counted and shown in the report
         errors[query.item_code] = f"{type(error).__name__}: {error}"
 

@@ -1,11 +1,12 @@
 """One predicted item beside what happened: the raw observations that every figure is computed from."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from shared.prediction.answers import Candidate, ItemPrediction, PredictedOperation, Source, Status
+from shared.prediction.order_minutes import OrdersPrediction
 from shared.quality.actuals import ActualOperation, BookedOrder, ItemActuals
 from shared.quality.alignment import align, edit_distance, precedence
 
@@ -61,7 +62,41 @@ class Observed(NamedTuple):
     orders: list[OrderObservation]
 
 
-def observe(prediction: ItemPrediction, actuals: ItemActuals, weight: float) -> Observed | None:
+# (place of an operation in the first predicted candidate, quantity) to low, central and high minutes of an order
+MinutesAt = Callable[[int, float], tuple[float, float, float]]
+
+
+def minutes_at(answer: OrdersPrediction, actuals: ItemActuals) -> MinutesAt:
+    """Return the minutes that a model answered for the quantities of `actuals`, 80 % between the ends."""
+    column = {quantity: place for place, quantity in enumerate(actuals.quantities)}
+    minutes = answer.minutes.tolist()
+
+    def at(operation: int, quantity: float) -> tuple[float, float, float]:
+        low, middle, high = minutes[operation][column[quantity]]
+        return low, middle, high
+
+    return at
+
+
+def stored_minutes_at(candidate: Candidate, asked_quantity: float) -> MinutesAt:
+    """Return the minutes that follow from a recorded candidate: as answered at `asked_quantity`, else in proportion.
+
+    How far an order of another quantity scatters is not recorded, so its interval grows as its minutes do.
+    """
+
+    def at(operation: int, quantity: float) -> tuple[float, float, float]:
+        told = candidate.operations[operation]
+        setup, run, order = told.setup_minutes.value, told.run_minutes_per_unit.value, told.order_minutes
+        whole, asked = setup + run * quantity, setup + run * asked_quantity
+        if asked <= 0 or order.value <= 0:
+            return min(order.low, whole), whole, max(order.high, whole)
+        scale = whole / asked
+        return order.low * scale, order.value * scale, order.high * scale
+
+    return at
+
+
+def observe(prediction: ItemPrediction, actuals: ItemActuals, weight: float, minutes: MinutesAt) -> Observed | None:
     """Compare one prediction with what happened; None when no predicted routing came, or there is none in force.
 
     A candidate taken from the ERP itself is never compared: it would be compared with itself.
@@ -73,7 +108,7 @@ def observe(prediction: ItemPrediction, actuals: ItemActuals, weight: float) -> 
     actual_codes = tuple(operation.operation_code for operation in actuals.operations)
     predicted_codes = tuple(operation.operation_code for operation in first.operations)
     pairs = align(actual_codes, predicted_codes)
-    orders, unpredicted = _orders(actuals, first, dict(pairs), weight)
+    orders, unpredicted = _orders(actuals, first, dict(pairs), weight, minutes)
     return Observed(_routing(actuals, candidates, actual_codes, predicted_codes, pairs, unpredicted, weight), orders)
 
 
@@ -128,7 +163,7 @@ def _outsourced(
 
 
 def _orders(
-    actuals: ItemActuals, candidate: Candidate, place: dict[int, int], weight: float
+    actuals: ItemActuals, candidate: Candidate, place: dict[int, int], weight: float, minutes: MinutesAt
 ) -> tuple[list[OrderObservation], int]:
     step_of = {operation.sequence: index for index, operation in enumerate(actuals.operations)}
     alone = _places_of_single_codes([o.operation_code for o in actuals.operations])
@@ -141,7 +176,7 @@ def _orders(
             unpredicted += 1
             continue
         sequence = -1 if index is None else actuals.operations[index].sequence
-        observed.append(_order(actuals, number, sequence, candidate.operations[target], weight))
+        observed.append(_order(actuals, number, sequence, weight, minutes(target, order.quantity)))
     return observed, unpredicted
 
 
@@ -164,11 +199,10 @@ def _places_of_single_codes(codes: Sequence[str]) -> dict[str, int]:
 
 
 def _order(
-    actuals: ItemActuals, number: int, step: int, operation: PredictedOperation, weight: float
+    actuals: ItemActuals, number: int, step: int, weight: float, minutes: tuple[float, float, float]
 ) -> OrderObservation:
     order = actuals.orders[number]
-    predicted = operation.setup_minutes.value + operation.run_minutes_per_unit.value * order.quantity
-    low, high = _interval(operation, predicted)
+    low, predicted, high = minutes
     return OrderObservation(
         actuals.item_code,
         actuals.family,
@@ -182,11 +216,3 @@ def _order(
         high,
         order.minutes,
     )
-
-
-def _interval(operation: PredictedOperation, predicted: float) -> tuple[float, float]:
-    """The order's 80 % interval: the one answered for the asked quantity, in proportion to this order's minutes."""
-    asked = operation.order_minutes
-    if asked.value <= 0:
-        return asked.low, asked.high
-    return predicted * asked.low / asked.value, predicted * asked.high / asked.value

@@ -4,10 +4,11 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -16,6 +17,7 @@ from shared.erp.snapshot import Snapshot
 from shared.errors import Conflict, InvalidInput
 from shared.prediction.answers import ItemPrediction, ItemQuery, Source, Status
 from shared.prediction.model import RoutingModel
+from shared.prediction.order_minutes import OrdersPrediction, without_orders
 from shared.quality.actuals import collect_actuals
 from shared.quality.evaluate import evaluate
 from shared.quality.options import CycleOptions
@@ -131,11 +133,11 @@ class Failing:
     def __init__(self, model: RoutingModel, fails: Any) -> None:
         self.model, self.fails, self.data_as_of = model, fails, model.data_as_of
 
-    def predict(self, queries: Any, **more: Any) -> list[ItemPrediction]:
+    def predict_orders(self, queries: Any, quantities: Any) -> list[OrdersPrediction]:
         bad = [query.item_code for query in queries if self.fails(query.item_code)]
         if bad:
             raise RuntimeError(f"{bad[0]} is cursed")
-        return self.model.predict(queries, **more)
+        return self.model.predict_orders(queries, quantities)
 
 
 def test_items_whose_prediction_fails_are_counted_and_the_others_measured(ward: Any, demo_model: RoutingModel) -> None:
@@ -167,8 +169,11 @@ def test_abstentions_are_no_failures_and_are_said(ward: Any, demo_model: Routing
     class Silent:
         data_as_of = demo_model.data_as_of
 
-        def predict(self, queries: Any, **_: Any) -> list[ItemPrediction]:
-            return [ItemPrediction(item_code=q.item_code, status=Status.ABSTAINED, message="?") for q in queries]
+        def predict_orders(self, queries: Any, quantities: Any) -> list[OrdersPrediction]:
+            return [
+                without_orders(ItemPrediction(item_code=q.item_code, status=Status.ABSTAINED, message="?"))
+                for q in queries
+            ]
 
     ward.served = type(ward.served)("version_silent", Silent())
     row = ward.cycles.run_now("a test", CycleOptions(sample_size=12))
@@ -193,8 +198,11 @@ def test_orders_after_the_model_s_data_are_used_where_there_are_enough(ward: Any
 
 def test_a_candidate_from_the_erp_is_never_compared(ward: Any, demo_model: RoutingModel) -> None:
     class Leaking:
-        def predict(self, queries: Any, **_: Any) -> list[ItemPrediction]:
-            return demo_model.predict(queries, as_if_unknown=False)
+        def predict_orders(self, queries: Any, quantities: Any) -> list[OrdersPrediction]:
+            return [
+                OrdersPrediction(prediction=leak, minutes=np.ones((99, len(asked), 3)))
+                for leak, asked in zip(demo_model.predict(queries), quantities, strict=True)
+            ]
 
     codes = ward.snapshot.work_results()["item_code"].unique().sort().to_list()[:20]
     evaluation = evaluate(Leaking(), collect_actuals(ward.snapshot, codes), dict.fromkeys(codes, 1.0))
@@ -339,29 +347,22 @@ def test_settings_outside_their_range_are_refused_by_name(ward: Any, asked: dict
     assert ward.work.list(QualityCycle)[1] == 0
 
 
-def test_every_item_is_asked_for_as_if_unknown_at_its_typical_quantity(ward: Any, demo_model: RoutingModel) -> None:
-    asked: list[tuple[list[str], float, bool]] = []
-
-    class Listening:
-        def predict(
-            self,
-            queries: Sequence[ItemQuery],
-            *,
-            candidates: int = 3,
-            quantity: float = 1.0,
-            as_if_unknown: bool = False,
-        ) -> list[ItemPrediction]:
-            asked.append(([query.item_code for query in queries], quantity, as_if_unknown))
-            return demo_model.predict(queries, candidates=candidates, quantity=quantity, as_if_unknown=as_if_unknown)
-
-    codes = ward.snapshot.work_results()["item_code"].unique().sort().to_list()[:40]
-    actuals = collect_actuals(ward.snapshot, codes)
-    evaluate(Listening(), actuals, dict.fromkeys(codes, 1.0))
-
-    assert {unknown for _, _, unknown in asked} == {True}
-    assert sorted(code for members, _, _ in asked for code in members) == codes
-    for members, quantity, _ in asked:
-        assert all(actuals[code].typical_quantity == pytest.approx(quantity, rel=0.06) for code in members)
+def test_every_order_is_compared_with_what_the_model_answers_for_its_own_quantity(
+    ward: Any, demo_model: RoutingModel
+) -> None:
+    codes = ward.snapshot.work_results()["item_code"].unique().sort().to_list()[:25]
+    evaluation = evaluate(demo_model, collect_actuals(ward.snapshot, codes), dict.fromkeys(codes, 1.0))
+    compared = 0
+    for order in evaluation.orders[::7]:
+        [answer] = demo_model.predict(
+            [ItemQuery(item_code=order.item_code)], quantity=order.quantity, as_if_unknown=True
+        )
+        same = [o for o in answer.candidates[0].operations if o.operation_code == order.operation_code]
+        if len(same) == 1:
+            told, compared = same[0].order_minutes, compared + 1
+            found = (order.low_minutes, order.predicted_minutes, order.high_minutes)
+            assert found == pytest.approx((told.low, told.value, told.high), abs=1e-5)
+    assert compared > 20
 
 
 def test_an_item_that_the_model_never_saw_is_asked_for_by_its_attributes(ward: Any, demo_model: RoutingModel) -> None:

@@ -21,7 +21,7 @@ from shared.prediction.answers import (
     Totals,
 )
 from shared.quality.actuals import ORDERS_PER_OPERATION, collect_actuals
-from shared.quality.observations import observe
+from shared.quality.observations import observe, stored_minutes_at
 from shared.quality.sampling import eligible_items
 
 
@@ -100,7 +100,12 @@ def predicted(*operations: tuple[str, float, float], source: Source = Source.PRE
 
 def compared(factory: Factory, *candidates: Candidate) -> Any:
     actuals = collect_actuals(factory, ["X"])["X"]
-    return observe(ItemPrediction(item_code="X", status=Status.OK, candidates=list(candidates)), actuals, 2.0)
+    prediction = ItemPrediction(item_code="X", status=Status.OK, candidates=list(candidates))
+    return observe(prediction, actuals, 2.0, stored_minutes_at(candidates[0], 1.0) if candidates else never_asked)
+
+
+def never_asked(operation: int, quantity: float) -> tuple[float, float, float]:
+    raise AssertionError(f"operation {operation} was asked for at {quantity}, though nothing was predicted")
 
 
 def test_minutes_are_compared_at_the_order_s_own_quantity_with_its_interval() -> None:

@@ -96,21 +96,26 @@ class Estimates:
         total = np.bincount(self.used.request, self.used.each, len(self.idle))
         return _spread(self.used, total, self.seen.raw_mean, self.seen.raw_std)
 
-    def order(self, quantity: Floats | float) -> Floats:
-        """Return (n, 3) low, central and high minutes of the next order of so many pieces, 80 % between the ends."""
-        pieces = np.full(len(self.idle), quantity, dtype=np.float64)
-        run = self.minutes[:, 1] * pieces
-        whole = self.setup + run
-        spread = order_spread(self.setup, run, self.spread)
-        for one, mine in each_view(self.view):
+    def order(self, quantity: Floats | float, requests: Ints | None = None) -> Floats:
+        """Return (n, 3) low, central and high minutes of the next order of so many pieces, 80 % between the ends.
+
+        With `requests`, answer for those (a request may stand there more than once), else for every one.
+        """
+        every = np.arange(len(self.idle)) if requests is None else requests
+        pieces = np.full(len(every), quantity, dtype=np.float64)
+        setup, idle, scores = self.setup.take(every), self.idle.take(every), self.scores[every, 2]
+        run = self.minutes[every, 1] * pieces
+        whole = setup + run
+        spread = order_spread(setup, run, self.spread[every])
+        for one, mine in each_view(self.view.take(every)):
             spread[mine] *= self.groups[one].of_quantities(pieces[mine])
         found = whole[:, None].repeat(3, axis=1)
-        found[:, ::2] *= np.exp(self.scores[:, 2] * spread[:, None])
-        some = (self.idle > _ALMOST_NONE).nonzero()[0]
+        found[:, ::2] *= np.exp(scores * spread[:, None])
+        some = (idle > _ALMOST_NONE).nonzero()[0]
         if len(some):
-            scores, setup, idle = _about_the_median(self.scores[some, 2]), self.setup.take(some), self.idle.take(some)
-            found[some] = order_quantile(scores, setup, run.take(some), idle, spread.take(some)).T
-        return found
+            about = _about_the_median(scores[some])
+            found[some] = order_quantile(about, setup.take(some), run.take(some), idle.take(some), spread.take(some)).T
+        return np.asarray(found)
 
 
 def order_spread(setup: Floats, run: Floats, spread: Floats) -> Floats:
