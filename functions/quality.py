@@ -11,6 +11,7 @@ from functions.lists import Listing, Page, listing
 from functions.rows import alert_view, cycle_view
 from functions.triggers import doorbell_function, due_slot, poison_function
 from shared.bootstrap import Services, current_services
+from shared.database.deliveries import delivery_views
 from shared.database.tables import QualityCycle
 from shared.errors import NotFound
 
@@ -34,6 +35,16 @@ class AlertFilter(Page):
     """Which alerts to list."""
 
     state: Literal["open", "acknowledged", "closed"] | None = None
+    kind: str | None = Field(None, max_length=64, description="such as quality, extract-failed or rolled-back")
+    subject: str | None = Field(None, max_length=200, description="what it is about: a metric, a queue, a version")
+
+
+class Closing(BaseModel):
+    """What to keep with a closed alert."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: str = Field("", max_length=2000, description="what was done about it, for whoever reads it later")
 
 
 @endpoint(
@@ -95,8 +106,17 @@ def list_alerts(call: Call) -> Reply:
     """List alerts, newest first."""
     asked = call.query
     assert isinstance(asked, AlertFilter)
-    rows, total = call.services.alerts.list(limit=asked.limit, offset=asked.offset, state=asked.state)
+    rows, total = call.services.alerts.list(
+        limit=asked.limit, offset=asked.offset, state=asked.state, kind=asked.kind, subject=asked.subject
+    )
     return Reply(body=listing((alert_view(row) for row in rows), total, asked))
+
+
+@endpoint(blueprint, "GET", "alerts/{id}", access=Access.READ, summary="One alert, and what the webhook heard of it")
+def get_alert(call: Call) -> Reply:
+    """Show one alert with its messages to the webhook."""
+    row = call.services.alerts.get(call.params["id"])
+    return Reply(body=alert_view(row) | {"deliveries": delivery_views(call.services.deliveries.of(row.id))})
 
 
 @endpoint(blueprint, "POST", "alerts/{id}/acknowledge", access=Access.CHANGE, summary="Take note of an alert")
@@ -105,10 +125,19 @@ def acknowledge_alert(call: Call) -> Reply:
     return Reply(body=alert_view(call.services.alerts.acknowledge(call.params["id"], call.actor)))
 
 
-@endpoint(blueprint, "POST", "alerts/{id}/close", access=Access.CHANGE, summary="Close an alert")
+@endpoint(
+    blueprint,
+    "POST",
+    "alerts/{id}/close",
+    access=Access.CHANGE,
+    summary="Close an alert",
+    body=Closing,
+    body_optional=True,
+)
 def close_alert(call: Call) -> Reply:
-    """Say that it is dealt with."""
-    return Reply(body=alert_view(call.services.alerts.close(call.params["id"], call.actor)))
+    """Say that it is dealt with, and how."""
+    asked: Closing = call.body
+    return Reply(body=alert_view(call.services.alerts.close(call.params["id"], call.actor, asked.note)))
 
 
 def _run_quality_cycle(services: Services, cycle_id: str) -> object:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from shared.database.alerts import Alerts
     from shared.database.configuration import ConfigurationStore
+    from shared.database.deliveries import Deliveries
     from shared.database.models import ModelVersions
     from shared.database.poison import PoisonMessages
     from shared.database.predictions import Decisions, PredictionLog
@@ -67,6 +68,13 @@ class Services:
         from shared.database.alerts import Alerts
 
         return Alerts(self.engine, clock=self.clock)
+
+    @cached_property
+    def deliveries(self) -> "Deliveries":
+        """What the webhook has heard of alerts, and what it is still to hear."""
+        from shared.database.deliveries import Deliveries
+
+        return Deliveries(self.engine, clock=self.clock)
 
     @cached_property
     def poison_messages(self) -> "PoisonMessages":

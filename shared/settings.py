@@ -4,10 +4,12 @@ What may change while the product runs is configuration, not settings: see `shar
 """
 
 import ipaddress
+import re
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -17,7 +19,8 @@ DEFAULT_DATA_DIR = PROJECT_DIR / "data"
 class Settings(BaseSettings):
     """Every setting of one process, with its unit in its name and its default beside it."""
 
-    model_config = SettingsConfigDict(env_prefix="ROUTING_", frozen=True, extra="ignore")
+    # Some values are secrets: an error names the setting and the rule, never the value.
+    model_config = SettingsConfigDict(env_prefix="ROUTING_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     data_dir: Path = Field(DEFAULT_DATA_DIR, description="Everything this instance writes lies below it.")
     models_dir: Path | None = Field(None, description="Installed versions; models/ for the default data directory.")
@@ -61,6 +64,13 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="(?i)^(debug|info|warning|error|critical)$", description="Least severe level that is logged."
     )
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _a_webhook_is_an_address(cls, url: SecretStr) -> SecretStr:
+        if url.get_secret_value() and (problem := why_not_a_webhook(url.get_secret_value())):
+            raise ValueError(problem)
+        return url
 
     @model_validator(mode="after")
     def _heartbeat_below_lease(self) -> "Settings":
@@ -119,6 +129,20 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.bind_address).is_loopback
         except ValueError:
             return self.bind_address == "localhost"
+
+
+def why_not_a_webhook(url: str) -> str | None:
+    """Return why alerts cannot be posted to `url`, without quoting it, or None when they can."""
+    if not re.fullmatch(r"[!-~]{1,2000}", url):
+        return "must be a URL of at most 2,000 printable ASCII characters"
+    try:
+        parts = urlsplit(url)
+        has_host, _port = bool(parts.hostname), parts.port
+    except ValueError:
+        return "must be a URL with a host and, at most, a port"
+    if parts.scheme.lower() not in ("http", "https") or not has_host:
+        return "must begin with http:// or https:// and name a host"
+    return None
 
 
 @cache

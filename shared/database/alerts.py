@@ -1,4 +1,4 @@
-"""Alerts: what a person should know, one row for each thing until somebody closes it."""
+"""Alerts: what a person should know, one row for each thing until it is closed; each change is told to the webhook."""
 
 import uuid
 from builtins import list as list_of
@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from shared.clock import Clock, utc_now
+from shared.database.deliveries import ACKNOWLEDGED, CLOSED, OPENED, RAISED, note
 from shared.database.engine import reading, writing
 from shared.database.tables import Alert, AlertState
 from shared.errors import Conflict, NotFound
@@ -35,16 +36,61 @@ class Alerts:
         details: dict[str, Any] | None = None,
     ) -> Alert:
         """Open an alert, or count up the one of this kind and subject that is not closed; return the row."""
-        kind, subject = kind[:64], subject[:200]
         try:
-            alert = self._raise(kind, subject, message, severity, details)
+            with writing(self._engine) as session:
+                return self.raise_in(session, kind, subject, message, severity=severity, details=details)
         except IntegrityError:  # another process opened it between our look and our insert
-            alert = self._raise(kind, subject, message, severity, details)
+            with writing(self._engine) as session:
+                return self.raise_in(session, kind, subject, message, severity=severity, details=details)
+
+    def raise_in(
+        self,
+        session: Session,
+        kind: str,
+        subject: str,
+        message: str,
+        *,
+        severity: str = "warning",
+        details: dict[str, Any] | None = None,
+    ) -> Alert:
+        """Do the same in a caller's write transaction, so that the alert and what it tells of are one change.
+
+        Two transactions that open one alert at once conflict at the end of the later one (an IntegrityError), which
+        has to be made again.
+        """
+        kind, subject, now = kind[:64], subject[:200], self._clock()
+        alert = _not_closed(session, kind, subject)
+        is_new = alert is None
+        if alert is None:
+            alert = Alert(
+                id=f"alert_{uuid.uuid4().hex}", kind=kind, subject=subject, message=message, created_at=now,
+                updated_at=now,
+            )  # fmt: skip
+        else:
+            alert.count += 1
+        alert.message, alert.severity, alert.details, alert.updated_at = message, severity, details, now
+        session.add(alert)
+        session.flush()
+        note(session, alert, OPENED if is_new else RAISED, now)
         log.warning("alert.raised", kind=kind, subject=subject, count=alert.count, message=message)
         return alert
 
+    def add_details(self, id: str, details: dict[str, Any]) -> None:  # noqa: A002 - the column's own name
+        """Add to an alert's details what became known after it was raised; nothing when it is gone."""
+        with writing(self._engine) as session:
+            alert = session.exec(select(Alert).where(Alert.id == id).with_for_update()).one_or_none()
+            if alert is not None:
+                alert.details = (alert.details or {}) | details
+                session.add(alert)
+
     def list(
-        self, *, limit: int = 50, offset: int = 0, state: str | None = None, kind: str | None = None
+        self,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        state: str | None = None,
+        kind: str | None = None,
+        subject: str | None = None,
     ) -> tuple[list_of[Alert], int]:
         """Return alerts, the most recently raised first, and how many there are in all."""
         wanted: list_of[ColumnElement[bool]] = [col(Alert.id).is_not(None)]
@@ -52,6 +98,8 @@ class Alerts:
             wanted.append(col(Alert.state) == state)
         if kind is not None:
             wanted.append(col(Alert.kind) == kind)
+        if subject is not None:
+            wanted.append(col(Alert.subject) == subject)
         with reading(self._engine) as session:
             total = session.exec(select(func.count()).select_from(Alert).where(*wanted)).one()
             order = (col(Alert.updated_at).desc(), col(Alert.id))
@@ -91,20 +139,24 @@ class Alerts:
             if alert.state == AlertState.CLOSED:
                 raise Conflict(f"The alert {id} is closed.", state=alert.state)
             if alert.state == AlertState.OPEN:
+                now = self._clock()
                 alert.state, alert.acknowledged_by = AlertState.ACKNOWLEDGED, actor[:128]
-                alert.updated_at = self._clock()
+                alert.acknowledged_at = alert.updated_at = now
                 session.add(alert)
+                note(session, alert, ACKNOWLEDGED, now)
         return alert
 
-    def close(self, id: str, actor: str) -> Alert:  # noqa: A002
-        """Close it; the next alert of its kind and subject is a new row. Closing twice keeps the first name.
+    def close(self, id: str, actor: str, remark: str = "") -> Alert:  # noqa: A002
+        """Close it, with a remark for whoever reads it later; the next of its kind and subject is a new row.
+
+        Closing twice keeps the first name and remark.
 
         Raises:
             NotFound: there is none of that id.
         """
         with writing(self._engine) as session:
             alert = _locked(session, id)
-            self._close(session, alert, actor)
+            self._close(session, alert, actor, remark)
         return alert
 
     def close_matching(self, kind: str, subject: str, actor: str) -> int:
@@ -116,25 +168,13 @@ class Alerts:
             self._close(session, alert, actor)
         return 1
 
-    def _raise(self, kind: str, subject: str, message: str, severity: str, details: dict[str, Any] | None) -> Alert:
-        now = self._clock()
-        with writing(self._engine) as session:
-            alert = _not_closed(session, kind, subject)
-            if alert is None:
-                alert = Alert(
-                    id=f"alert_{uuid.uuid4().hex}", kind=kind, subject=subject, message=message, created_at=now,
-                    updated_at=now,
-                )  # fmt: skip
-            else:
-                alert.count += 1
-            alert.message, alert.severity, alert.details, alert.updated_at = message, severity, details, now
-            session.add(alert)
-        return alert
-
-    def _close(self, session: Session, alert: Alert, actor: str) -> None:
+    def _close(self, session: Session, alert: Alert, actor: str, remark: str = "") -> None:
         if alert.state != AlertState.CLOSED:
-            alert.state, alert.closed_by, alert.updated_at = AlertState.CLOSED, actor[:128], self._clock()
+            now = self._clock()
+            alert.state, alert.closed_by, alert.closed_note = AlertState.CLOSED, actor[:128], remark[:2000]
+            alert.closed_at = alert.updated_at = now
             session.add(alert)
+            note(session, alert, CLOSED, now)
 
 
 def _not_closed(session: Session, kind: str, subject: str) -> Alert | None:

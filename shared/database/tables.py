@@ -276,6 +276,7 @@ class Alert(SQLModel, table=True):
     acknowledged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     closed_by: str | None = Field(default=None, max_length=128)
+    closed_note: str | None = Field(default=None, max_length=2000)
 
 
 class AlertDelivery(SQLModel, table=True):

@@ -15,6 +15,7 @@ from shared.database.predictions import PredictionLog
 from shared.database.tables import AlertState
 from shared.errors import RoutingError, SetupError
 from shared.operations.data_watch import REMEDY, DataWatch
+from shared.operations.webhook import Webhook
 from shared.registry.manifest import SCHEMA_VERSION
 from shared.registry.serving import Serving
 from shared.settings import Settings
@@ -48,6 +49,8 @@ class Health:
         checks: Mapping[str, Check] = {"registry": self._registry, "storage": self._storage, "data": self._data}
         parts: dict[str, dict[str, Any]] = {name: _ask(check) for name, check in checks.items()}
         parts["model"] = self._model(serving)
+        if self.settings.alert_webhook.get_secret_value():
+            parts["webhook"] = _ask(self._webhook)
         storage_is_up = parts["storage"]["status"] == "up"
         open_alerts = parts["registry"].pop("open_alerts", None)
         return {
@@ -73,6 +76,9 @@ class Health:
     def _storage(self) -> dict[str, Any]:
         self.storage.ping()
         return {"status": "up"}
+
+    def _webhook(self) -> dict[str, Any]:
+        return Webhook(self.settings, self.engine, self.clock).status() or {"status": "up"}
 
     def _data(self) -> dict[str, Any]:
         """Say how old the newest snapshot is, which may be newer than the data of the served model."""

@@ -11,6 +11,7 @@ from shared.clock import Clock, utc_now
 from shared.database.work import WORK_TABLES, WorkRows
 from shared.errors import RoutingError
 from shared.operations.data_watch import DataWatch
+from shared.operations.webhook import Webhook
 from shared.registry.registrations import Registrations
 from shared.registry.repair import Repair
 from shared.settings import Settings
@@ -35,15 +36,18 @@ class Sweep:
     clock: Clock = utc_now
     repaired_at: datetime | None = None
     watch: DataWatch = field(init=False)
+    webhook: Webhook = field(init=False)
 
     def __post_init__(self) -> None:
-        """Watch the data in the database of the work rows."""
+        """Watch the data, and tell of the alerts, in the database of the work rows."""
         self.watch = DataWatch(self.settings, self.work.engine, self.clock)
+        self.webhook = Webhook(self.settings, self.work.engine, self.clock)
 
     def run(self) -> dict[str, int]:
         """Do one round; return how much each part found to do.
 
-        Bells rung, drops noticed, scratch folders removed, versions mended, alerts about the data raised or closed.
+        Bells rung, drops noticed, scratch folders removed, versions mended, alerts about the data raised or closed,
+        messages that the webhook heard.
         One part's trouble does not stop the others: the next round comes in seconds.
         """
         parts = {
@@ -52,6 +56,7 @@ class Sweep:
             "removed": self._remove_stale,
             "mended": self._mend,
             "watched": self.watch.run,
+            "told": self.webhook.run,  # last: its receiver may be slow
         }
         outcome = dict.fromkeys(parts, 0)
         for name, part in parts.items():

@@ -20,7 +20,11 @@ def _added() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("snapshot_id", sa.String(64)),
         ),
         "model_events": (sa.Column("details", sa.JSON()),),
-        "alerts": (sa.Column("acknowledged_at", sa.DateTime()), sa.Column("closed_at", sa.DateTime())),
+        "alerts": (
+            sa.Column("acknowledged_at", sa.DateTime()),
+            sa.Column("closed_at", sa.DateTime()),
+            sa.Column("closed_note", sa.String(2000)),
+        ),
     }
 
 
