@@ -1,5 +1,6 @@
 """`train` and `jobs`: making model versions, here and now or through the queue."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from cli.output import JsonFlag, emit_json, progress_bar, reports_errors, say, s
 from cli.services import current_services
 from cli.sources import named_factory
 from shared.bootstrap import Services
-from shared.database.tables import TrainingJob
+from shared.database.tables import TrainingJob, WorkState
 from shared.errors import Conflict, SourceError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 jobs = typer.Typer(help="Training jobs.", no_args_is_help=True)
 
 ACTOR = "command line"
+LOG_LINES = 500
+FOLLOW_SECONDS = 1.0
 
 
 @reports_errors
@@ -140,19 +143,26 @@ def start(
 
 @jobs.command("list")
 @reports_errors
-def list_jobs(as_json: JsonFlag = False) -> None:
+def list_jobs(
+    state: Annotated[WorkState | None, typer.Option(help="Only these.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only these: refit or challenger.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """List the last 100 jobs, newest first.
 
-    Example: manage.py jobs list
+    Example: manage.py jobs list --state failed
     """
-    rows, total = current_services().work.list(TrainingJob, limit=100, offset=0)
+    rows, total = current_services().training_jobs.list(limit=100, state=state, kind=kind)
     if as_json:
         emit_json({"items": [row.model_dump(mode="json") for row in rows], "total": total})
         return
     show_table(
         f"{total} job(s)",
-        ("job", "kind", "state", "progress", "step", "version", "reason"),
-        [(r.id, r.kind, r.state, f"{r.progress:.0f} %", r.step, r.model_version, r.error or r.reason) for r in rows],
+        ("job", "kind", "state", "progress", "ends about", "step", "version", "reason"),
+        [
+            (r.id, r.kind, r.state, f"{r.progress:.0f} %", _end(r), r.step, r.model_version, r.error or r.reason)
+            for r in rows
+        ],
     )
 
 
@@ -163,24 +173,58 @@ def show(job_id: Annotated[str, typer.Argument()], as_json: JsonFlag = False) ->
 
     Example: manage.py jobs show job_0123
     """
-    _report(current_services().work.get(TrainingJob, job_id), as_json)
+    _report(current_services().training_jobs.get(job_id), as_json)
+
+
+@jobs.command("log")
+@reports_errors
+def show_log(
+    job_id: Annotated[str, typer.Argument()],
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many lines.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until the job ends.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the lines of a job's log, oldest first.
+
+    Example: manage.py jobs log job_0123 --follow
+    """
+    services = current_services()
+    if as_json:
+        rows, total = services.training_jobs.log(job_id, limit=LOG_LINES, offset=offset)
+        emit_json({"items": [row.model_dump(mode="json") for row in rows], "total": total, "offset": offset})
+        return
+    while True:
+        ended = services.training_jobs.get(job_id).state in TrainingJob.FINAL  # asked before the last lines are read
+        rows, _ = services.training_jobs.log(job_id, limit=LOG_LINES, offset=offset)
+        for row in rows:
+            say(f"{row.at:%Y-%m-%d %H:%M:%S} {row.attempt} {row.level:<7} {shown(row.message)}")
+        offset += len(rows)
+        if not rows and (ended or not follow):
+            return
+        if not rows:
+            time.sleep(FOLLOW_SECONDS)
 
 
 @jobs.command("cancel")
 @reports_errors
 def cancel(job_id: Annotated[str, typer.Argument()], as_json: JsonFlag = False) -> None:
-    """Cancel a waiting job at once and a running one at its next safe point.
+    """Cancel a waiting job at once and a running one within seconds.
 
     Example: manage.py jobs cancel job_0123
     """
     _report(current_services().training_jobs.cancel(job_id, ACTOR), as_json)
 
 
+def _end(row: TrainingJob) -> str:
+    return "" if row.expected_end_at is None else f"{row.expected_end_at.astimezone():%H:%M:%S}"
+
+
 def _report(row: TrainingJob, as_json: bool) -> None:
     if as_json:
         emit_json(row.model_dump(mode="json"))
         return
-    say(f"[bold]{row.id}[/]: {row.kind}, {row.state}, {row.progress:.0f} % {shown(row.step)}")
+    about = f", ends about {_end(row)}" if row.expected_end_at else ""
+    say(f"[bold]{row.id}[/]: {row.kind}, {row.state}, {row.progress:.0f} % {shown(row.step)}{about}")
     for text in filter(None, (row.error, (row.result or {}).get("reason"))):
         say(shown(text))
     if comparison := (row.result or {}).get("comparison"):

@@ -5,6 +5,7 @@ from typing import Any
 from shared.database.tables import (
     Alert,
     Extract,
+    JobLine,
     ModelEvent,
     ModelVersion,
     PoisonMessage,
@@ -37,8 +38,15 @@ def cycle_view(row: QualityCycle) -> dict[str, Any]:
 
 
 def job_view(row: TrainingJob) -> dict[str, Any]:
-    """One training job."""
-    return _work_view(row, job_id=row.id)
+    """One training job; `eta` is when it will end, null while nobody can know."""
+    view = _work_view(row, job_id=row.id)
+    view["eta"] = view.pop("expected_end_at")
+    return view
+
+
+def job_line_view(row: JobLine) -> dict[str, Any]:
+    """One line of a job's log."""
+    return row.model_dump(mode="json", exclude={"id", "job_id"})
 
 
 def registration_view(row: Registration) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from functions.access import Access
 from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
-from functions.rows import job_view
+from functions.rows import job_line_view, job_view
 from functions.triggers import doorbell_function, due_slot, poison_function
 from shared.bootstrap import current_services
 from shared.database.tables import TrainingJob
@@ -52,12 +52,28 @@ def request_training(call: Call) -> Reply:
     return Reply(body=job_view(row), status=202, headers={"location": f"/api/training/jobs/{row.id}"})
 
 
-@endpoint(blueprint, "GET", "training/jobs", access=Access.READ, summary="Training jobs", query=Page, answer=Listing)
+class JobPage(Page):
+    """Which jobs: the last 100 unless asked otherwise."""
+
+    limit: int = Field(100, ge=1, le=500)
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled", "skipped"] | None = None
+    kind: Literal["refit", "challenger"] | None = None
+
+
+class LogPage(Page):
+    """Which lines of a log: the first 500 unless asked otherwise."""
+
+    limit: int = Field(500, ge=1, le=1_000)
+
+
+@endpoint(blueprint, "GET", "training/jobs", access=Access.READ, summary="Training jobs", query=JobPage, answer=Listing)
 def list_training_jobs(call: Call) -> Reply:
-    """List jobs, newest first."""
+    """List jobs, newest first, of one state or kind where asked for."""
     page = call.query
-    assert isinstance(page, Page)
-    rows, total = call.services.work.list(TrainingJob, limit=page.limit, offset=page.offset)
+    assert isinstance(page, JobPage)
+    rows, total = call.services.training_jobs.list(
+        limit=page.limit, offset=page.offset, state=page.state, kind=page.kind
+    )
     return Reply(body=listing((job_view(row) for row in rows), total, page))
 
 
@@ -67,9 +83,26 @@ def get_training_job(call: Call) -> Reply:
     return Reply(body=job_view(call.services.work.get(TrainingJob, call.params["id"])))
 
 
+@endpoint(
+    blueprint,
+    "GET",
+    "training/jobs/{id}/log",
+    access=Access.READ,
+    summary="The log of a training job",
+    query=LogPage,
+    answer=Listing,
+)
+def get_training_log(call: Call) -> Reply:
+    """Show the lines of a job's log, oldest first; ask again from `offset` + lines received to follow it."""
+    page = call.query
+    assert isinstance(page, LogPage)
+    rows, total = call.services.training_jobs.log(call.params["id"], limit=page.limit, offset=page.offset)
+    return Reply(body=listing((job_line_view(row) for row in rows), total, page))
+
+
 @endpoint(blueprint, "DELETE", "training/jobs/{id}", access=Access.CHANGE, summary="Cancel a training job", status=202)
 def cancel_training_job(call: Call) -> Reply:
-    """Cancel a waiting job at once and a running one at its next safe point."""
+    """Cancel a waiting job at once and a running one within seconds; a 409 once it registers its version."""
     row = call.services.training_jobs.cancel(call.params["id"], call.actor)
     return Reply(body=job_view(row), status=202)
 

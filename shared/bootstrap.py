@@ -252,8 +252,10 @@ class Services:
     @cached_property
     def sweep(self) -> "Sweep":
         """The sweep."""
+        from shared.database.job_rows import JobRows
         from shared.operations.sweep import Sweep
         from shared.registry.repair import Repair
+        from shared.training.tidying import JobTidying
 
         return Sweep(
             settings=self.settings,
@@ -261,6 +263,7 @@ class Services:
             doorbells=self.doorbells,
             registrations=self.registrations,
             repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock),
+            tidy_jobs=JobTidying(self.settings, JobRows(self.engine), self.configuration_store).run,
             clock=self.clock,
         )
 

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET_WORDS = ("key", "secret", "password", "token", "connection")
 _lock = threading.Lock()
@@ -49,8 +49,11 @@ class LineLogger:
     debug = info = warning = error = critical = exception = msg
 
 
-def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send every structlog event as a JSON line to `stream` (standard output unless given)."""
+def configure_logging(level: str = "INFO", stream: TextIO | None = None, heard_by: Processor | None = None) -> None:
+    """Send every structlog event as a JSON line to `stream` (standard output unless given).
+
+    `heard_by` is shown each event beforehand, its secrets masked.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -58,6 +61,7 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _mask_secrets,
+            *filter(None, [heard_by]),
             structlog.processors.JSONRenderer(serializer=_to_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

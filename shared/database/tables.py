@@ -166,6 +166,9 @@ class TrainingJob(WorkColumns, table=True):
     )
     cycle_id: str | None = Field(default=None, max_length=64, description="whose alarm asked for it")
     snapshot_id: str | None = Field(default=None, max_length=64, description="what it learned from")
+    expected_end_at: datetime | None = Field(
+        default=None, sa_type=UtcDateTime, description="when the running attempt will end, by its pace and its kind's"
+    )
     model_version: str | None = Field(default=None, max_length=64)
     result: dict[str, Any] | None = Field(default=None, sa_type=JSON, description="comparison, figures, decision")
 

@@ -134,11 +134,21 @@ class WorkRows:
         return Claim(table=table, id=id, token=row.lease_token, attempt=row.attempt, worker=worker, row=row)
 
     def heartbeat(
-        self, claim: Claim[Any], *, lease_seconds: float, progress: float | None = None, step: str | None = None
+        self,
+        claim: Claim[Any],
+        *,
+        lease_seconds: float,
+        progress: float | None = None,
+        step: str | None = None,
+        add: Sequence[SQLModel] = (),
+        **columns: Any,
     ) -> Heartbeat:
-        """Renew the lease and note progress; `held` is False when another worker owns the row, or it ended."""
+        """Renew the lease, note progress and other `columns`, and insert the rows of `add`, in one transaction.
+
+        `held` is False when another worker owns the row, or it ended; nothing was written then.
+        """
         table = claim.table
-        values: dict[str, Any] = {"lease_until": self._clock() + timedelta(seconds=lease_seconds)}
+        values: dict[str, Any] = {**columns, "lease_until": self._clock() + timedelta(seconds=lease_seconds)}
         if progress is not None:
             values["progress"] = progress
         if step is not None:
@@ -146,6 +156,7 @@ class WorkRows:
         with writing(self._engine) as session:
             if _changed(session, update(_sql(table)).where(_owned(claim)).values(**_fitted(table, values))) == 0:
                 return Heartbeat(held=False, cancel_requested=False)
+            session.add_all(add)
             row = _require(session.get(table, claim.id), table, claim.id)
         return Heartbeat(held=True, cancel_requested=row.cancel_requested)
 
@@ -177,9 +188,18 @@ class WorkRows:
         log.info("work.finished", queue=claim.table.QUEUE, id=claim.id, state=state, attempt=claim.attempt)
 
     def release(
-        self, claim: Claim[Any], *, error: str | None = None, delay_seconds: float = 0.0, state: str | None = None
+        self,
+        claim: Claim[Any],
+        *,
+        error: str | None = None,
+        delay_seconds: float = 0.0,
+        state: str | None = None,
+        add: Sequence[SQLModel] = (),
+        **columns: Any,
     ) -> None:
         """Give the row back to be claimed again, after `delay_seconds`; one that was to be cancelled is cancelled.
+
+        In the same transaction other `columns` are written and the rows of `add` inserted.
 
         Raises:
             LeaseLost: another worker owns the row now, or it ended; nothing was written.
@@ -192,11 +212,12 @@ class WorkRows:
         now = self._clock()
         with self.fenced(claim) as session:
             row = _require(session.get(table, claim.id), table, claim.id)
-            values: dict[str, Any] = {"state": state, "lease_until": None, "error": error}
+            values: dict[str, Any] = {**columns, "state": state, "lease_until": None, "error": error}
             if row.cancel_requested and WorkState.CANCELLED in table.FINAL:
                 values |= {"state": WorkState.CANCELLED, "ended_at": now}
             elif delay_seconds > 0:
                 values["not_before"] = now + timedelta(seconds=delay_seconds)
+            session.add_all(add)
             _write(session, claim, values)
         log.info("work.released", queue=table.QUEUE, id=claim.id, error=error, delay_seconds=delay_seconds)
 
@@ -216,8 +237,16 @@ class WorkRows:
                 )
             yield session
 
-    def request_cancel(self, table: type[Row], id: str) -> Row:  # noqa: A002
+    def request_cancel(
+        self,
+        table: type[Row],
+        id: str,  # noqa: A002 - the column's own name
+        *,
+        also: Callable[[Session, Row], None] | None = None,
+    ) -> Row:
         """Cancel a row that nobody works on, or ask its worker to stop; an already cancelled row stays as it is.
+
+        `also` sees the row as it would become, in the same transaction: it may refuse by raising, or write more.
 
         Raises:
             NotFound: there is none of that id.
@@ -235,6 +264,8 @@ class WorkRows:
             if row.state != table.HELD or row.lease_until is None or row.lease_until < now:
                 row.state, row.ended_at, row.lease_until = WorkState.CANCELLED, now, None
                 row.lease_token += 1  # a worker that lost its lease stays out
+            if also is not None:
+                also(session, row)
             session.add(row)
         return row
 
@@ -309,16 +340,15 @@ class WorkRows:
         with writing(self._engine) as session:
             session.execute(update(_sql(table)).where(col(table.id).in_(ids)).values(rung_at=self._clock()))
 
-    def list(
-        self, table: type[Row], *, limit: int = 50, offset: int = 0, state: str | None = None
-    ) -> tuple[list[Row], int]:
-        """Return rows, newest first, and how many there are in all (in `state`, when given)."""
-        condition = col(table.state) == state if state is not None else col(table.id).is_not(None)
+    def list(self, table: type[Row], *, limit: int = 50, offset: int = 0, **equal: str | None) -> tuple[list[Row], int]:
+        """Return rows, newest first, and how many there are in all; `equal` are columns and their values, None: any."""
+        columns = _sql(table).columns
+        conditions = [columns[name] == value for name, value in equal.items() if value is not None]
         with reading(self._engine) as session:
-            total = session.exec(select(func.count()).select_from(table).where(condition)).one()
+            total = session.exec(select(func.count()).select_from(table).where(*conditions)).one()
             newest_first = (col(table.created_at).desc(), col(table.id).desc())
             rows = session.exec(
-                select(table).where(condition).order_by(*newest_first).limit(limit).offset(offset)
+                select(table).where(*conditions).order_by(*newest_first).limit(limit).offset(offset)
             ).all()
         return list(rows), total
 

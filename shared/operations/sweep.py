@@ -1,6 +1,7 @@
 """The sweep: whatever a lost message, a dead worker or a missed blob event left lying is taken up again."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ class Sweep:
     doorbells: Doorbells
     registrations: Registrations
     repair: Repair
+    tidy_jobs: Callable[[], int]
     clock: Clock = utc_now
     repaired_at: datetime | None = None
     watch: DataWatch = field(init=False)
@@ -46,15 +48,16 @@ class Sweep:
     def run(self) -> dict[str, int]:
         """Do one round; return how much each part found to do.
 
-        Bells rung, drops noticed, scratch folders removed, versions mended, alerts about the data raised or closed,
-        messages that the webhook heard.
-        One part's trouble does not stop the others: the next round comes in seconds.
+        Bells rung, drops noticed, scratch folders removed, versions mended, ended jobs and their folders removed,
+        alerts about the data raised or closed, messages that the webhook heard. One part's trouble does not stop the
+        others: the next round comes in seconds.
         """
         parts = {
             "rung": self._ring,
             "noticed": self._notice,
             "removed": self._remove_stale,
             "mended": self._mend,
+            "tidied": self.tidy_jobs,
             "watched": self.watch.run,
             "told": self.webhook.run,  # last: its receiver may be slow
         }

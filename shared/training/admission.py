@@ -16,7 +16,15 @@ ALARM_SLOT = "alarm-"
 
 
 def new_job(
-    kind: str, *, now: datetime, reason: str, label: str | None, priority: int, dry_run: bool, slot: str | None
+    kind: str,
+    *,
+    now: datetime,
+    reason: str,
+    actor: str,
+    label: str | None,
+    priority: int,
+    dry_run: bool,
+    slot: str | None,
 ) -> TrainingJob:
     """Return the row of a job, not stored yet.
 
@@ -35,6 +43,7 @@ def new_job(
         id=f"job_{now:%Y%m%d_%H%M%S}_{secrets.token_hex(3)}",
         kind=kind,
         reason=reason,
+        actor=actor,
         label=label,
         priority=priority,
         dry_run=dry_run,

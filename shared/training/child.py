@@ -1,8 +1,9 @@
 """The process that a training job computes in: `python -m shared.training.child SPEC.json`.
 
 It runs at lower priority and leaves one core alone, so that predictions beside it stay fast, and it ends when the
-worker that started it ends. On standard output it writes JSON lines: progress, then one result or one error. It
-touches nothing but the folder it was given; claiming, registering and deciding about retries is the worker's part.
+worker that started it ends. On standard output it writes JSON lines: progress and messages, then one result or one
+error. It touches nothing but the folder it was given; claiming, registering and deciding about retries is the
+worker's part.
 """
 
 from shared.platform import die_with_parent, work_in_background
@@ -12,6 +13,7 @@ if __name__ == "__main__":
 
 import json
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,6 +24,8 @@ from shared.errors import RoutingError
 from shared.logs import configure_logging
 
 EXIT_ERROR = 1
+MAX_MESSAGE = 1_000
+_EVERY_EVENT = ("event", "level", "timestamp", "exception")
 
 
 class JobSpec(BaseModel):
@@ -58,6 +62,13 @@ class _Lines:
             self._last = (percent, step)
             self.write(progress=round(percent, 1), step=step)
 
+    def hear(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Pass a logged event on as a line of the job's log; a processor of structlog."""
+        facts = [f"{name}={value}" for name, value in event.items() if name not in _EVERY_EVENT]
+        said = f"{event['event']} {' '.join(facts)}".strip()
+        self.write(message=said[:MAX_MESSAGE], level=level)
+        return event
+
 
 def run(spec: JobSpec, lines: _Lines) -> dict[str, Any]:
     """Do the job's computing and return the result that the worker stores."""
@@ -92,7 +103,7 @@ def main(arguments: list[str]) -> int:
     """Read the specification, run the job, report; 0 when a result was written."""
     lines = _Lines(sys.stdout)
     sys.stdout = sys.stderr  # what a library prints must not end up between the JSON lines
-    configure_logging(stream=sys.stderr)
+    configure_logging(stream=sys.stderr, heard_by=lines.hear)
     work_in_background()
     try:
         spec = JobSpec.model_validate_json(Path(arguments[0]).read_bytes())

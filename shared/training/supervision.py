@@ -48,6 +48,13 @@ class Outcome:
     reason: str = ""
 
 
+_WHY = {
+    Ending.LATE: "The training took longer than the job's budget.",
+    Ending.LOST: "Another worker took the job over.",
+    Ending.CANCELLED: "The job was cancelled.",
+}
+
+
 class _Listener(threading.Thread):
     """Reads the child's lines; a torn or foreign line is ignored."""
 
@@ -62,18 +69,21 @@ class _Listener(threading.Thread):
     def run(self) -> None:
         while line := self._stream.readline(MAX_LINE_BYTES):
             try:
-                message = json.loads(line)
-            except ValueError:
+                self._hear(json.loads(line))
+            except (ValueError, TypeError, KeyError):
                 log.warning("training.child_line_unreadable", start=line[:100].decode(errors="replace"))
-                continue
-            if "progress" in message:
-                self._pulse.report(float(message["progress"]), str(message["step"]))
-            self.result = message.get("result", self.result)
-            self.error = message.get("error", self.error)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if "progress" in message:
+            self._pulse.report(float(message["progress"]), str(message["step"]))
+        if "message" in message:
+            self._pulse.say(str(message["message"]), str(message.get("level", "info")))
+        self.result = message.get("result", self.result)
+        self.error = message.get("error", self.error)
 
 
-def supervise(spec_file: Path, pulse: Pulse, *, budget_seconds: float, log_file: Path) -> Outcome:
-    """Run one child to its end; it is gone, with all below it, when this returns."""
+def supervise(spec_file: Path, pulse: Pulse, *, deadline: float, log_file: Path) -> Outcome:
+    """Run one child to its end, at the latest to `deadline`; it is gone, with all below it, when this returns."""
     with open_append_log(log_file) as errors:
         process = start_child(
             [sys.executable, "-m", "shared.training.child", str(spec_file)],
@@ -87,7 +97,7 @@ def supervise(spec_file: Path, pulse: Pulse, *, budget_seconds: float, log_file:
     listener = _Listener(process.stdout, pulse)
     log.info("training.child_started", pid=process.pid)
     try:
-        stopped = _wait(process, pulse, time.monotonic() + budget_seconds)
+        stopped = _wait(process, pulse, deadline)
     finally:
         end_process_tree(process, grace_seconds=GRACE_SECONDS)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -95,7 +105,7 @@ def supervise(spec_file: Path, pulse: Pulse, *, budget_seconds: float, log_file:
         listener.join(timeout=GRACE_SECONDS)
         process.stdout.close()
     if stopped is not None:
-        return Outcome(ending=stopped, result={}, reason=_why(stopped, budget_seconds))
+        return Outcome(ending=stopped, result={}, reason=_WHY[stopped])
     return _outcome(process.returncode, listener, log_file)
 
 
@@ -110,12 +120,6 @@ def _wait(process: subprocess.Popen[bytes], pulse: Pulse, deadline: float) -> En
             return Ending.LATE
         time.sleep(POLL_SECONDS)
     return None
-
-
-def _why(stopped: Ending, budget_seconds: float) -> str:
-    if stopped is Ending.LATE:
-        return f"The training took longer than its budget of {budget_seconds:.0f} s."
-    return "Another worker took the job over." if stopped is Ending.LOST else "The job was cancelled."
 
 
 def _outcome(code: int | None, listener: _Listener, log_file: Path) -> Outcome:

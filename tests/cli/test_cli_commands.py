@@ -50,6 +50,7 @@ COMMANDS = [
     ("jobs", "start"),
     ("jobs", "list"),
     ("jobs", "show"),
+    ("jobs", "log"),
     ("jobs", "cancel"),
     ("data", "extract"),
     ("data", "quality"),

@@ -382,12 +382,22 @@ def test_after_five_attempts_the_row_is_failed_with_the_last_reason(
     assert plant.alerts.list(kind="training-failed")[1] == 1
 
 
-def test_a_job_over_its_budget_fails_with_that_reason(plant_folder: Path) -> None:
+@pytest.mark.parametrize("data_is_there", [False, True], ids=["reading", "training"])
+def test_a_job_over_its_budget_fails_with_that_reason(
+    plant_folder: Path, monkeypatch: pytest.MonkeyPatch, data_is_there: bool
+) -> None:
     plant = open_plant(plant_folder, budget_seconds=0.3)
+    if data_is_there:
+        snapshot = plant.snapshots.current()
+        monkeypatch.setattr(plant.snapshots, "take_now", lambda **_words: snapshot)
+    else:
+        monkeypatch.setattr(plant.snapshots, "take_now", lambda **_words: time.sleep(5))
     done = ended(plant.jobs.run(enqueue(plant).id))
 
     assert done.state == WorkState.FAILED
-    assert "longer than its budget" in error_of(done)
+    told = "The training took longer" if data_is_there else "reading the ERP"
+    assert told in error_of(done)
+    assert "0.3 s" in error_of(done)
     assert children_of(plant_folder) == []
     plant.engine.dispose()
 

@@ -18,6 +18,7 @@ def _added() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("actor", sa.String(128), nullable=False, server_default=sa.text("''")),
             sa.Column("cycle_id", sa.String(64)),
             sa.Column("snapshot_id", sa.String(64)),
+            sa.Column("expected_end_at", sa.DateTime()),
         ),
         "model_events": (sa.Column("details", sa.JSON()),),
         "alerts": (

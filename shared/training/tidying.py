@@ -1,0 +1,41 @@
+"""What ended training jobs leave: their rows and lines beyond the number kept, and folders of dead attempts."""
+
+import shutil
+
+import structlog
+
+from shared.database.configuration import ConfigurationStore
+from shared.database.job_rows import JobRows
+from shared.settings import Settings
+
+log = structlog.get_logger()
+
+JOB_FOLDERS = "job_*"
+
+
+class JobTidying:
+    """Removes what no longer serves."""
+
+    def __init__(self, settings: Settings, rows: JobRows, configuration: ConfigurationStore) -> None:
+        """Tidy the data directory and database of one instance."""
+        self._settings = settings
+        self._rows = rows
+        self._configuration = configuration
+
+    def run(self) -> int:
+        """Remove ended jobs beyond `training.keep_jobs` and folders of attempts that nobody makes; return how many."""
+        gone = self._rows.prune(self._configuration.current()[1].training.keep_jobs)
+        if gone:
+            log.info("training.jobs_removed", count=len(gone), oldest=min(gone))
+        return len(gone) + self._remove_folders()
+
+    def _remove_folders(self) -> int:
+        staging = self._settings.data_dir / "staging"
+        # Listed before the rows are read: a folder is made after its job was claimed, so none of these is just begun.
+        folders = sorted(staging.glob(JOB_FOLDERS)) if staging.is_dir() else []
+        unfinished = self._rows.unfinished() if folders else set()
+        dead = [folder for folder in folders if folder.name.rpartition("-")[0] not in unfinished]
+        for folder in dead:
+            shutil.rmtree(folder, ignore_errors=True)  # what is left of it is met again
+            log.info("training.folder_removed", folder=folder.name)
+        return len(dead)
