@@ -109,7 +109,12 @@ class TrainingConfiguration(_Section):
     cooldown_minutes: float = Field(ge=0, le=525_600, description="rest between two jobs started by an alarm")
     refit_margin: Share = Field(description="how much worse a refit may be and still be registered")
     challenger_gain: Share = Field(description="how much better a challenger must be")
-    evaluation_items: int = Field(ge=20, le=10_000, description="withheld items on which two models are compared")
+    evaluation_items: int = Field(
+        ge=20,
+        le=10_000,
+        description="withheld items on which two models are compared; a challenger is chosen by one half of them and "
+        "proves itself by the other",
+    )
     maximum_slowdown: float = Field(
         ge=1, le=10, description="a challenger may take so many times the active model's time for one answer"
     )
