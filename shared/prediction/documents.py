@@ -5,20 +5,20 @@ from typing import Any
 from shared.configuration import Configuration
 from shared.features.learned import LearnedWeights
 from shared.features.statistics import feature_importance, feature_recommendations
-from shared.prediction.knowledge import Memory
-from shared.prediction.model import MODEL_KIND, Origin
+from shared.prediction.knowledge import Knowledge
+from shared.prediction.model import Origin
 
 
 def package_documents(
-    origin: Origin, configuration: Configuration, memory: Memory, learned: LearnedWeights, statistics: dict[str, Any],
-    counts: dict[str, int], metrics: dict[str, Any],
+    origin: Origin, configuration: Configuration, memory: Knowledge, learned: LearnedWeights,
+    statistics: dict[str, Any], counts: dict[str, int], metrics: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """Return the package's JSON documents by file name.
 
     Args:
         origin: what the model was made from.
         configuration: what it was fitted with.
-        memory: its items, routings and index.
+        memory: its items, routings and index, and what was learned.
         learned: the factors that were learned on the weights that people set.
         statistics: measured figures of each attribute.
         counts: rows of the tables, by name.
@@ -54,10 +54,10 @@ def package_documents(
 
 
 def _metadata(
-    origin: Origin, configuration: Configuration, memory: Memory, counts: dict[str, int], features: int
+    origin: Origin, configuration: Configuration, memory: Knowledge, counts: dict[str, int], features: int
 ) -> dict[str, Any]:
     return {
-        "model_kind": MODEL_KIND, "profile": origin.profile, "fingerprint": origin.fingerprint,
+        "model_kind": memory.minutes.form.kind, "profile": origin.profile, "fingerprint": origin.fingerprint,
         "data_as_of": origin.data_as_of.isoformat(), "total_items": counts["items"],
         "indexed_items": counts["routed_items"], "total_features": features,
         "original_features": len(memory.encoder.attributes), "vector_dimension": memory.encoder.size,

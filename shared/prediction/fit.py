@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
@@ -22,17 +22,19 @@ from shared.features.filling import Filling
 from shared.features.learned import SAMPLE, LearnedWeights, learn_factors
 from shared.features.statistics import feature_statistics
 from shared.features.table import FeatureTable
-from shared.prediction.candidates.model import fit_candidates
+from shared.prediction.candidates.model import CandidateModel, fit_candidates
 from shared.prediction.documents import package_documents
+from shared.prediction.fitted import Fit
 from shared.prediction.history import RoutingHistory
 from shared.prediction.knowledge import Knowledge, Memory, Singles
 from shared.prediction.memory import Ints, Items, Routings, build_items, build_routings, choose_current, folds_for
-from shared.prediction.minutes.fitting import Known, fit_minutes
+from shared.prediction.minutes.fitting import FittedForm, fit_own_form, minutes_of
+from shared.prediction.minutes.lessons import Known, Lessons
 from shared.prediction.minutes.observations import condense
 from shared.prediction.minutes.orders import arrange_orders
 from shared.prediction.minutes.profiles import time_profiles
 from shared.prediction.model import Origin, RoutingModel
-from shared.prediction.withheld import measure, withhold
+from shared.prediction.withheld import Withheld, measure, withhold
 from shared.similarity.index import NeighbourIndex
 from shared.similarity.threads import use_one_thread
 
@@ -78,7 +80,17 @@ def fit_model(
     snapshot: SnapshotLike, configuration: Configuration, *, exclude_items: Collection[str] = (),
     progress: Progress | None = None, cancelled: Callable[[], bool] | None = None, clock: Clock = utc_now,
 ) -> RoutingModel:  # fmt: skip
-    """Fit a model: the same snapshot, configuration and seed always give the same one.
+    """Fit a model: the same snapshot, configuration and seed always give the same one; see `fit_with_lessons`."""
+    return fit_with_lessons(
+        snapshot, configuration, exclude_items=exclude_items, progress=progress, cancelled=cancelled, clock=clock
+    ).model
+
+
+def fit_with_lessons(
+    snapshot: SnapshotLike, configuration: Configuration, *, exclude_items: Collection[str] = (),
+    progress: Progress | None = None, cancelled: Callable[[], bool] | None = None, clock: Clock = utc_now,
+) -> Fit:  # fmt: skip
+    """Fit a model and keep what it was fitted to.
 
     Args:
         snapshot: the factory's tables.
@@ -104,10 +116,11 @@ def fit_model(
     with ThreadPoolExecutor(1, "index-build") as beside:
         fitted = _Fitting(snapshot, configuration, origin, steps, beside).fit()
     seconds = round(time.perf_counter() - started, 3)
-    fitted.documents["metrics.json"] |= {"generated_at": clock().isoformat(), "training_duration_sec": seconds}
+    model = fitted.model
+    model.documents["metrics.json"] |= {"generated_at": clock().isoformat(), "training_duration_sec": seconds}
     steps.reach(100, "fitted")
-    log.info("model.fitted", seconds=seconds, backend=fitted.backend, items=len(fitted.knowledge.items.codes))
-    return fitted
+    log.info("model.fitted", seconds=seconds, backend=model.backend, items=len(model.knowledge.items.codes))
+    return replace(fitted, seconds=seconds)
 
 
 def _of(columns: Columns, places: Ints) -> Columns:
@@ -126,7 +139,7 @@ class _Fitting:
         self._settings, self._seed = configuration.prediction, configuration.training.seed
         self._excluded = list(origin.excluded_items)
 
-    def fit(self) -> RoutingModel:
+    def fit(self) -> Fit:
         self._arrange()
         attributes, frame = self._snapshot.attributes, self._items.frame
         columns = distinct_columns(attributes, {a.name: frame[a.name].to_list() for a in attributes})
@@ -141,17 +154,23 @@ class _Fitting:
         self._steps.reach(30, "reading the attributes for trees")
         self._table = FeatureTable.fit(attributes, columns, filling)
         rows = self._table.rows(routed_columns)
-        knowledge, metrics = self._learn(vectors, rows)
+        candidates, withheld = self._learn_candidates(rows)
+        lessons, own = self._learn_minutes(vectors, rows, withheld)
+        minutes = minutes_of(lessons, own)
+        self._steps.reach(92, "measuring the model")
+        knowledge = Knowledge.of(self._memory, candidates, minutes)
+        metrics = measure(knowledge, withheld, self._orders, self._settings.minimum_similarity)
         history = RoutingHistory.of(self._frame)
         documents = package_documents(
-            self._origin, self._configuration, self._memory, learned, statistics, self._counts(history), metrics
+            self._origin, self._configuration, knowledge, learned, statistics, self._counts(history), metrics
         )
         documents["time_profiles.json"] = time_profiles(
             self._orders, self._routings, self._settings.time_profile, self._origin.data_as_of
         )
-        return RoutingModel(
+        model = RoutingModel(
             origin=self._origin, settings=self._settings, knowledge=knowledge, history=history, documents=documents
         )
+        return Fit(model=model, own=own, lessons=lessons, withheld=withheld, orders=self._orders, seconds=0.0)
 
     def _arrange(self) -> None:
         """Arrange items, routings and work orders."""
@@ -218,25 +237,27 @@ class _Fitting:
             index=self._index.result(), routed=self._routed,
         )  # fmt: skip
 
-    def _learn(self, vectors: Singles, rows: Singles) -> tuple[Knowledge, dict[str, Any]]:
-        """Learn candidates and minutes, and measure both on withheld items."""
+    def _learn_candidates(self, rows: Singles) -> tuple[CandidateModel, Withheld]:
+        """Learn which routings items call for, calibrated on withheld items."""
         items, routings, table = self._items, self._routings, self._table
         withheld = withhold(
             lambda: self._memory, items, self._routed, rows, neighbours=self._settings.neighbours,
             sample=CALIBRATION_ITEMS, seed=self._seed,
         )  # fmt: skip
         self._steps.reach(35, "learning which operations items call for")
-        candidates = fit_candidates(rows, table.categorical, routings, items, self._routed, withheld, self._seed)
+        return fit_candidates(rows, table.categorical, routings, items, self._routed, withheld, self._seed), withheld
+
+    def _learn_minutes(self, vectors: Singles, rows: Singles, withheld: Withheld) -> tuple[Lessons, FittedForm]:
+        """Learn the minutes in the product's own form."""
         self._steps.reach(65, "learning the minutes")
         place = self._memory.index_place
         known = Known(
-            orders=self._orders, seen=self._seen, routings=routings, items=items, categorical=table.categorical,
-            vectors_of=lambda places: vectors[place[places]], rows_of=lambda places: rows[place[places]],
+            orders=self._orders, seen=self._seen, routings=self._routings, items=self._items,
+            categorical=self._table.categorical, vectors_of=lambda places: vectors[place[places]],
+            rows_of=lambda places: rows[place[places]],
         )  # fmt: skip
-        minutes = fit_minutes(known, withheld.near, withheld.places, self._seed)
-        self._steps.reach(92, "measuring the model")
-        knowledge = Knowledge.of(self._memory, candidates, minutes)
-        return knowledge, measure(knowledge, withheld, self._orders, self._settings.minimum_similarity)
+        lessons = Lessons.of(known, withheld.near, withheld.places, self._seed)
+        return lessons, fit_own_form(lessons)
 
     def _counts(self, history: RoutingHistory) -> dict[str, int]:
         routings = self._snapshot.routings()

@@ -30,7 +30,6 @@ from shared.prediction.steps import NewItem
 from shared.prediction.unusual import nothing_near
 from shared.similarity.index import NeighbourIndex
 
-MODEL_KIND = "neighbours"
 _MOST_SIMILAR = 500
 _TOGETHER = 256  # items worked out at once: more need memory that no cache holds
 _LEAST_PROBABILITY = 0.001  # a candidate rarer than this is noise
@@ -49,8 +48,6 @@ class Origin:
 class RoutingModel:
     """Predicts routings with times and evidence."""
 
-    model_kind = MODEL_KIND
-
     def __init__(
         self, *, origin: Origin, settings: PredictionConfiguration, knowledge: Knowledge, history: RoutingHistory,
         documents: Mapping[str, Any],
@@ -64,6 +61,11 @@ class RoutingModel:
         self.documents = dict(documents)  # the package's JSON files, by name
         self._reweighting: Reweighting | None = None
         self._search = ItemSearch(knowledge.items.frame)
+
+    @property
+    def model_kind(self) -> str:
+        """Return the form of its minutes: `regression` is the product's own."""
+        return self.knowledge.minutes.form.kind
 
     @property
     def profile(self) -> str:

@@ -12,7 +12,8 @@ from shared.features.encoder import ItemEncoder
 from shared.features.table import FeatureTable
 from shared.prediction.memory import Floats, Ints, Items, Routings, build_items, build_routings, choose_current
 from shared.prediction.minutes.estimates import Estimates
-from shared.prediction.minutes.fitting import Known, fit_minutes
+from shared.prediction.minutes.fitting import fit_minutes
+from shared.prediction.minutes.lessons import Known
 from shared.prediction.minutes.model import MinutesModel
 from shared.prediction.minutes.observations import Observations, condense
 from shared.prediction.minutes.orders import Orders, arrange_orders

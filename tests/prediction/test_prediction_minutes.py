@@ -181,7 +181,7 @@ def test_the_state_gives_the_same_model(plant: Plant) -> None:
 
 def test_the_same_plant_gives_the_same_model(plant: Plant) -> None:
     again = fit_plant(make_plant())
-    assert np.array_equal(again.model.slopes, plant.model.slopes)
+    assert np.array_equal(again.model.form.slopes, plant.model.form.slopes)
     assert np.array_equal(again.model.scores, plant.model.scores)
 
 

@@ -1,4 +1,4 @@
-"""Fit the minutes of every operation."""
+"""Fit the minutes of every operation, and measure how far what was expected of them can be relied on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.prediction.memory import Floats, Ints, Items, Routings
-from shared.prediction.minutes.design import Design
+from shared.prediction.memory import Floats, Ints
+from shared.prediction.minutes.forms.asks import Asks, Form
+from shared.prediction.minutes.forms.lines import LinesForm
 from shared.prediction.minutes.groups import GroupFactors
+from shared.prediction.minutes.lessons import Known, Lessons
 from shared.prediction.minutes.measuring import Cases, measure_scores
 from shared.prediction.minutes.model import MinutesModel
-from shared.prediction.minutes.observations import Observations
-from shared.prediction.minutes.orders import Orders
 from shared.prediction.minutes.pull import Pairs, measure_pull, row_pairs
-from shared.prediction.minutes.regression import Fitted, fit_lines, thinned
+from shared.prediction.minutes.regression import fit_lines
 from shared.prediction.minutes.sample import Sample, Singles
 from shared.prediction.minutes.variances import (
     CONSTANT_VARIANCE,
@@ -26,36 +26,20 @@ from shared.prediction.minutes.variances import (
     plan_errors,
     split,
 )  # fmt: skip
-from shared.prediction.minutes.views import Views
 from shared.prediction.nearby import Nearby, ranges
 
-_LEAST_RESULTS = 5  # routing rows with results from which a task's minutes are learned from them, not from its plans
-_FEW_ROWS = 6_000  # of one task, up to which plans are learned from beside results
-_MORE_SHARE = 0.25  # as many plans of items never booked there must be, beside one booked, to learn from plans
-_PLAN_WEIGHT = 0.5  # as much as one order of today
-_DESIGN_ITEMS = 20_000
 _CHECKED_ROWS = 40_000
 _NEWEST = 6  # orders of one row that a measurement takes
 
-RowsOf = Callable[[Ints], Singles]
-
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """What minutes are learned from."""
+class FittedForm:
+    """A form, and how rows differ from what each view expects without the row's own part."""
 
-    orders: Orders
-    seen: Observations
-    routings: Routings
-    items: Items
-    vectors_of: RowsOf  # of items with a routing, by their places
-    rows_of: RowsOf  # their features
-    categorical: npt.NDArray[np.bool_]  # (features,)
-
-    @property
-    def owner(self) -> Ints:
-        """Return each routing row's item."""
-        return np.repeat(np.arange(len(self.items.codes)), np.diff(self.routings.offsets))
+    form: Form
+    sample: Sample  # rows that errors are known of, without plans
+    errors: Singles  # (views, sample, 2) target less what was expected; nan where a view may not know the row
+    calm: Singles | None  # (views, sample, 2) targets drawn in; None where the form reads near items
 
 
 def fit_minutes(known: Known, near: Nearby, places: Ints, seed: int) -> MinutesModel:
@@ -67,26 +51,28 @@ def fit_minutes(known: Known, near: Nearby, places: Ints, seed: int) -> MinutesM
         places: the withheld items' places.
         seed: of every draw.
     """
-    views, seen, tasks = Views.of(known.items), known.seen, known.routings.tasks
-    task, owner = known.routings.task, known.owner
-    booked, planned = (np.bincount(task[~np.isnan(of[:, 1])], minlength=tasks) for of in (seen.results, seen.planned))
-    by_results = (booked >= _LEAST_RESULTS) | ((booked > 0) & (planned == 0))
-    learned = by_results[task]
-    target = np.where(learned[:, None], seen.results, seen.planned).astype(np.float64)
-    design = _design(known)
-    lessons = _sample(known, views, design, owner, target, learned, seed)
-    fitted = fit_lines(lessons, views)
-    sample = lessons.without_plans()
-    residuals = _residuals(known, sample, views, fitted, design, owner, target)
-    pairs = row_pairs(near, places, known.routings)
-    apart = deviations(known.orders, seen)
-    found = [
-        _measured(known, sample, views, view, fitted, residuals[view], pairs, apart, by_results)
-        for view in range(views.count)
-    ]
+    lessons = Lessons.of(known, near, places, seed)
+    return minutes_of(lessons, fit_own_form(lessons))
+
+
+def fit_own_form(lessons: Lessons) -> FittedForm:
+    """Fit the product's own form: one line a task, and what all tasks share."""
+    sample = lessons.regression_sample()
+    fitted = fit_lines(sample, lessons.views)
+    lines = fitted.lines
+    form = LinesForm(design=lessons.design, slopes=lines.slopes, base=lines.base, effect=lines.effect)
+    return FittedForm(form=form, sample=sample.without_plans(), errors=fitted.errors, calm=fitted.calm)
+
+
+def minutes_of(lessons: Lessons, fitted: FittedForm) -> MinutesModel:
+    """Measure all that stands around a form: scatter, pull of near items, plans, intervals."""
+    known, views = lessons.known, lessons.views
+    residuals = _residuals(lessons, fitted)
+    pairs = row_pairs(lessons.near, lessons.places, known.routings)
+    apart = deviations(known.orders, known.seen)
+    found = [_measured(lessons, view, fitted, residuals[view], pairs, apart) for view in range(views.count)]
     return MinutesModel(
-        design=design, slopes=fitted.lines.slopes, base=fitted.lines.base, effect=fitted.lines.effect,
-        by_results=by_results, residuals=residuals,
+        form=fitted.form, by_results=lessons.by_results, residuals=residuals,
         groups=tuple(one.groups for one in found), idle=np.stack([one.idle for one in found]),
         prior=np.stack([one.prior for one in found]), within=np.stack([one.within for one in found]),
         between=np.stack([one.between for one in found]), pull=np.stack([one.pull for one in found]),
@@ -98,65 +84,43 @@ def fit_minutes(known: Known, near: Nearby, places: Ints, seed: int) -> MinutesM
     )  # fmt: skip
 
 
-def _design(known: Known) -> Design:
-    routed = np.flatnonzero(np.diff(known.routings.offsets) > 0)
-    routed = routed[:: max(1, -(-len(routed) // _DESIGN_ITEMS))]
-    return Design.of(known.rows_of(routed), known.categorical)
+def _residuals(lessons: Lessons, fitted: FittedForm) -> Singles:
+    """Return each known row's difference from a form of each view that has not seen it (views, rows, 2).
 
-
-def _sample(
-    known: Known, views: Views, design: Design, owner: Ints, target: Floats, learned: npt.NDArray[np.bool_],
-    seed: int,
-) -> Sample:  # fmt: skip
-    rows = np.flatnonzero(~np.isnan(target[:, 1]))
-    task = known.routings.task
-    rows = rows[thinned(task[rows], known.routings.tasks, seed)]
-    recent = np.where(learned[rows][:, None], known.seen.recent[rows], 1.0).astype(np.float64)
-    plans = _plans(known, rows, learned, seed)
-    every = np.concatenate([rows, plans])
-
-    def design_of(entries: Ints) -> Singles:
-        items = owner[every[entries]]
-        return design.rows(known.vectors_of(items), known.rows_of(items))
-
-    return Sample(
-        row=every, task=task[every], resource=known.routings.resource[every], part=views.parts[owner[every]],
-        group=known.items.groups[owner[every]],
-        target=np.concatenate([target[rows], known.seen.planned[plans]]),
-        weight=np.concatenate([recent / (recent + 1.0), np.full((len(plans), 2), _PLAN_WEIGHT)]),
-        design_of=design_of, tasks=known.routings.tasks, resources=len(known.routings.resources), plans=len(plans),
-    )  # fmt: skip
-
-
-def _plans(known: Known, rows: Ints, learned: npt.NDArray[np.bool_], seed: int) -> Ints:
-    """Return rows whose plans may help: of tasks that few of `rows` and many items never booked tell of."""
-    task, tasks = known.routings.task, known.routings.tasks
-    planned = learned & ~np.isnan(known.seen.planned[:, 1])
-    booked = np.bincount(task[rows], minlength=tasks)
-    more = np.bincount(task[planned & np.isnan(known.seen.results[:, 1])], minlength=tasks)
-    plans = np.flatnonzero(planned & ((booked <= _FEW_ROWS) & (more >= _MORE_SHARE * booked))[task])
-    return plans[thinned(task[plans], tasks, seed, _FEW_ROWS)]
-
-
-def _residuals(
-    known: Known, sample: Sample, views: Views, fitted: Fitted, design: Design, owner: Ints, target: Floats
-) -> Singles:
-    """Return each known row's difference from a line of each view that has not seen it (views, rows, 2)."""
+    Where the form reads near items itself, 0: rows then only tell what an estimate was made of.
+    """
+    views, target = lessons.views, lessons.target
     found = np.full((views.count, len(target), 2), np.nan, dtype=np.float32)
+    if fitted.calm is None:
+        for view in range(views.count):
+            kept = views.outside(view)[lessons.owner]
+            found[view, kept] = np.where(np.isnan(target[kept]), np.nan, 0.0)
+        return found
+    sample = fitted.sample
     found[:, sample.row] = fitted.calm - (sample.target - fitted.errors)
     rest = ~np.isnan(target[:, 1])
     rest[sample.row] = False
-    folds, routings = known.items.folds.astype(np.int64), known.routings
     rows = np.flatnonzero(rest)
+    folds = lessons.known.items.folds.astype(np.int64)
     for mine in np.array_split(rows, -(-len(rows) // _CHECKED_ROWS)) if len(rows) else []:
-        items, which = np.unique(owner[mine], return_inverse=True)
-        reads = design.rows(known.vectors_of(items), known.rows_of(items))
-        off = target[mine] - fitted.lines.expected(reads, which, routings.task[mine], routings.resource[mine])
+        off = target[mine] - _expected_by_folds(lessons, fitted.form, mine)
         for view in range(views.fold_count):
-            own = folds[owner[mine]] == view
+            own = folds[lessons.owner[mine]] == view
             found[view, mine] = np.where(own[:, None], np.nan, off[view])
             found[views.fold_count, mine[own]] = off[view, own]
     return found
+
+
+def _expected_by_folds(lessons: Lessons, form: Form, rows: Ints) -> Floats:
+    """Return what the view of every fold expects of rows (folds, rows, 2)."""
+    known, folds = lessons.known, lessons.views.fold_count
+    items, which = np.unique(lessons.owner[rows], return_inverse=True)
+    asks = Asks(
+        vectors=known.vectors_of(items), rows=known.rows_of(items), asked=np.tile(which, folds),
+        task=np.tile(known.routings.task[rows], folds), resource=np.tile(known.routings.resource[rows], folds),
+        view=np.repeat(np.arange(folds), len(rows)),
+    )  # fmt: skip
+    return form.expected(asks).reshape(folds, len(rows), 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,11 +141,11 @@ class _Measured:
 
 
 def _measured(
-    known: Known, sample: Sample, views: Views, view: int, fitted: Fitted,
-    residuals: Singles, pairs: Pairs, apart: Deviations, by_results: npt.NDArray[np.bool_],
-) -> _Measured:  # fmt: skip
+    lessons: Lessons, view: int, fitted: FittedForm, residuals: Singles, pairs: Pairs, apart: Deviations
+) -> _Measured:
+    known, views, by_results, sample = lessons.known, lessons.views, lessons.by_results, fitted.sample
     task, seen, tasks = known.routings.task, known.seen, known.routings.tasks
-    outside = views.outside(view)[known.owner]
+    outside = views.outside(view)[lessons.owner]
     own = outside[apart.row]
     within = by_task(task[apart.row[own]], apart.apart[own], tasks)
     total = _totals(sample, fitted.errors[view], apart, tasks, task, by_results)
@@ -192,7 +156,7 @@ def _measured(
     kept = outside[pairs.row]
     mine = Pairs(row=pairs.row[kept], other=pairs.other[kept], similarity=pairs.similarity[kept])
     between, pull = measure_pull(mine, residuals, noise, prior[task])
-    cases = _cases(known, sample, view, fitted, _checked(sample, views, view), idle, np.sqrt(total), by_results)
+    cases = cases_of(lessons, fitted, view, idle, np.sqrt(total))
     groups, scores = measure_scores(cases, known.rows_of(cases.item), known.categorical)
     taught = sample.target[outside[sample.row]]
     return _Measured(
@@ -223,30 +187,31 @@ def _totals(
     return np.where(never_scatters(booked, off, tasks), CONSTANT_VARIANCE, total)
 
 
-def _checked(sample: Sample, views: Views, view: int) -> Ints:
-    """Return evenly spread entries that the errors of a view are measured on."""
-    entries = np.flatnonzero(views.outside_parts(view)[sample.part])
-    return entries[:: max(1, -(-len(entries) // _CHECKED_ROWS))]
+def cases_of(lessons: Lessons, fitted: FittedForm, view: int, idle: Floats, spread: Floats) -> Cases:
+    """Return the newest orders of the rows that a view is measured on; one planned piece where plans are learned.
 
-
-def _cases(
-    known: Known, sample: Sample, view: int, fitted: Fitted, check: Ints, idle: Floats,
-    spread: Floats, by_results: npt.NDArray[np.bool_],
-) -> Cases:  # fmt: skip
-    """Return the newest orders of the rows that a view is measured on; one planned piece where plans are learned."""
+    Args:
+        lessons: what was learned from.
+        fitted: the form and its errors.
+        view: the view.
+        idle: (tasks,) shares of orders without setup.
+        spread: (tasks, 2) standard deviations expected.
+    """
+    known, sample = lessons.known, fitted.sample
+    check = np.flatnonzero(lessons.views.outside_parts(view)[sample.part])
+    check = check[:: max(1, -(-len(check) // _CHECKED_ROWS))]  # evenly spread
     expected = (sample.target - fitted.errors[view])[check]
     ready = ~np.isnan(expected[:, 1])
     check, expected = check[ready], expected[ready]
     orders, row = known.orders, sample.row[check]
-    booked = by_results[sample.task[check]]
+    booked = lessons.by_results[sample.task[check]]
     sizes = np.where(booked, np.minimum(orders.start[row + 1] - orders.start[row], _NEWEST), 0)
     picked = ranges(orders.start[row], sizes)
     entry = np.concatenate([np.repeat(np.arange(len(row)), sizes), np.flatnonzero(~booked)])
     plan = np.exp(known.seen.planned[row[~booked]].astype(np.float64))
     task = sample.task[check[entry]]
-    item = known.owner[row[entry]]
     return Cases(
-        item=item,
+        item=lessons.owner[row[entry]],
         quantity=np.concatenate([orders.quantity[picked], np.ones(len(plan))]),
         setup=np.concatenate([orders.setup[picked], np.nan_to_num(plan[:, 0])]),
         run=np.concatenate([orders.run[picked], plan[:, 1]]),

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
-from shared.prediction.minutes.design import Design
 from shared.prediction.minutes.estimates import Estimates, each_view
+from shared.prediction.minutes.forms.asks import Asks, Form
+from shared.prediction.minutes.forms.known import form_from_state
 from shared.prediction.minutes.groups import GroupFactors
 from shared.prediction.minutes.observations import Observations, log_minutes
 from shared.prediction.minutes.orders import LEAST_COMPARED
@@ -22,25 +23,20 @@ Flags = npt.NDArray[np.bool_]
 LEAST_VARIANCE = 1e-4
 _FAR_OFF = 2.5  # spreads by which an own order may differ before it is drawn in; orders that agree, so many times that
 _PARTS = np.arange(2)  # setup and run
-_TOGETHER = 256  # from so many requests on, those of one task are multiplied at once
 
 
 @dataclass(frozen=True, kw_only=True)
 class MinutesModel:
     """The fitted figures; the first axis of each array is the view, the last (where 2) is setup, run.
 
-    Logarithms of minutes follow a line over the item's vector and sizes and the work centre; near items pull by how
-    they differed from their own line, as far as that was measured to help; the item's own orders and plan count by
-    their precision.
+    Logarithms of minutes are as its form expects them; near items pull by how they differed from what was expected of
+    them, as far as that was measured to help; the item's own orders and plan count by their precision.
     """
 
-    design: Design
-    slopes: Singles  # (views, tasks, size, 2)
-    base: Floats  # (views, tasks, 2), nan where nothing is known
-    effect: Singles  # (views, tasks, resources + 1, 2); the last is an unknown work centre
+    form: Form
     by_results: Flags  # (tasks,) whether results, not planned times, were learned from
     idle: Floats  # (views, tasks) share of orders without setup
-    prior: Floats  # (views, tasks, 2) variance between items about their line
+    prior: Floats  # (views, tasks, 2) variance between items about what is expected
     within: Floats  # (views, tasks, 2) variance between orders of an item
     between: Floats  # (views, 2, 2) variance between near items: constant, and per unit of dissimilarity
     pull: Floats  # (views, 2) how far near items are followed
@@ -48,23 +44,21 @@ class MinutesModel:
     planned_variance: Floats  # (views, tasks, 2)
     typical: Floats  # (views, 2) logarithms of an operation never seen
     typical_variance: Floats  # (views, 2)
-    residuals: Singles  # (views, rows, 2) how known rows differed from lines that had not seen them; nan unknown
+    residuals: Singles  # (views, rows, 2) how known rows differed from a form that had not seen them; nan unknown
     groups: tuple[GroupFactors, ...]  # one a view
     scores: Floats  # (views, 3, 2) 10 % and 90 % scores of setup, run, order
 
     def state(self) -> dict[str, Any]:
         """Return plain arrays, in dictionaries and lists."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        return plain | {
-            "design": self.design.state(),
-            "groups": [groups.state() for groups in self.groups],
-        }
+        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "form"}
+        groups = [groups.state() for groups in self.groups]
+        return plain | {"groups": groups, "kind": self.form.kind} | self.form.state()
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "MinutesModel":
         """Return what `state` was made of."""
         made: dict[str, Any] = {
-            "design": Design.from_state(state["design"]),
+            "form": form_from_state(state),
             "groups": tuple(GroupFactors.from_state(groups) for groups in state["groups"]),
         }
         plain = {field.name: state[field.name] for field in fields(cls) if field.name not in made}
@@ -92,12 +86,12 @@ class MinutesModel:
         cell = view * len(self.by_results) + place
         figures = self._figures.take(cell, axis=0)
         prior, within, idle = figures[:, 0:2], figures[:, 2:4], figures[:, 4]
-        logs = self._products(vectors, rows, cell, asked)
-        logs += figures[:, 5:7]
-        centres = self.effect.shape[2]
-        logs += self._effects.take(cell * centres + resource % centres, axis=0)  # -1 is the last one
-        base = figures[:, 6]
-        known = (task >= 0) & (base == base)  # nan is no number to itself
+        asks = Asks(
+            vectors=vectors, rows=rows, asked=asked, task=task, resource=resource, view=view, near=near, seen=seen,
+            own_row=own_row,
+        )  # fmt: skip
+        logs = self.form.expected(asks)
+        known = (task >= 0) & (logs[:, 1] == logs[:, 1])  # nan is no number to itself
         no_setup = (logs[:, 0] != logs[:, 0]).nonzero()[0]
         pulled = self._pulled(seen, near, view, asked, np.where(known, task, -1), own_row, within)
         gain = self.pull.take(view, axis=0) * pulled.weight
@@ -116,16 +110,8 @@ class MinutesModel:
 
     @cached_property
     def _figures(self) -> Floats:
-        """Return what every request reads of its view and task, side by side (views x tasks, 7)."""
-        return np.concatenate([self.prior, self.within, self.idle[:, :, None], self.base], axis=2).reshape(-1, 7)
-
-    @cached_property
-    def _effects(self) -> Singles:
-        return self.effect.reshape(-1, 2)
-
-    @cached_property
-    def _slopes(self) -> Singles:
-        return self.slopes.reshape(-1, *self.slopes.shape[2:])
+        """Return what every request reads of its view and task, side by side (views x tasks, 5)."""
+        return np.concatenate([self.prior, self.within, self.idle[:, :, None]], axis=2).reshape(-1, 5)
 
     @cached_property
     def _off(self) -> Singles:
@@ -136,18 +122,6 @@ class MinutesModel:
         found = np.empty(len(views))
         for one, mine in each_view(views):
             found[mine] = self.groups[one].of_items(rows[mine])
-        return found
-
-    def _products(self, vectors: Singles, rows: Singles, cell: Ints, asked: Ints) -> Floats:
-        """Return the (n, 2) products of the items' designs and the lines' slopes."""
-        design = self.design.rows(vectors, rows)
-        if len(asked) < _TOGETHER:
-            each = design.take(asked, axis=0)[:, None]
-            return np.asarray(np.matmul(each, self._slopes.take(cell, axis=0))[:, 0], dtype=np.float64)
-        found = np.empty((len(asked), 2))
-        order = np.argsort(cell, kind="stable")
-        for mine in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
-            found[mine] = design[asked[mine]] @ self._slopes[cell[mine[0]]]
         return found
 
     def _pulled(

@@ -35,24 +35,6 @@ class Lines:
     base: Floats  # (views, tasks, 2)
     effect: Singles  # (views, tasks, resources + 1, 2); the last is an unknown work centre
 
-    def expected(self, reads: Singles, which: Ints, task: Ints, resource: Ints) -> Floats:
-        """Return what every view expects (views, n, 2) of n operations.
-
-        Args:
-            reads: (items, size) rows of the design.
-            which: (n,) the operations' items among them.
-            task: (n,) tasks.
-            resource: (n,) work centres, -1 unknown.
-        """
-        found = self.base[:, task] + self.effect[:, task, resource]
-        order = np.argsort(task, kind="stable")
-        starts = np.flatnonzero(np.diff(task[order], prepend=-1))
-        for mine in np.split(order, starts[1:]):
-            slopes = self.slopes[:, task[mine[0]]].transpose(1, 0, 2).reshape(reads.shape[1], -1)
-            product = reads[which[mine]] @ slopes
-            found[:, mine] += product.reshape(len(mine), -1, 2).transpose(1, 0, 2)
-        return np.asarray(found)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
