@@ -199,10 +199,10 @@ def _latency_figures(latency: tuple[Latency, Latency] | None) -> dict[str, Any] 
     if latency is None:
         return None
     old, new = latency
-    return {"old": asdict(old), "new": asdict(new), "slowdown": _slowdown(old, new)}
+    return {"old": asdict(old), "new": asdict(new), "slowdown": slowdown(old, new)}
 
 
-def _slowdown(old: Latency, new: Latency) -> float:
+def slowdown(old: Latency, new: Latency) -> float:
     """How many times the old model's time the new one takes: of its middle answer or its slow one, the worse."""
     return max(new.p50_ms / max(old.p50_ms, 1e-9), new.p95_ms / max(old.p95_ms, 1e-9))
 
@@ -286,15 +286,15 @@ def _speed(latency: tuple[Latency, Latency] | None, rules: Rules) -> list[Check]
     if latency is None:
         return []
     old, new = latency
-    slowdown = _slowdown(old, new)
-    passed = slowdown <= rules.maximum_slowdown
+    slower = slowdown(old, new)
+    passed = slower <= rules.maximum_slowdown
     says = (
         f"{'fast enough' if passed else 'too slow'}: an answer takes {new.p50_ms:.2f} ms (p95 {new.p95_ms:.2f}) "
-        f"instead of {old.p50_ms:.2f} ms (p95 {old.p95_ms:.2f}), {slowdown:.2f} times; "
+        f"instead of {old.p50_ms:.2f} ms (p95 {old.p95_ms:.2f}), {slower:.2f} times; "
         f"at most {rules.maximum_slowdown:.2f} times is allowed"
     )
     return [
-        _check("speed of an answer", passed, Change(value=slowdown, low=None, high=None), rules.maximum_slowdown, says)
+        _check("speed of an answer", passed, Change(value=slower, low=None, high=None), rules.maximum_slowdown, says)
     ]
 
 

@@ -1,6 +1,5 @@
 """Training into a package folder: what a job's child does, and the command line and the first start do in process."""
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from shared.prediction.model import RoutingModel
 from shared.registry.build import build_package
 from shared.registry.manifest import Manifest
 from shared.registry.signing import Keys
+from shared.training.cores import training_cores
 from shared.training.making import JUDGED, Cancelled, Judged, Progress, judge, scaled
 
 log = structlog.get_logger()
@@ -66,7 +66,7 @@ def train_now(
         Cancelled: `cancelled` answered true at a safe point.
         Conflict: `out_folder` exists.
     """
-    with threadpool_limits(spare_cores(), user_api="blas"):
+    with threadpool_limits(training_cores(configuration.training.cores), user_api="blas"):
         if evaluate:
             judged = judge(
                 kind,
@@ -101,11 +101,6 @@ def train_now(
     return Trained(judged=judged, manifest=manifest, folder=out_folder)
 
 
-def spare_cores() -> int:
-    """Return how many threads numeric libraries may use in training: one core is left to predictions."""
-    return max(1, (os.cpu_count() or 2) - 1)
-
-
 def _metrics(judged: Judged | None) -> dict[str, Any]:
     """The figures that a package carries: the chief ones as if unknown, and how it was judged."""
     if judged is None or judged.evaluation is None:
@@ -114,5 +109,5 @@ def _metrics(judged: Judged | None) -> dict[str, Any]:
     names = ("mae", "trim_mae", "rmse", "mdape", "interval_coverage", "process_match", "exact_top1", "exact_top3")
     return {
         "as_if_unknown": {name: overall[name] for name in names} | {"items": judged.evaluation["items"]},
-        "decision": {"recipe": judged.recipe.name, "reason": judged.reason},
+        "decision": {"recipe": judged.recipe, "reason": judged.reason},
     }

@@ -7,24 +7,25 @@ items would rob it of a part of the data that the active one had, and call every
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import polars as pl
 import structlog
 
 from shared.configuration import Configuration
 from shared.erp.snapshot import Snapshot
 from shared.errors import NotEnoughData
-from shared.prediction.fit import fit_model
-from shared.prediction.memory import drawing_keys
+from shared.prediction.fit import fit_with_lessons
+from shared.prediction.fitted import Fit
 from shared.prediction.model import RoutingModel
-from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
 from shared.quality.evaluate import Evaluation, evaluate
 from shared.quality.metrics import measure
-from shared.quality.sampling import draw_sample, eligible_items
-from shared.training.compare import MINIMUM_ITEMS, Comparison, Rules, compare
-from shared.training.recipes import Recipe, challenger_recipes, refit_recipe
+from shared.training.compare import MINIMUM_ITEMS, Comparison, Latency, Rules, compare, slowdown
+from shared.training.cores import training_cores
+from shared.training.latency import measure_latencies
+from shared.training.questions import Questions, choose_questions, halves
+from shared.training.trainers.bases import Working
+from shared.training.trainers.trying import CONFIGURED, Contender, Trainers, as_configured
 
 log = structlog.get_logger()
 
@@ -32,15 +33,8 @@ Progress = Callable[[float, str], None]
 Cancelled = Callable[[], bool]
 
 FITTED, JUDGED = 82.0, 96.0  # percent of a training when its fits, and its judgement, are done
-
-
-@dataclass(frozen=True, kw_only=True)
-class Questions:
-    """Items to judge models by, what happened to them, and how to weigh them."""
-
-    weights: Mapping[str, float]
-    actuals: Mapping[str, ItemActuals]
-    drawings: Mapping[str, str]  # item -> what its sisters share with it
+_CONFIGURED, _TRAINED, _CHOSEN = 40.0, 80.0, 90.0  # the same of a challenger: the configured fit, trainers, choice
+_FIGURES = ("trim_mae", "mae", "rmse", "mdape", "interval_coverage", "process_match")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,24 +42,26 @@ class Judged:
     """A fitted model and what was found about it; nothing where there were too few items to judge it by."""
 
     model: RoutingModel
-    recipe: Recipe
+    recipe: str  # the contender's name
     promoted: bool
     decision: str
     reason: str
     comparison: Comparison | None
     evaluation: dict[str, Any] | None  # the new model's figures
-    tried: tuple[dict[str, Any], ...] = ()  # the challenger's recipes and their figures
+    tried: tuple[dict[str, Any], ...] = ()  # a challenger job's contenders and their figures
+    tuning: dict[str, Any] | None = None  # trials of the search for parameters
 
     def as_json(self) -> dict[str, Any]:
         """Return the stored form."""
         return {
-            "recipe": self.recipe.name,
+            "recipe": self.recipe,
             "promoted": self.promoted,
             "decision": self.decision,
             "reason": self.reason,
             "comparison": None if self.comparison is None else self.comparison.as_json(),
             "evaluation": self.evaluation,
             "tried": list(self.tried),
+            "tuning": self.tuning,
         }
 
 
@@ -129,44 +125,72 @@ class _Judging:
         )
 
     def refit(self, active: RoutingModel | None) -> Judged:
-        recipe = refit_recipe(self._configuration)
-        model = self._fit(recipe, 0, FITTED)
+        model = self._fit(0, FITTED).model
         new = self._evaluate(model, self._questions.weights, FITTED, 92, "the new model")
         if active is None:
             few = len(self._questions.weights) < MINIMUM_ITEMS
             why = _too_few(self._questions) if few else "no model is active, so there is nothing to compare with"
-            return self._judged(recipe, model, new, None, f"{why}; a person judges it")
+            return self._judged(CONFIGURED, model, new, None, f"{why}; a person judges it")
         old = self._evaluate(active, self._questions.weights, 92, JUDGED, "the active model")
         comparison = compare("refit", old, new, self._rules, drawings=self._questions.drawings)
-        return self._judged(recipe, model, new, comparison, comparison.reason)
+        return self._judged(CONFIGURED, model, new, comparison, comparison.reason)
 
     def challenge(self, active: RoutingModel) -> Judged:
-        """Choose the best recipe by one half of the questions, and let it prove itself by the other."""
+        """Choose the best contender by one half of the questions, and let it prove itself by the other."""
         choosing, proving = halves(self._questions)
-        recipes = challenger_recipes(self._configuration)
-        best: tuple[float, Recipe, RoutingModel] | None = None
-        tried = []
-        for number, recipe in enumerate(recipes):
-            start, end = FITTED * number / len(recipes), FITTED * (number + 1) / len(recipes)
-            model = self._fit(recipe, start, end)
-            score = self._score(self._evaluate(model, choosing, end, end, recipe.name))
-            tried.append({"recipe": recipe.name, "trim_mae": None if score == float("inf") else score})
-            log.info("training.recipe_tried", recipe=recipe.name, trim_mae=tried[-1]["trim_mae"])
-            if best is None or score < best[0]:
-                best = (score, recipe, model)
-        assert best is not None  # there are always recipes
-        _, recipe, model = best
-        new = self._evaluate(model, proving, FITTED, 92, recipe.name)
-        old = self._evaluate(active, proving, 92, JUDGED, "the active model")
-        comparison = compare("challenger", old, new, self._rules, drawings=self._questions.drawings)
-        return self._judged(recipe, model, new, comparison, comparison.reason, tuple(tried))
+        contenders, tuning = self._contenders()
+        times = self._latencies([active, *(one.model for one in contenders)], list(choosing))
+        limit = self._rules.maximum_slowdown
+        tried, scores = [], []
+        for number, (one, speed) in enumerate(zip(contenders, times[1:], strict=True)):
+            start = _TRAINED + (_CHOSEN - _TRAINED) * number / len(contenders)
+            figures = self._measured(self._evaluate(one.model, choosing, start, start, one.name))["overall"]
+            slower = slowdown(times[0], speed)
+            value = figures["trim_mae"]["value"]
+            scores.append((slower > limit, float("inf") if value is None else float(value)))
+            tried.append(_candidate(one, figures, speed, slower))
+            log.info("training.contender", name=one.name, trim_mae=value, slowdown=slower, seconds=one.training_seconds)
+        best = min(range(len(contenders)), key=scores.__getitem__)  # one that is fast enough before any that is not
+        tried = [candidate | {"is_selected": number == best} for number, candidate in enumerate(tried)]
+        chosen = contenders[best]
+        new = self._evaluate(chosen.model, proving, _CHOSEN, 93, chosen.name)
+        old = self._evaluate(active, proving, 93, JUDGED, "the active model")
+        comparison = compare(
+            "challenger",
+            old,
+            new,
+            self._rules,
+            drawings=self._questions.drawings,
+            latency=(times[0], times[best + 1]),
+        )
+        judged = self._judged(chosen.name, chosen.model, new, comparison, comparison.reason)
+        return replace(judged, tried=tuple(tried), tuning=tuning)
 
-    def _fit(self, recipe: Recipe, start: float, end: float) -> RoutingModel:
-        return fit_model(
+    def _contenders(self) -> tuple[list[Contender], dict[str, Any] | None]:
+        """Fit the model as configured, and each trainer's minutes on the same items, index and candidates."""
+        fit = self._fit(0, _CONFIGURED)
+        settings = self._configuration.training
+        span = _TRAINED - _CONFIGURED
+        working = Working(
+            cores=training_cores(settings.cores),
+            tell=lambda share, step: self._progress(_CONFIGURED + span * min(share, 1.0), step),
+            cancelled=self._cancelled,
+        )
+        trainers = Trainers(fit, settings, working)
+        tuned = trainers.tune()
+        found = [as_configured(fit), *(trainers.train(name) for name in settings.trainers)]
+        return found, None if tuned is None else tuned.as_json()
+
+    def _latencies(self, models: Sequence[RoutingModel], item_codes: Sequence[str]) -> list[Latency]:
+        self._progress(_TRAINED, "measuring how fast the contenders answer")
+        return measure_latencies(models, item_codes, cancelled=self._cancelled)
+
+    def _fit(self, start: float, end: float) -> Fit:
+        return fit_with_lessons(
             self._snapshot,
-            recipe.configuration,
+            self._configuration,
             exclude_items=self._excluded,
-            progress=scaled(self._progress, start, end, f"{recipe.name}: "),
+            progress=scaled(self._progress, start, end),
             cancelled=self._cancelled,
         )
 
@@ -193,18 +217,13 @@ class _Judging:
             seed=self._configuration.training.seed,
         )
 
-    def _score(self, evaluation: Evaluation) -> float:
-        value = self._measured(evaluation)["overall"]["trim_mae"]["value"]
-        return float("inf") if value is None else float(value)
-
     def _judged(
         self,
-        recipe: Recipe,
+        recipe: str,
         model: RoutingModel,
         new: Evaluation,
         comparison: Comparison | None,
         reason: str,
-        tried: tuple[dict[str, Any], ...] = (),
     ) -> Judged:
         figures = self._measured(new)
         return Judged(
@@ -221,40 +240,16 @@ class _Judging:
                 "failed": new.failed_count,
                 "overall": figures["overall"],
             },
-            tried=tried,
         )
 
 
-def choose_questions(
-    snapshot: Snapshot, configuration: Configuration, exclude_items: Collection[str] = ()
-) -> Questions:
-    """Choose the items to judge by, stratified by family: the same ones for the same snapshot and configuration."""
-    population = eligible_items(snapshot, family_attributes(snapshot))
-    population = population.filter(~population["item_code"].is_in(sorted(exclude_items)))
-    settings = configuration.training
-    sample = draw_sample(population, strategy="stratified", size=settings.evaluation_items, seed=settings.seed)
-    return Questions(
-        weights=dict(zip(sample.item_codes, sample.weights, strict=True)),
-        actuals=collect_actuals(snapshot, sample.item_codes),
-        drawings=drawings_of(snapshot, sample.item_codes),
-    )
-
-
-def drawings_of(snapshot: Snapshot, item_codes: Sequence[str]) -> dict[str, str]:
-    """Return what each item shares with its sisters; an item without a drawing has only itself."""
-    items = snapshot.items().filter(pl.col("item_code").is_in(list(item_codes)))
-    keys = drawing_keys(items, snapshot.attributes)
-    drawings = {code: key for code, key in zip(items["item_code"], keys, strict=True) if key is not None}
-    return {code: drawings.get(code, f"item|{code}") for code in item_codes}
-
-
-def halves(questions: Questions) -> tuple[dict[str, float], dict[str, float]]:
-    """Split the questions so that no drawing is in both halves."""
-    split: tuple[dict[str, float], dict[str, float]] = ({}, {})
-    place = {key: number % 2 for number, key in enumerate(sorted(set(questions.drawings.values())))}
-    for code, weight in questions.weights.items():
-        split[place[questions.drawings[code]]][code] = weight
-    return split
+def _candidate(one: Contender, figures: Mapping[str, Any], speed: Latency, slower: float) -> dict[str, Any]:
+    """Return a contender's stored form: its figures are those of the choosing half."""
+    return one.as_json() | {
+        "metrics": {name: figures[name] for name in _FIGURES},
+        "inference_latency_ms": {"p50": speed.p50_ms, "p95": speed.p95_ms, "answers": speed.answers},
+        "slowdown": slower,
+    }
 
 
 def scaled(progress: Progress, start: float, end: float, prefix: str = "") -> Progress:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from shared.prediction.minutes.forms.lines import LinesForm
 from shared.prediction.minutes.model import MinutesModel
 from shared.prediction.minutes.observations import Observations
 from tests.prediction.minutes_plant import SETUP, Plant, fit_plant, make_plant
@@ -181,7 +182,10 @@ def test_the_state_gives_the_same_model(plant: Plant) -> None:
 
 def test_the_same_plant_gives_the_same_model(plant: Plant) -> None:
     again = fit_plant(make_plant())
-    assert np.array_equal(again.model.form.slopes, plant.model.form.slopes)
+    mine, others = plant.model.form, again.model.form
+    assert isinstance(mine, LinesForm)
+    assert isinstance(others, LinesForm)
+    assert np.array_equal(others.slopes, mine.slopes)
     assert np.array_equal(again.model.scores, plant.model.scores)
 
 

@@ -1,6 +1,8 @@
 """Judging a recipe: by which questions, and how a challenger is chosen and proven."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,15 +10,18 @@ import pytest
 from shared.configuration import Configuration, default_configuration
 from shared.erp.snapshot import Snapshot
 from shared.errors import Cancelled, NotEnoughData
-from shared.prediction.answers import ItemPrediction, ItemQuery
-from shared.prediction.fit import fit_model
+from shared.prediction.answers import ItemQuery
+from shared.prediction.fit import fit_with_lessons
+from shared.prediction.fitted import Fit
 from shared.prediction.model import RoutingModel
+from shared.prediction.order_minutes import OrdersPrediction
 from shared.quality.sampling import eligible_items
 from shared.registry.verify import verify_folder
 from shared.training import making
+from shared.training import questions as questions_room
 from shared.training.compare import Comparison
 from shared.training.direct import train_now
-from shared.training.recipes import Recipe, challenger_recipes
+from shared.training.questions import choose_questions, halves
 from tests.training.training_plant import FIRST, Plant
 
 
@@ -42,11 +47,13 @@ class Listening(RoutingModel):
             origin=model.origin, settings=model.fitted, knowledge=model.knowledge, history=model.history,
             documents=model.documents,
         )  # fmt: skip
-        self.asked: list[tuple[str, bool]] = []
+        self.asked: list[str] = []
 
-    def predict(self, queries: Sequence[ItemQuery], **options: Any) -> list[ItemPrediction]:
-        self.asked += [(query.item_code, options.get("as_if_unknown", False)) for query in queries]
-        return super().predict(queries, **options)
+    def predict_orders(
+        self, queries: Sequence[ItemQuery], quantities: Sequence[Sequence[float]], **options: Any
+    ) -> list[OrdersPrediction]:
+        self.asked += [query.item_code for query in queries]
+        return super().predict_orders(queries, quantities, **options)
 
 
 def comparison_of(judged: making.Judged) -> Comparison:
@@ -65,22 +72,23 @@ def test_both_models_answer_the_same_items_as_if_unknown(
     made: list[Listening] = []
     excluded: list[tuple[str, ...]] = []
 
-    def fit(snapshot: Snapshot, configuration: Configuration, **more: Any) -> Listening:
+    def fit(snapshot: Snapshot, configuration: Configuration, **more: Any) -> Fit:
         excluded.append(tuple(more["exclude_items"]))
-        made.append(Listening(fit_model(snapshot, configuration, **more)))
-        return made[-1]
+        found = fit_with_lessons(snapshot, configuration, **more)
+        made.append(Listening(found.model))
+        return replace(found, model=made[-1])
 
-    monkeypatch.setattr(making, "fit_model", fit)
+    monkeypatch.setattr(making, "fit_with_lessons", fit)
     old, configuration = Listening(active), default_configuration()
-    left_out = sorted(making.choose_questions(snapshot, configuration).weights)[:2]
+    left_out = sorted(choose_questions(snapshot, configuration).weights)[:2]
     judged = making.judge(
         "refit", snapshot, configuration, old, progress=silent, cancelled=lambda: False, exclude_items=left_out
     )
-    questions = making.choose_questions(snapshot, configuration, left_out)
+    questions = choose_questions(snapshot, configuration, left_out)
 
     assert excluded == [tuple(left_out)]
     assert judged.model is made[0]
-    assert sorted(old.asked) == sorted(made[0].asked) == sorted((code, True) for code in questions.weights)
+    assert sorted(old.asked) == sorted(made[0].asked) == sorted(questions.weights)
     assert len(questions.weights) >= 10
     assert not set(left_out) & set(questions.weights)
     assert comparison_of(judged).items <= len(questions.weights) == evaluation_of(judged)["asked"]
@@ -96,41 +104,73 @@ def test_a_refit_on_the_very_same_data_changes_nothing_and_is_registered(
     assert comparison_of(judged).process_match_change.value == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_challenger_is_chosen_by_one_half_and_proven_by_the_other(
-    snapshot: Snapshot, active: RoutingModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(making, "challenger_recipes", lambda configuration: challenger_recipes(configuration)[1:3])
+def quick(**changes: Any) -> Configuration:
+    """Return the shipped configuration with trainers that learn a little, soon; `changes` are of its training."""
     configuration = default_configuration()
-    questions = making.choose_questions(snapshot, configuration)
-    choosing, proving = making.halves(questions)
-    judged = making.judge("challenger", snapshot, configuration, active, progress=silent, cancelled=lambda: False)
+    small = {
+        "mlp": configuration.training.mlp.model_copy(update={"hidden_layers": [8], "iterations": 5}),
+        "stacking": configuration.training.stacking.model_copy(update={"trees": 4, "depth": 4}),
+    }
+    return configuration.model_copy(update={"training": configuration.training.model_copy(update=small | changes)})
+
+
+def test_a_challenger_is_chosen_by_one_half_and_proven_by_the_other(snapshot: Snapshot, active: RoutingModel) -> None:
+    configuration = quick()
+    questions = choose_questions(snapshot, configuration)
+    choosing, proving = halves(questions)
+    told: list[tuple[float, str]] = []
+    judged = making.judge(
+        "challenger", snapshot, configuration, active,
+        progress=lambda percent, step: told.append((percent, step)), cancelled=lambda: False,
+    )  # fmt: skip
 
     assert not {questions.drawings[code] for code in choosing} & {questions.drawings[code] for code in proving}
     assert {*choosing, *proving} == set(questions.weights)
-    best = min(judged.tried, key=lambda entry: entry["trim_mae"])
-    assert judged.recipe.name == best["recipe"]
-    assert judged.model.fitted == judged.recipe.configuration.prediction
+    assert [one["name"] for one in judged.tried] == ["as configured", "neighbours", "mlp", "stacking"]
+    [chosen] = [one for one in judged.tried if one["is_selected"]]
+    fast = [one for one in judged.tried if one["slowdown"] <= configuration.training.maximum_slowdown]
+    assert chosen["metrics"]["trim_mae"]["value"] == min(
+        one["metrics"]["trim_mae"]["value"] for one in fast or judged.tried
+    )
+    assert judged.recipe == chosen["name"]
+    assert judged.model.model_kind == {"as configured": "regression"}.get(chosen["name"], chosen["name"])
     assert evaluation_of(judged)["asked"] == len(proving)
     assert judged.promoted == comparison_of(judged).promoted
     assert comparison_of(judged).kind == "challenger"
+    latency = comparison_of(judged).latency
+    assert latency is not None
+    assert latency["new"]["p50_ms"] == chosen["inference_latency_ms"]["p50"]
+    assert [percent for percent, _ in told] == sorted(percent for percent, _ in told)
+    assert {"mlp, fit 1 of 16", "forest, fit 16 of 16"} <= {step for _, step in told}
+    for one in judged.tried:
+        assert len(one["cv_scores"]) == 5
+        assert one["training_seconds"] > 0
+        assert one["inference_latency_ms"]["answers"] == min(80, len(choosing))
+    json.dumps(judged.as_json(), allow_nan=False)
 
 
-def test_challenging_recipes_differ_from_the_configured_one_and_from_each_other() -> None:
-    configuration = default_configuration()
-    recipes = challenger_recipes(configuration)
+def test_a_job_tries_the_trainers_that_its_configuration_names(snapshot: Snapshot, active: RoutingModel) -> None:
+    configuration = quick(trainers=["neighbours"])
+    judged = making.judge("challenger", snapshot, configuration, active, progress=silent, cancelled=lambda: False)
 
-    assert len({recipe.name for recipe in recipes}) == len(recipes) == 4
-    assert len({recipe.configuration.prediction.model_dump_json() for recipe in recipes}) == 4
-    for recipe in recipes:
-        assert isinstance(recipe, Recipe)
-        assert recipe.configuration.prediction.neighbours != configuration.prediction.neighbours
-        Configuration.model_validate(recipe.configuration.model_dump())
+    assert [one["name"] for one in judged.tried] == ["as configured", "neighbours"]
+
+
+def test_trainers_stop_between_two_fits(snapshot: Snapshot, active: RoutingModel) -> None:
+    steps: list[str] = []
+    with pytest.raises(Cancelled):
+        making.judge(
+            "challenger", snapshot, quick(trainers=["mlp"]), active,
+            progress=lambda _percent, step: steps.append(step),
+            cancelled=lambda: any(step.startswith("mlp, fit") for step in steps),
+        )  # fmt: skip
+    assert [step for step in steps if step.startswith("mlp")] == ["mlp, fit 1 of 16"]
 
 
 def test_where_there_is_nothing_to_judge_by_a_refit_is_left_to_a_person_and_a_challenger_refused(
     snapshot: Snapshot, active: RoutingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "eligible_items", lambda *_: eligible_items(snapshot).head(3))
+    monkeypatch.setattr(questions_room, "eligible_items", lambda *_: eligible_items(snapshot).head(3))
     judged = making.judge("refit", snapshot, default_configuration(), active, progress=silent, cancelled=lambda: False)
 
     assert judged.promoted

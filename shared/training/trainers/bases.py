@@ -217,20 +217,25 @@ class NearBase:
         """Ask about the rows of some parts among the rows outside."""
         from sklearn.neighbors import KNeighborsRegressor
 
-        entries, sample = _Entries(material=self.material, left=left), self.material.sample
-        goals, kept = self.material.goals(left), self.material.kept(left)
+        sample, goals, kept = self.material.sample, self.material.goals(left), self.material.kept(left)
         width = self.material.items.shape[1] - 2 * len(self.material.lessons.design.columns)
         vectors = self.material.items[:, :width]
         found = np.full((len(sample.row), 2), np.nan)
         found[~kept] = 0.0  # the usual, where no other item does the operation
         for rows in by_task(sample.task, sample.tasks):
             asked = rows[~kept[rows]]
-            for out in range(2):
-                known = rows[kept[rows] & ~np.isnan(goals[rows, out])]
+            for outs, known in _known_alike(goals, rows[kept[rows]]):
                 if len(asked) and len(known):
                     learner = KNeighborsRegressor(min(self.neighbours, len(known)), algorithm="brute")
-                    found[asked, out] = learner.fit(vectors[known], goals[known, out]).predict(vectors[asked])
-        return None, entries.spread_out(np.flatnonzero(~kept), found[~kept].ravel())
+                    learner.fit(vectors[known], goals[known, outs])
+                    found[asked, outs] = learner.predict(vectors[asked])
+        return None, found
+
+
+def _known_alike(goals: Floats, rows: Ints) -> list[tuple[slice, Ints]]:
+    """Return setup (0) and run (1) with the rows that know them; together where these are the same rows."""
+    setup, run = (rows[~np.isnan(goals[rows, out])] for out in range(2))
+    return [(slice(2), run)] if np.array_equal(setup, run) else [(slice(1), setup), (slice(1, 2), run)]
 
 
 class _quiet:  # noqa: N801 - used as a context

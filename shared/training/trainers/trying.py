@@ -20,8 +20,9 @@ from shared.training.trainers.tuning import Tuned, base_of, tune
 
 _TRIM = 0.10
 _LEARNERS = {"neighbours": (), "mlp": ("mlp",), "stacking": ("near items", "forest", "mlp")}
+CONFIGURED = "as configured"
 _TYPES = {
-    "as configured": "ridge regressions and near items",
+    CONFIGURED: "ridge regressions and near items",
     "neighbours": "weighted mean of near items",
     "mlp": "MLPRegressor",
     "stacking": "StackingRegressor(KNeighborsRegressor, RandomForestRegressor, MLPRegressor)",
@@ -50,28 +51,15 @@ class Contender:
 def as_configured(fit: Fit) -> Contender:
     """Return the fit itself as a contender."""
     return Contender(
-        name="as configured", model=fit.model, training_seconds=fit.seconds,
+        name=CONFIGURED, model=fit.model, training_seconds=fit.seconds,
         parameters=fit.model.fitted.model_dump(mode="json", exclude={"feature_weights"}),
         cv_scores=fold_scores(fit.lessons, fit.own),
     )  # fmt: skip
 
 
-def train_all(fit: Fit, settings: TrainingConfiguration, working: Working) -> tuple[list[Contender], Tuned | None]:
-    """Fit the configured trainers, after a search for parameters where one is wanted.
-
-    Learners are fitted once for all trainers that use them.
-
-    Raises:
-        Cancelled: between two fits.
-    """
-    trainers = Trainers(fit, settings, working)
-    tuned = trainers.tune()
-    return [trainers.train(name) for name in settings.trainers], tuned
-
-
 @dataclass
 class Trainers:
-    """The trainers at work on one fit's data."""
+    """The configured trainers at work on one fit's data; learners are fitted once for all trainers that use them."""
 
     fit: Fit
     settings: TrainingConfiguration

@@ -1,0 +1,53 @@
+"""The items that models are judged by: the same ones for the same snapshot and configuration."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from shared.configuration import Configuration
+from shared.erp.snapshot import Snapshot
+from shared.prediction.memory import drawing_keys
+from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
+from shared.quality.sampling import draw_sample, eligible_items
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """Items to judge models by, what happened to them, and how to weigh them."""
+
+    weights: Mapping[str, float]
+    actuals: Mapping[str, ItemActuals]
+    drawings: Mapping[str, str]  # item -> what its sisters share with it
+
+
+def choose_questions(
+    snapshot: Snapshot, configuration: Configuration, exclude_items: Collection[str] = ()
+) -> Questions:
+    """Choose the items to judge by, stratified by family: the same ones for the same snapshot and configuration."""
+    population = eligible_items(snapshot, family_attributes(snapshot))
+    population = population.filter(~population["item_code"].is_in(sorted(exclude_items)))
+    settings = configuration.training
+    sample = draw_sample(population, strategy="stratified", size=settings.evaluation_items, seed=settings.seed)
+    return Questions(
+        weights=dict(zip(sample.item_codes, sample.weights, strict=True)),
+        actuals=collect_actuals(snapshot, sample.item_codes),
+        drawings=drawings_of(snapshot, sample.item_codes),
+    )
+
+
+def drawings_of(snapshot: Snapshot, item_codes: Sequence[str]) -> dict[str, str]:
+    """Return what each item shares with its sisters; an item without a drawing has only itself."""
+    items = snapshot.items().filter(pl.col("item_code").is_in(list(item_codes)))
+    keys = drawing_keys(items, snapshot.attributes)
+    drawings = {code: key for code, key in zip(items["item_code"], keys, strict=True) if key is not None}
+    return {code: drawings.get(code, f"item|{code}") for code in item_codes}
+
+
+def halves(questions: Questions) -> tuple[dict[str, float], dict[str, float]]:
+    """Split the questions so that no drawing is in both halves."""
+    split: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    place = {key: number % 2 for number, key in enumerate(sorted(set(questions.drawings.values())))}
+    for code, weight in questions.weights.items():
+        split[place[questions.drawings[code]]][code] = weight
+    return split
