@@ -17,7 +17,7 @@ FAILED = 9
 @reports_errors
 def run(
     sample_size: Annotated[int | None, typer.Option(min=10, max=10_000, help="Items to sample.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="random, stratified or recent.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="random, stratified, recent or error_seeking.")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**31 - 1, help="The same seed samples the same items.")
     ] = None,

@@ -26,7 +26,7 @@ class CycleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sample_size: int | None = Field(None, ge=10, le=10_000)
-    strategy: Literal["random", "stratified", "recent"] | None = None
+    strategy: Literal["random", "stratified", "recent", "error_seeking"] | None = None
     seed: int | None = Field(None, ge=0, le=2**31 - 1)
     strata: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(None, max_length=10)
 

@@ -10,7 +10,7 @@ import polars as pl
 from shared.erp.canonical import Attribute
 from shared.prediction.fit import SnapshotLike
 from shared.prediction.memory import choose_current
-from shared.prediction.minutes.orders import sound_reports
+from shared.prediction.minutes.reports import sound_reports
 
 Label = tuple[str, int]  # an operation's code, and how often the code came before in the same routing
 UNKNOWN = "?"

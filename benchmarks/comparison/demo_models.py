@@ -18,7 +18,7 @@ from shared.prediction.fit import fit_model
 from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
 from shared.quality.evaluate import Evaluation, evaluate
 from shared.quality.observations import OrderObservation
-from shared.quality.sampling import eligible_items
+from shared.quality.population import eligible_items
 from shared.training.making import drawings_of
 
 READ_AT = datetime(2026, 7, 1, tzinfo=UTC)  # the generated factory's calendar ends the day before

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +45,13 @@ class Snapshot:
     def work_results(self) -> pl.DataFrame:
         """Return the reported work, sorted by every column in turn."""
         return self._table("work_results")
+
+    def query(self, table: str, of: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+        """Return what `of` makes of a table's rows, in order; no more columns and rows are held than it needs."""
+        try:
+            return of(pl.scan_parquet(self.folder / f"{table}.parquet")).collect(engine="streaming")
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise _damaged(self.folder, f"{table}.parquet cannot be read: {error}") from error
 
     def _table(self, name: str) -> pl.DataFrame:
         try:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from shared.erp.canonical import ROUTING_SCHEMA
 from shared.erp.snapshot import Snapshot
 from shared.prediction.memory import choose_current
-from shared.prediction.minutes.orders import sound_reports
-from shared.quality.sampling import UNKNOWN_STRATUM
+from shared.quality.bookings import NOTHING_BOOKED, BookingTally, bookings_of, count_bookings, read_reports
+from shared.quality.population import UNKNOWN_STRATUM
 
 ORDERS_PER_OPERATION = 20  # the latest ones; older orders say little about today's shop floor
 
@@ -44,7 +45,8 @@ class ItemActuals:
     family: str
     attributes: dict[str, Any]
     operations: tuple[ActualOperation, ...]
-    orders: tuple[BookedOrder, ...]
+    orders: tuple[BookedOrder, ...]  # those that a prediction may be compared with
+    tally: BookingTally = NOTHING_BOOKED  # of all that was booked
 
     @property
     def quantities(self) -> tuple[float, ...]:
@@ -60,12 +62,18 @@ def family_attributes(snapshot: Snapshot) -> tuple[str, ...]:
 def collect_actuals(
     snapshot: Snapshot, item_codes: Sequence[str], *, reported_after: date | None = None
 ) -> dict[str, ItemActuals]:
-    """Return each item's routing in force and booked orders; with `reported_after`, only later reports count."""
+    """Return each item's routing in force and booked orders; with `reported_after`, only orders begun later count."""
     wanted = pl.Series("item_code", list(item_codes), dtype=pl.String)
+    of_wanted = pl.col("item_code").is_in(wanted.implode())
     families = family_attributes(snapshot)
-    routings = _routings(snapshot, wanted)
-    orders = _orders(snapshot, wanted, reported_after)
-    found = snapshot.items().filter(pl.col("item_code").is_in(wanted.implode())).unique("item_code")
+    routings = _routings(snapshot, of_wanted)
+    bookings = bookings_of(read_reports(snapshot, of_wanted), day=snapshot.data_as_of.date(), after=reported_after)
+    steps = [(code, step.operation_code) for code, own in routings.items() for step in own]
+    tallies = count_bookings(bookings, steps)
+    orders = _orders(bookings)
+    names = ["item_code", *(attribute.name for attribute in snapshot.attributes)]
+    found = snapshot.query("items", lambda rows: rows.filter(of_wanted).select(names))
+    found = found.unique("item_code", keep="first", maintain_order=True)
     actuals = {}
     for row in found.iter_rows(named=True):
         code = str(row.pop("item_code"))
@@ -76,14 +84,14 @@ def collect_actuals(
             attributes=row,
             operations=tuple(routings.get(code, ())),
             orders=tuple(orders.get(code, ())),
+            tally=tallies.get(code, NOTHING_BOOKED),
         )
     return actuals
 
 
-def _routings(snapshot: Snapshot, wanted: pl.Series) -> dict[str, list[ActualOperation]]:
-    rows = snapshot.routings().filter(
-        pl.col("item_code").is_in(wanted.implode()), pl.col("operation_code").is_not_null()
-    )
+def _routings(snapshot: Snapshot, of_wanted: pl.Expr) -> dict[str, list[ActualOperation]]:
+    known = of_wanted & pl.col("operation_code").is_not_null()
+    rows = snapshot.query("routings", lambda rows: rows.filter(known).select(list(ROUTING_SCHEMA)))
     current = choose_current(rows, snapshot.data_as_of.date()).filter("chosen").sort("item_code", "sequence")
     routings: dict[str, list[ActualOperation]] = defaultdict(list)
     columns = current.select("item_code", "sequence", "operation_code", "resource_code", "inside")
@@ -92,33 +100,18 @@ def _routings(snapshot: Snapshot, wanted: pl.Series) -> dict[str, list[ActualOpe
     return routings
 
 
-def _orders(snapshot: Snapshot, wanted: pl.Series, reported_after: date | None) -> dict[str, list[BookedOrder]]:
-    rows = sound_reports(snapshot.work_results().filter(pl.col("item_code").is_in(wanted.implode())))
-    if reported_after is not None:
-        rows = rows.filter(pl.col("reported_at") > reported_after)
-    alone = pl.concat_str(pl.lit("row "), pl.int_range(pl.len()).cast(pl.String))  # without a number, a row is an order
-    booked = (
-        rows.with_columns(
-            pl.coalesce("order_no", alone).alias("order_key"),
-            (pl.col("setup_minutes").fill_null(0.0) + pl.col("run_minutes")).alias("minutes"),
-        )
-        .group_by("item_code", "order_key", "sequence", "operation_code")
-        .agg(
-            pl.col("order_no").first(),
-            pl.col("reported_at").max(),
-            pl.col("quantity").sum(),
-            pl.col("minutes").sum(),
-        )
-        .filter(pl.col("quantity") > 0)
+def _orders(bookings: pl.DataFrame) -> dict[str, list[BookedOrder]]:
+    latest = (
+        bookings.filter("counted")
         .sort(
-            ["item_code", "operation_code", "sequence", "reported_at", "order_key"],
-            descending=[False, False, False, True, False],
+            ["item_code", "operation_code", "sequence", "reported_at", "order_no", "minutes"],
+            descending=[False, False, False, True, False, False],
             nulls_last=True,
         )
         .group_by("item_code", "operation_code", "sequence", maintain_order=True)
         .head(ORDERS_PER_OPERATION)
     )
-    columns = booked.select("item_code", "sequence", "operation_code", "order_no", "reported_at", "quantity", "minutes")
+    columns = latest.select("item_code", "sequence", "operation_code", "order_no", "reported_at", "quantity", "minutes")
     orders: dict[str, list[BookedOrder]] = defaultdict(list)
     for code, *rest in columns.iter_rows():
         orders[code].append(BookedOrder(*rest))

@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -27,6 +28,7 @@ from shared.erp.snapshot import Snapshot
 from shared.errors import LeaseLost, NoActiveModel, NotFound, RoutingError
 from shared.quality.conclusion import conclude
 from shared.quality.cycle_rows import new_cycle, prune_reports
+from shared.quality.error_seeking import ErrorHistory, read_history
 from shared.quality.judging import Judge, RequestRetraining
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
 from shared.quality.options import CycleOptions
@@ -173,7 +175,7 @@ class QualityCycles:
     def _work_through(self, claim: Claim[QualityCycle], serving: ModelSource, pulse: Pulse) -> None:
         steps = _Steps(claim.id, pulse)
         configuration = self._configuration.current()[1]
-        measured = measure_cycle(claim.row, configuration, serving.active(), self._snapshot, steps)
+        measured = measure_cycle(claim.row, configuration, serving.active(), self._snapshot, self._history, steps)
         steps.step(90, "deciding")
         with self._work.fenced(claim):
             pulse.check()
@@ -195,6 +197,9 @@ class QualityCycles:
             duration_seconds=ended.chief.duration_seconds,
             message=ended.message,
         )
+
+    def _history(self, before: datetime) -> ErrorHistory:
+        return read_history(self._engine, before=before)
 
     def _snapshot(self) -> Snapshot:
         try:

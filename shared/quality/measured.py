@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from shared.configuration import Configuration
@@ -11,9 +11,11 @@ from shared.database.tables import QualityCycle
 from shared.erp.snapshot import Snapshot
 from shared.prediction.model import RoutingModel
 from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
+from shared.quality.error_seeking import ErrorHistory, with_favour
 from shared.quality.evaluate import Evaluation, evaluate
 from shared.quality.metrics import measure
-from shared.quality.sampling import Sample, draw_sample, eligible_items
+from shared.quality.population import Population, later_than
+from shared.quality.sampling import Sample, draw_sample
 
 FRESH_ITEMS = 50  # so many items with orders after the model's data suffice to judge it on those alone
 
@@ -86,14 +88,22 @@ class Steps(Protocol):
         ...
 
 
+FindHistory = Callable[[datetime], ErrorHistory]  # of cycles created before a time
+
+
 def measure_cycle(
-    row: QualityCycle, configuration: Configuration, served: Served, find_snapshot: Callable[[], Snapshot], steps: Steps
+    row: QualityCycle,
+    configuration: Configuration,
+    served: Served,
+    find_snapshot: Callable[[], Snapshot],
+    find_history: FindHistory,
+    steps: Steps,
 ) -> MeasuredCycle:
     """Do the cycle's work up to its figures."""
     begun = time.perf_counter()
     snapshot = find_snapshot()
     steps.step(5, "sampling", model_version=served.version, snapshot_id=snapshot.id)
-    drawn = _draw(row, snapshot, served.model)
+    drawn = _draw(row, configuration, snapshot, served.model, find_history)
     steps.step(15, "reading actuals", sampled=len(drawn.sample.item_codes), mode=drawn.mode)
     actuals = collect_actuals(snapshot, drawn.sample.item_codes, reported_after=drawn.reported_after)
     steps.step(25, "predicting", items=len(actuals))
@@ -125,12 +135,19 @@ def measure_cycle(
     )
 
 
-def _draw(row: QualityCycle, snapshot: Snapshot, model: RoutingModel) -> Drawn:
+def _draw(
+    row: QualityCycle, configuration: Configuration, snapshot: Snapshot, model: RoutingModel, history: FindHistory
+) -> Drawn:
     """Sample among orders that the model cannot have seen where there are enough, otherwise among all."""
-    strata = (tuple(row.strata or ()) or family_attributes(snapshot)) if row.strategy == "stratified" else ()
+    families = family_attributes(snapshot)
+    strata = tuple(row.strata or ()) if row.strategy == "stratified" else ()
     cut_off = model.data_as_of.date()
-    fresh = eligible_items(snapshot, strata, reported_after=cut_off)
+    items = Population(snapshot).eligible(strata or families)
+    fresh = later_than(items, cut_off)
     enough = fresh.height >= min(row.sample_size, FRESH_ITEMS)
-    population = fresh if enough else eligible_items(snapshot, strata)
-    sample = draw_sample(population, strategy=row.strategy, size=row.sample_size, seed=row.seed)
+    chosen = fresh if enough else items
+    if row.strategy == "error_seeking":
+        chosen = with_favour(chosen, snapshot, history(row.created_at))
+    half_life = configuration.quality.recent_half_life_days
+    sample = draw_sample(chosen, strategy=row.strategy, size=row.sample_size, seed=row.seed, half_life_days=half_life)
     return Drawn(sample=sample, reported_after=cut_off if enough else None)

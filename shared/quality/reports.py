@@ -63,7 +63,7 @@ def build(snapshot: Snapshot, version: str, mode: str, sample: Sample, evaluatio
             "population": sample.population,
             "strata": sample.strata,
             "item_codes": list(sample.item_codes),
-            "weights": [round(weight, 6) for weight in sample.weights],
+            "chances": list(sample.chances),
         },
         "items": items[:MAX_ITEMS],
         "items_in_all": len(items),

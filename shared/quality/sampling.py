@@ -1,28 +1,26 @@
 """Which items a quality cycle looks at: seeded, reproducible, and with weights that undo the sample's bias.
 
-Only items with a routing *and* a work result can be judged, so only they form the population. The same seed and the
-same population give the same sample, in whatever order the population arrives.
+Every strategy knows each item's chance to be drawn. The inverse of that chance is the item's weight, so that a weighted
+figure speaks of the whole population, whichever items the strategy prefers (Horvitz and Thompson, 1952). The same seed
+and the same population give the same sample, in whatever order the population arrives.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from shared.erp.snapshot import Snapshot
 from shared.errors import InvalidInput
-from shared.prediction.minutes.orders import sound_reports
 
-STRATEGIES = ("random", "stratified", "recent")
-UNKNOWN_STRATUM = "(unknown)"
+STRATEGIES = ("random", "stratified", "recent", "error_seeking")
 POOLED_STRATA = "(small strata)"
 RECENT_HALF_LIFE_DAYS = 90.0
 RECENT_FLOOR = 0.05  # an item without a recent order keeps this chance, relative to one with an order today
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ class Sample:
     """The items drawn, and what is needed to draw them again."""
 
     item_codes: tuple[str, ...]
-    weights: tuple[float, ...]  # inverse inclusion probabilities, scaled to a mean of 1
+    chances: tuple[float, ...]  # each item's chance to be drawn
     strategy: str
     seed: int
     requested: int
@@ -38,39 +36,11 @@ class Sample:
     strata: dict[str, int]  # items drawn per stratum
     message: str | None = None  # why the sample is empty or smaller than asked
 
-
-def eligible_items(
-    snapshot: Snapshot, stratum_attributes: Sequence[str] = (), *, reported_after: date | None = None
-) -> pl.DataFrame:
-    """Return the items that can be judged: `item_code, stratum, last_reported_at`, ordered by code.
-
-    `stratum_attributes` name item attributes whose values together are the stratum. With `reported_after`, only work
-    results later than that day make an item eligible.
-
-    Raises:
-        InvalidInput: an attribute is not declared by the snapshot.
-    """
-    items = snapshot.items()
-    unknown = [name for name in stratum_attributes if name not in items.columns]
-    if unknown:
-        raise InvalidInput(
-            f"The snapshot has no attribute {unknown[0]!r} to stratify by.",
-            remedy=f"Choose among {', '.join(c for c in items.columns if c != 'item_code')}.",
-            errors=[{"field": "stratum", "message": "unknown attribute"}],
-        )
-    results = sound_reports(snapshot.work_results()).filter(pl.col("quantity") > 0)
-    if reported_after is not None:
-        results = results.filter(pl.col("reported_at") > reported_after)
-    reported = results.group_by("item_code").agg(pl.col("reported_at").max().alias("last_reported_at"))
-    parts = [pl.col(name).cast(pl.String).fill_null(UNKNOWN_STRATUM) for name in stratum_attributes]
-    stratum = pl.concat_str(parts, separator=" / ") if parts else pl.lit("")
-    return (
-        items.select("item_code", stratum.alias("stratum"))
-        .unique("item_code")
-        .join(snapshot.routings().select("item_code").unique(), on="item_code", how="semi")
-        .join(reported, on="item_code", how="inner")
-        .sort("item_code")
-    )
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Inverse chances, scaled to a mean of 1."""
+        inverse = 1.0 / np.array(self.chances)
+        return tuple((inverse / inverse.mean()).tolist()) if len(inverse) else ()
 
 
 def draw_sample(
@@ -81,10 +51,12 @@ def draw_sample(
     seed: int,
     half_life_days: float = RECENT_HALF_LIFE_DAYS,
 ) -> Sample:
-    """Draw at most `size` items of `population` (the columns of `eligible_items`).
+    """Draw at most `size` items of `population` (the columns of `Population.eligible`).
 
-    `random` gives every item the same chance; `stratified` gives each stratum its share, and at least one item while
-    there are enough to go round; `recent` favours items reported lately, halving the chance every `half_life_days`.
+    - `random` gives every item the same chance;
+    - `stratified` gives each stratum its share, and at least one item while there are enough to go round;
+    - `recent` favours items reported lately: the chance halves every `half_life_days`, down to a floor;
+    - `error_seeking` gives chances in proportion to the column `favour`, see `shared.quality.error_seeking`.
 
     Raises:
         InvalidInput: the strategy is unknown or the size below 1.
@@ -105,18 +77,20 @@ def draw_sample(
     total = ordered.height
     generator = np.random.default_rng([seed, STRATEGIES.index(strategy)])
     if total <= size:
-        chosen, weights = np.arange(total), np.ones(total)
+        chosen, chances = np.arange(total), np.ones(total)
     elif strategy == "stratified":
-        chosen, weights = _stratified(ordered["stratum"].to_list(), size, generator)
-    elif strategy == "recent":
-        chosen, weights = _recent(ordered, size, half_life_days, generator)
+        chosen, chances = _stratified(ordered["stratum"], size, generator)
+    elif strategy == "random":
+        chosen, chances = np.sort(generator.permutation(total)[:size]), np.full(size, size / total)
     else:
-        chosen, weights = np.sort(generator.permutation(total)[:size]), np.ones(size)
+        favour = _recent(ordered, half_life_days) if strategy == "recent" else ordered["favour"].to_numpy()
+        every = inclusion_probabilities(favour, size)
+        chosen = _systematic(every, size, generator)
+        chances = every[chosen]
     drawn = ordered[chosen.tolist()] if len(chosen) else ordered.head(0)
-    scaled = weights / weights.mean() if len(weights) else weights
     return Sample(
         item_codes=tuple(drawn["item_code"].to_list()),
-        weights=tuple(float(w) for w in scaled),
+        chances=tuple(chances.tolist()),
         strategy=strategy,
         seed=seed,
         requested=size,
@@ -134,30 +108,30 @@ def _message(total: int, size: int) -> str | None:
     return None
 
 
-def _stratified(strata: Sequence[str], size: int, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
-    members: dict[str, list[int]] = {}
-    for position, name in enumerate(strata):
-        members.setdefault(name, []).append(position)
-    if len(members) > size:
-        members = _pooled(members, size)
-    quota = allocate({name: len(places) for name, places in members.items()}, size)
-    chosen: list[int] = []
-    weights: list[float] = []
-    for name in sorted(members):
-        places, share = np.array(members[name]), quota[name]
-        picked = generator.permutation(places)[:share]
-        chosen.extend(int(p) for p in picked)
-        weights.extend([len(places) / share] * share)
+def _stratified(strata: pl.Series, size: int, generator: np.random.Generator) -> tuple[Places, Floats]:
+    names, of_item = strata.unique().sort().to_list(), strata.rank("dense").to_numpy().astype(np.int64) - 1
+    counts = np.bincount(of_item)
+    if len(names) > size:
+        names, of_item, counts = _pooled(names, of_item, counts, size)
+    quota = allocate(dict(zip(names, counts.tolist(), strict=True)), size)
+    members = np.split(np.argsort(of_item, kind="stable"), np.cumsum(counts)[:-1])
+    picked = {name: generator.permutation(own)[: quota[name]] for name, own in zip(names, members, strict=True)}
+    chosen = np.concatenate([picked[name] for name in names])
+    chances = np.concatenate(
+        [np.full(quota[name], quota[name] / count) for name, count in zip(names, counts, strict=True)]
+    )
     order = np.argsort(chosen)
-    return np.array(chosen)[order], np.array(weights)[order]
+    return chosen[order], chances[order]
 
 
-def _pooled(members: dict[str, list[int]], size: int) -> dict[str, list[int]]:
+def _pooled(names: Sequence[str], of_item: Places, counts: Places, size: int) -> tuple[list[str], Places, Places]:
     """Put the smallest strata together until every stratum can have an item."""
-    ranked = sorted(members, key=lambda name: (-len(members[name]), name))
-    kept = {name: members[name] for name in ranked[: size - 1]}
-    kept[POOLED_STRATA] = sorted(p for name in ranked[size - 1 :] for p in members[name])
-    return kept
+    ranked = sorted(range(len(names)), key=lambda place: (-counts[place], names[place]))
+    kept = sorted(ranked[: size - 1])
+    number = np.full(len(names), len(kept))
+    number[kept] = np.arange(len(kept))
+    pooled = number[of_item]
+    return [*(names[place] for place in kept), POOLED_STRATA], pooled, np.bincount(pooled)
 
 
 def allocate(sizes: dict[str, int], total: int) -> dict[str, int]:
@@ -177,16 +151,11 @@ def allocate(sizes: dict[str, int], total: int) -> dict[str, int]:
     return quota
 
 
-def _recent(
-    ordered: pl.DataFrame, size: int, half_life_days: float, generator: np.random.Generator
-) -> tuple[NDArray[np.int64], Floats]:
+def _recent(ordered: pl.DataFrame, half_life_days: float) -> Floats:
     newest = ordered["last_reported_at"].max()
     days = (pl.lit(newest) - pl.col("last_reported_at")).dt.total_days().cast(pl.Float64)
     age = ordered.select(days.fill_null(float("inf")).alias("age"))["age"].to_numpy()
-    favour = np.maximum(RECENT_FLOOR, 0.5 ** (age / half_life_days))
-    chance = inclusion_probabilities(favour, size)
-    chosen = _systematic(chance, size, generator)
-    return chosen, 1.0 / chance[chosen]
+    return np.maximum(RECENT_FLOOR, 0.5 ** (age / half_life_days))
 
 
 def inclusion_probabilities(favour: Floats, size: int) -> Floats:
@@ -203,7 +172,7 @@ def inclusion_probabilities(favour: Floats, size: int) -> Floats:
         certain |= beyond
 
 
-def _systematic(chance: Floats, size: int, generator: np.random.Generator) -> NDArray[np.int64]:
+def _systematic(chance: Floats, size: int, generator: np.random.Generator) -> Places:
     """Draw exactly `size` places with exactly these chances: equal steps along a shuffled line of them."""
     line = generator.permutation(len(chance))
     ends = np.cumsum(chance[line])

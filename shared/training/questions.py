@@ -9,7 +9,8 @@ from shared.configuration import Configuration
 from shared.erp.snapshot import Snapshot
 from shared.prediction.memory import drawing_keys
 from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
-from shared.quality.sampling import draw_sample, eligible_items
+from shared.quality.population import eligible_items
+from shared.quality.sampling import draw_sample
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,11 @@ class Altered:
     def work_results(self) -> pl.DataFrame:
         return self._results(self._snapshot.work_results())
 
+    def query(self, table: str, of: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.DataFrame:
+        if table != "work_results":
+            return self._snapshot.query(table, of)
+        return of(self.work_results().lazy()).collect()
+
 
 LENIENT = {"quality": {"maximum_mae_minutes": 100.0, "minimum_process_match": 0.0, "maximum_cv": 1.0}}
 REMARKS = {"LOW_SAMPLES", "NO_ACTUAL_DATA"}

@@ -1,6 +1,7 @@
 """Samples repeat for a seed, whatever the order of the population, and their weights undo their bias."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidInput
+from shared.quality.error_seeking import ErrorHistory, learn_history, with_favour
 from shared.quality.sampling import STRATEGIES, allocate, draw_sample, inclusion_probabilities
+from tests.quality.quality_factory import factory_of, step
+from tests.quality.quality_factory import report as report_of
 
 TODAY = date(2026, 3, 1)
 
@@ -20,6 +24,7 @@ def population(count: int, strata: int = 5) -> pl.DataFrame:
             "item_code": [f"ITEM{n:05}" for n in range(count)],
             "stratum": [f"family {(n * n) % strata}" for n in range(count)],
             "last_reported_at": [TODAY - timedelta(days=(n * 37) % 900) for n in range(count)],
+            "favour": [0.2 + (n * n) % strata for n in range(count)],
         }
     )
 
@@ -72,6 +77,65 @@ def test_the_recent_strategy_favours_recent_items_and_its_weights_undo_that() ->
 
     assert np.mean(plain) < 0.6 * truth
     assert np.mean(weighted) == pytest.approx(truth, rel=0.05)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_weighted_estimates_are_unbiased_for_every_strategy(strategy: str) -> None:
+    """What is estimated depends on the very things that the strategies prefer, so that only the weights undo it."""
+    items = population(500)
+    ages = (pl.lit(TODAY) - pl.col("last_reported_at")).dt.total_days()
+    errors = items.select((pl.col("favour") * 10 + ages / 50 + (pl.col("favour") > 4) * 40).alias("error"))["error"]
+    of_item = dict(zip(items["item_code"], errors, strict=True))
+    totals = []
+    for seed in range(400):
+        sample = draw_sample(items, strategy=strategy, size=40, seed=seed)
+        drawn = np.array([of_item[code] for code in sample.item_codes])
+        totals.append(float((drawn / np.array(sample.chances)).sum()))
+        assert all(0 < chance <= 1 for chance in sample.chances)
+
+    truth, error_of_mean = float(errors.sum()), float(np.std(totals, ddof=1)) / len(totals) ** 0.5
+    assert abs(np.mean(totals) - truth) < 4 * error_of_mean
+    assert error_of_mean < 0.02 * truth  # a test that could see a bias of a few per cent
+
+
+def test_the_error_seeking_strategy_looks_where_errors_are_but_everywhere_sometimes() -> None:
+    items = population(500)
+    favour = dict(items.select("item_code", "favour").iter_rows())
+    drawn = [draw_sample(items, strategy="error_seeking", size=40, seed=seed) for seed in range(2000)]
+    seen = [favour[code] for sample in drawn for code in sample.item_codes]
+
+    assert np.mean(seen) > 1.3 * np.mean(list(favour.values()))
+    assert {code for sample in drawn for code in sample.item_codes} == set(favour)
+
+
+def test_expected_errors_come_from_families_operations_and_the_items_themselves() -> None:
+    def group(mae: float, orders: int) -> dict[str, Any]:
+        return {"mae": {"value": mae, "n": orders}}
+
+    metrics = {
+        "overall": group(10.0, 900),
+        "by_family": {"seal": group(30.0, 300), "ring": group(5.0, 300)},
+        "by_operation": {"GRIND": group(40.0, 300), "PACK": group(1.0, 300), "RARE": group(1000.0, 1)},
+    }
+    report = {"items": [{"item_code": "C", "mae": 90.0, "orders": 50}]}
+    history = learn_history([(metrics, report), ({}, {})])
+    factory = factory_of(
+        [
+            step(10, "GRIND", item_code="A"), step(10, "PACK", item_code="B"), step(10, "PACK", item_code="C"),
+            step(10, "NEW", item_code="D"),
+        ],
+        [report_of("TURN", 1.0, item_code=code) for code in "ABCD"],
+    )  # fmt: skip
+    items = pl.DataFrame({"item_code": list("ABCD"), "stratum": ["seal", "ring", "ring", "new"]})
+    favour = dict(with_favour(items, factory, history).select("item_code", "favour").iter_rows())
+
+    assert history.families["seal"] == pytest.approx((300 * 3 + 30) / 330)
+    assert history.operations["RARE"] < 5  # one order says little
+    assert favour["A"] > 2.5
+    assert favour["B"] < 0.8
+    assert favour["B"] < favour["C"]  # of a good family and operation, but bad itself
+    assert favour["D"] == 1.0
+    assert with_favour(items, factory, ErrorHistory())["favour"].to_list() == [1.0] * 4
 
 
 def test_a_small_population_is_taken_whole_and_the_message_says_so() -> None:

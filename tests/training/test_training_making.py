@@ -15,7 +15,7 @@ from shared.prediction.fit import fit_with_lessons
 from shared.prediction.fitted import Fit
 from shared.prediction.model import RoutingModel
 from shared.prediction.order_minutes import OrdersPrediction
-from shared.quality.sampling import eligible_items
+from shared.quality.population import eligible_items
 from shared.registry.verify import verify_folder
 from shared.training import making
 from shared.training import questions as questions_room

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from shared.prediction.memory import SETUP, Floats, Ints, Items, Routings
+from shared.prediction.minutes.reports import booked_orders, sound_reports
 
 Flags = npt.NDArray[np.bool_]
 
@@ -55,9 +56,8 @@ def arrange_orders(
     """Join work results to the current routing rows.
 
     A result belongs to the row of its item with the same operation and sequence, else to the first one with the same
-    operation. Results of one order and row are summed; one without an order number is an order of its own. Results that
-    are not sound (negative or endless figures) or whose operation the item's routing lacks are left out, as are
-    orders of no pieces.
+    operation. Which results count, and how they are summed to orders, says `reports`. Results whose operation the
+    item's routing lacks are left out.
 
     Args:
         results: canonical work results.
@@ -70,8 +70,8 @@ def arrange_orders(
     sound = sound_reports(results)
     item = _numbers(sound["item_code"], items.codes)
     reports = sound.with_columns(row=_rows(sound, item, items, routings), item=item)
-    sound = _summed(reports.filter(pl.col("row") >= 0), "row")
-    others = _summed(reports.filter(pl.col("row") < 0, pl.col("item") >= 0), "item", "operation_code", "sequence")
+    sound = booked_orders(reports.filter(pl.col("row") >= 0), "row")
+    others = booked_orders(reports.filter(pl.col("row") < 0, pl.col("item") >= 0), "item", "operation_code", "sequence")
     elsewhere = np.bincount(others["item"].to_numpy(), minlength=len(items.codes))
     row = sound["row"].to_numpy()
     days = sound["reported_at"].to_numpy().astype("datetime64[D]")
@@ -94,35 +94,6 @@ def _ages(days: npt.NDArray[np.datetime64], day: date, unknown: float) -> Floats
     newest = dated.max() if len(dated) else np.datetime64(day)
     ages = np.maximum((newest - days).astype(np.float64), 0.0)
     return np.where(np.isnat(days), unknown, ages)
-
-
-def sound_reports(results: pl.DataFrame) -> pl.DataFrame:
-    """Return the reports that count: of a known item and operation, no figure negative or endless.
-
-    A report of no pieces, such as one of a setup alone, belongs to its order like any other. Whoever sums reports to
-    orders leaves out orders that have no pieces after that.
-    """
-    setup = pl.col("setup_minutes")
-    return results.filter(
-        pl.col("operation_code").is_not_null() & pl.col("item_code").is_not_null()
-        & (pl.col("quantity") >= 0) & pl.col("quantity").is_finite()
-        & (pl.col("run_minutes") >= 0) & pl.col("run_minutes").is_finite()
-        & (setup.is_null() | ((setup >= 0) & setup.is_finite()))
-    )  # fmt: skip
-
-
-def _summed(reports: pl.DataFrame, *place: str) -> pl.DataFrame:
-    """Return orders with pieces: reports of one order and place as one, as new as the newest of them."""
-    figures = ("quantity", "run_minutes")
-    reports = reports.select(*place, "order_no", "reported_at", "setup_minutes", *figures)
-    numbered = pl.col("order_no").is_not_null()
-    orders = reports.filter(numbered).group_by(*place, "order_no", maintain_order=True).agg(
-        pl.col("reported_at").max(),
-        # where no report has a setup of its own, neither has the order
-        pl.when(pl.col("setup_minutes").count() > 0).then(pl.col("setup_minutes").sum()).alias("setup_minutes"),
-        pl.col(*figures).sum(),
-    )  # fmt: skip
-    return pl.concat([orders, reports.filter(~numbered)]).filter(pl.col("quantity") > 0)
 
 
 def _numbers(codes: pl.Series, known: list[str]) -> Ints:
