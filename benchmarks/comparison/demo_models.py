@@ -19,7 +19,7 @@ from shared.quality.actuals import ItemActuals, collect_actuals, family_attribut
 from shared.quality.evaluate import Evaluation, evaluate
 from shared.quality.observations import OrderObservation
 from shared.quality.population import eligible_items
-from shared.training.making import drawings_of
+from shared.training.questions import drawings_of
 
 READ_AT = datetime(2026, 7, 1, tzinfo=UTC)  # the generated factory's calendar ends the day before
 PARTS = 2
