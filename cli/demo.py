@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,34 @@ def generate(
         ("file", "rows", "bytes", "sha256"),
         [(name, file["rows"], file["bytes"], file["sha256"]) for name, file in sorted(files.items())],
     )
+
+
+@app.command("change")
+@reports_errors
+def change(
+    folder: Annotated[Path, typer.Argument(help="What `demo generate` wrote.")],
+    kind: Annotated[str, typer.Option(help="none, machines, family or units.")] = "none",
+    start: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The change's first day; default: the next.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="How many days the factory goes on.")] = 1,
+    orders_a_day: Annotated[float, typer.Option(min=1, max=10_000, help="Orders finished a day, on average.")] = 40.0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a generated factory go on for some days, and break it: new machines, a new family, another unit.
+
+    Example: manage.py demo change /tmp/factory --kind machines --from 2026-07-06 --days 10
+    """
+    from shared.erp.demo.changes import change_demo
+
+    begin = None if start is None else start.date()
+    known = change_demo(folder, kind=kind, start=begin, days=days, orders_a_day=orders_a_day)
+    if as_json:
+        emit_json({"folder": str(folder), **known})
+        return
+    held = ", ".join(f"{name} since {since}" for name, since in sorted(known["changes"].items())) or "nothing"
+    say(f"{shown(folder)} goes until {known['last_day']}: {known['reports']} reports, {known['new_items']} new items.")
+    say(f"Changed: {held}.")
 
 
 @app.command("load")

@@ -60,7 +60,7 @@ def build_results(world: World, routings: Routings, versions: Versions, seed: in
     twice = rng.random(len(entry)) < RATES["reported_twice"]
     altered = orders.on_alternate[order] & (versions.altered[routings.item[entry]] == entry)
     pieces = orders.quantity[order]
-    setup, run, happened = _booked(routings, entry, pieces, orders.repeat[order], altered, rng)
+    setup, run, happened = booked(routings, entry, pieces, orders.repeat[order], altered, rng)
     older = orders.older_numbers[order] & versions.in_older[entry]
     columns = {
         "entry": entry,
@@ -88,7 +88,7 @@ def build_results(world: World, routings: Routings, versions: Versions, seed: in
 
 
 def _orders(world: World, routings: Routings, versions: Versions, rng: np.random.Generator) -> _Orders:
-    item, repeat, day, quantity = _demand(world, routings, rng)
+    item, repeat, day, quantity = demand(world, routings, rng)
     count = len(item)
     on_alternate = versions.alternate[item] & (rng.random(count) < RATES["order_on_alternate"])
     revised = versions.revised[item] & ~on_alternate
@@ -108,7 +108,7 @@ def _orders(world: World, routings: Routings, versions: Versions, rng: np.random
     )
 
 
-def _demand(world: World, routings: Routings, rng: np.random.Generator) -> tuple[Indexes, Indexes, Indexes, Indexes]:
+def demand(world: World, routings: Routings, rng: np.random.Generator) -> tuple[Indexes, Indexes, Indexes, Indexes]:
     """Return each order's item, how many the item had before, its day and its quantity, in order of item and day."""
     count = world.parts.count
     exposure = (DAYS - routings.written_day).astype(np.float64)
@@ -149,7 +149,7 @@ def _used_centres(
     return np.asarray(np.where(other & ~altered, any_centre, usual), dtype=np.int64)
 
 
-def _booked(
+def booked(
     routings: Routings, entry: Indexes, pieces: Indexes, repeat: Indexes, altered: Flags, rng: np.random.Generator
 ) -> tuple[Numbers, Numbers, dict[str, Flags]]:
     """Return the booked setup and run minutes: true time, learning, noise, stoppages and typing errors."""
