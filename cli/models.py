@@ -8,6 +8,7 @@ import typer
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from cli.services import current_services, model_of
 from shared.database.tables import ModelVersion
+from shared.registry.lineage import event_facts
 
 app = typer.Typer(help="Model versions.", no_args_is_help=True)
 
@@ -15,6 +16,7 @@ Version = Annotated[str, typer.Argument(help="The version's name, as `models lis
 Reason = Annotated[str, typer.Option(help="Why; kept with the event.")]
 ACTOR = "command line"
 UNSAID = "no reason given on the command line"
+_SHOWN_CHARACTERS = 600
 
 
 @app.command("list")
@@ -38,16 +40,36 @@ def list_versions(as_json: JsonFlag = False) -> None:
 @app.command("show")
 @reports_errors
 def show(version: Version, as_json: JsonFlag = False) -> None:
-    """Show one version: its figures, where it comes from and what happened to it.
+    """Show one version with its figures and what happened to it.
 
     Example: manage.py models show version_20261121_020000
     """
-    lineage = current_services().lifecycle.lineage(version)
+    versions = current_services().model_versions
+    row, events = versions.get(version), versions.events(version)
     if as_json:
-        emit_json(lineage)
+        emit_json(row.model_dump(mode="json") | {"events": [event_facts(event) for event in events]})
         return
-    for name, value in lineage.items():
+    for name, value in row.model_dump(mode="json").items():
         say(f"[bold]{name}[/]: {shown(value)}")
+    columns = ("at", "actor", "from_state", "to_state", "reason")
+    show_table("What happened to it", columns, [[getattr(event, name) for name in columns] for event in events])
+
+
+@app.command("lineage")
+@reports_errors
+def show_lineage(version: Version, as_json: JsonFlag = False) -> None:
+    """Show where a version comes from: data, job, alarm and cycle, comparison, package, approver, and what followed.
+
+    Example: manage.py models lineage version_20261121_020000
+    """
+    line = current_services().lineage.of(version)
+    if as_json:
+        emit_json(line)
+        return
+    for name, value in line.items():
+        say(f"[bold]{name}[/]")
+        for part, told in value.items() if isinstance(value, dict) else [("", value)]:
+            say(f"  {part}: {_short(told)}" if part else f"  {_short(told)}")
 
 
 @app.command("activate")
@@ -152,6 +174,11 @@ def list_misses(
         return
     show_table(f"Near items that {name} ({model.backend}) misses", ("item", "missed", "similarity"), rows)
     say(f"{len(rows)} missed of {count} near items each of {len(sample)} items.")
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return shown(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]} … (whole with --json)")
 
 
 def _report(row: ModelVersion, as_json: bool) -> None:

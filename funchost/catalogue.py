@@ -7,10 +7,10 @@ from typing import Any
 
 from funchost.blobpaths import compile_path, literal_output_path
 from funchost.hostjson import HostJson
-from funchost.ncrontab import parse_schedule
 from funchost.retries import parse_retry
 from funchost.routes import check_not_reserved, compile_route, full_template
 from funchost.settings import find_connection, is_disabled, resolve_names
+from schedules.ncrontab import parse_schedule
 
 _FUNCTION_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]{0,127}$")
 _BINDING_NAME = re.compile(r"^(?:\$return|[A-Za-z][A-Za-z0-9]{0,127})$")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from funchost.errors import ConfigurationError
-from funchost.timespan import parse_timespan
+from schedules.timespan import parse_timespan
 
 OVERRIDE_PREFIX = "AzureFunctionsJobHost__"
 _UNTOUCHED = {  # read by the real host, without meaning here

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from funchost.timespan import parse_timespan
+from schedules.timespan import parse_timespan
 
 
 @dataclass(frozen=True, kw_only=True)

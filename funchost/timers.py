@@ -5,11 +5,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
@@ -17,24 +15,18 @@ from funchost import logs
 from funchost.catalogue import Entry
 from funchost.invoker import Invocation, Invoker, Outcome
 from funchost.leases import SingletonLease
-from funchost.ncrontab import CronSchedule, Schedule, parse_schedule
 from funchost.retries import parse_retry
 from funchost.state import HostState
 from funchost.storage import HOSTS_CONTAINER, Storage
+from schedules.ncrontab import CronSchedule, Schedule, parse_schedule
+from schedules.zone import local_zone
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 _CLOCK_STEP_SECONDS = 5.0
 
 
-def local_zone(environment: Mapping[str, str]) -> tzinfo:
-    """Return the zone of `TZ`, else the machine's own."""
-    name = environment.get("TZ", "").lstrip(":")
-    if name:
-        try:
-            return ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError):
-            logs.warning("timer.unknown_zone", zone=name, meaning="the machine's own time zone is used")
-    return datetime.now(UTC).astimezone().tzinfo or UTC
+def _unknown_zone(name: str) -> None:
+    logs.warning("timer.unknown_zone", zone=name, meaning="the machine's own time zone is used")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +104,7 @@ class TimerListener:
     ) -> None:
         self.entry = entry
         self._schedule: Schedule = parse_schedule(str(entry.trigger["schedule"]))
-        self._zone = local_zone(os.environ)
+        self._zone = local_zone(os.environ, unknown=_unknown_zone)
         self._invoker = invoker
         self._state = state
         self._lock_retry_seconds = lock_retry_seconds

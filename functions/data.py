@@ -153,7 +153,7 @@ def get_data_quality(call: Call) -> Reply:
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_EXTRACT_SCHEDULE%", use_monitor=True)
 def start_extract(timer: func.TimerRequest) -> None:
     """Insert the slot's extract and ring its bell; a doubled firing inserts nothing."""
-    current_services().snapshots.start(due_slot(timer), "schedule")
+    current_services().timetable.fired("start_extract", due_slot(timer))
 
 
 doorbell_function(blueprint, "run_extract", Extract.QUEUE, lambda services, id_: services.snapshots.run(id_))

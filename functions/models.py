@@ -83,8 +83,8 @@ def get_model(call: Call) -> Reply:
 
 @endpoint(blueprint, "GET", "models/{version}/lineage", access=Access.READ, summary="Where a version comes from")
 def get_model_lineage(call: Call) -> Reply:
-    """Show the data, the job, the parents and the people behind a version."""
-    return Reply(body=call.services.lifecycle.lineage(call.params["version"]))
+    """Show the data, job, alarm, cycle, comparison and people behind a version, and what followed."""
+    return Reply(body=call.services.lineage.of(call.params["version"]))
 
 
 @endpoint(

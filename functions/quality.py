@@ -149,8 +149,7 @@ def _run_quality_cycle(services: Services, cycle_id: str) -> object:
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_QUALITY_SCHEDULE%", use_monitor=True)
 def start_quality_cycle(timer: func.TimerRequest) -> None:
     """Insert the slot's cycle and ring its bell; a doubled or late firing inserts nothing."""
-    slot = due_slot(timer)
-    current_services().quality_cycles.start(slot, "schedule" if slot else "timer fired by hand")
+    current_services().timetable.fired("start_quality_cycle", due_slot(timer))
 
 
 doorbell_function(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shared.prediction.combining import Combiner
     from shared.quality.cycle import QualityCycles
     from shared.registry.lifecycle import Lifecycle
+    from shared.registry.lineage import Lineage
     from shared.registry.registrations import Registrations
     from shared.registry.serving import Serving
     from shared.registry.signing import Keys
@@ -179,6 +180,13 @@ class Services:
         from shared.registry.lifecycle import Lifecycle
 
         return Lifecycle(self.settings, self.model_versions, keys=self.keys, clock=self.clock)
+
+    @cached_property
+    def lineage(self) -> "Lineage":
+        """Where versions come from, and what they led to."""
+        from shared.registry.lineage import Lineage
+
+        return Lineage(self.settings, self.engine, self.model_versions)
 
     @cached_property
     def serving(self) -> "Serving":

@@ -1,6 +1,7 @@
 """Model versions: which transitions there are, one active version at any time, and every change an event."""
 
 from builtins import list as list_of
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, cast
 
@@ -94,6 +95,34 @@ class ModelVersions:
             last = select(ModelEvent).where(*activated).order_by(col(ModelEvent.id).desc()).limit(1)
             return session.exec(last).first()
 
+    def activation_in_force(self) -> ModelEvent | None:
+        """Return the activation that made the present version the active one, or None while none is active."""
+        with reading(self._engine) as session:
+            active = _active(session)
+            return None if active is None else _last_activation(session, ModelEvent.version == active.version)
+
+    def last_activation_by(self, actor: str) -> ModelEvent | None:
+        """Return the newest activation of a pending version by `actor`, or None."""
+        anew = (ModelEvent.actor == actor, ModelEvent.from_state == VersionState.PENDING)
+        with reading(self._engine) as session:
+            return _last_activation(session, *anew)
+
+    def complete_event(self, event: ModelEvent, details: dict[str, Any]) -> bool:
+        """Add to an event's details what came of it; False when one of these is there already."""
+        with writing(self._engine) as session:
+            return self.complete_event_in(session, event, details)
+
+    def complete_event_in(self, session: Session, event: ModelEvent, details: dict[str, Any]) -> bool:
+        """Do the same in a caller's write transaction."""
+        row = session.exec(select(ModelEvent).where(ModelEvent.id == event.id).with_for_update()).one()
+        known = row.details or {}
+        if known.keys() & details.keys():
+            return False
+        row.details = known | details
+        session.add(row)
+        session.flush()
+        return True
+
     def events(self, version: str) -> list_of[ModelEvent]:
         """Return what happened to a version, oldest first.
 
@@ -106,11 +135,21 @@ class ModelVersions:
             return list_of(session.exec(mine).all())
 
     def transition(
-        self, version: str, to: str, *, actor: str, reason: str, expected_active: str | None = None
+        self,
+        version: str,
+        to: str,
+        *,
+        actor: str,
+        reason: str,
+        expected_active: str | None = None,
+        details: dict[str, Any] | None = None,
+        also: Callable[[Session, ModelVersion], None] | None = None,
     ) -> ModelVersion:
         """Move a version to state `to` in one transaction; activating retires the version that was active.
 
-        `expected_active` is what the caller believes to be active (empty for "none"); None does not ask.
+        `expected_active` is what the caller believes to be active (empty for "none"); None does not ask. `details`
+        are kept with the event. `also` runs first in the same transaction, with the version that was active: it may
+        refuse by raising, and what it writes stands or falls with the change.
 
         Raises:
             NotFound: there is no such version.
@@ -128,10 +167,12 @@ class ModelVersions:
                         state=row.state,
                         version=version,
                     )
+                if also is not None and active is not None:
+                    also(session, active)
                 at = self._event_time(session)
                 if to == VersionState.ACTIVE and active is not None:
                     _move(session, active, VersionState.RETIRED, actor=actor, reason=f"{version} activated", at=at)
-                _move(session, row, to, actor=actor, reason=reason, at=at)
+                _move(session, row, to, actor=actor, reason=reason, at=at, details=details)
                 session.refresh(row)
         except IntegrityError as error:  # the partial unique index: another process activated a version just now
             raise _came_between(version, self.get(version).state) from error
@@ -169,6 +210,11 @@ def _active(session: Session) -> ModelVersion | None:
     return session.exec(select(ModelVersion).where(ModelVersion.state == VersionState.ACTIVE)).one_or_none()
 
 
+def _last_activation(session: Session, *conditions: Any) -> ModelEvent | None:
+    activated = select(ModelEvent).where(ModelEvent.to_state == VersionState.ACTIVE, *conditions)
+    return session.exec(activated.order_by(col(ModelEvent.id).desc()).limit(1)).first()
+
+
 def _refuse_surprise(row: ModelVersion, active: ModelVersion | None, expected: str | None) -> None:
     name = "" if active is None else active.version
     if expected is not None and expected != name:
@@ -180,7 +226,16 @@ def _refuse_surprise(row: ModelVersion, active: ModelVersion | None, expected: s
         )
 
 
-def _move(session: Session, row: ModelVersion, to: str, *, actor: str, reason: str, at: datetime) -> None:
+def _move(
+    session: Session,
+    row: ModelVersion,
+    to: str,
+    *,
+    actor: str,
+    reason: str,
+    at: datetime,
+    details: dict[str, Any] | None = None,
+) -> None:
     """Change one row's state, provided that nobody changed it since it was read, and append the event."""
     values: dict[str, Any] = {"state": to, "row_version": row.row_version + 1}
     if to == VersionState.ACTIVE:
@@ -188,8 +243,9 @@ def _move(session: Session, row: ModelVersion, to: str, *, actor: str, reason: s
     unchanged = (col(ModelVersion.version) == row.version, col(ModelVersion.row_version) == row.row_version)
     statement = update(ModelVersion).where(*unchanged).values(**values).execution_options(synchronize_session=False)
     event = ModelEvent(
-        version=row.version, from_state=row.state, to_state=to, actor=actor[:128], reason=reason[:2000], at=at
-    )
+        version=row.version, from_state=row.state, to_state=to, actor=actor[:128], reason=reason[:2000], at=at,
+        details=details,
+    )  # fmt: skip
     if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:
         raise _came_between(row.version, row.state)
     session.add(event)

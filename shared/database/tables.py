@@ -214,7 +214,7 @@ class ModelVersion(SQLModel, table=True):
 
 
 class ModelEvent(SQLModel, table=True):
-    """One transition of a model version; appended, never changed."""
+    """One transition of a model version; appended, never changed but for what its details say came of it."""
 
     __tablename__ = "model_events"
 

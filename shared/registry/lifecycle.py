@@ -1,24 +1,17 @@
 """What people do with versions: look into one, activate, reject, go back. Every change is an event with a reason."""
 
-from collections.abc import Mapping
 from typing import Any
-
-import structlog
 
 from shared.clock import Clock, utc_now
 from shared.database.models import TRANSITIONS, ModelVersions
-from shared.database.tables import ModelEvent, ModelVersion, VersionState
+from shared.database.tables import ModelVersion, VersionState
 from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
-from shared.registry.manifest import parse_manifest, read_manifest_file
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
 from shared.registry.verify import CHECKS, CheckedPackage, check_package, load_checked
 from shared.settings import Settings
 
-log = structlog.get_logger()
-
 MAX_REASON = 2_000
-LONGEST_LINE = 1_000  # a parent chain longer than this is a circle
 
 
 class Lifecycle:
@@ -32,10 +25,19 @@ class Lifecycle:
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._store = ModelStore(settings.models)
 
-    def activate(self, version: str, *, actor: str, reason: str, expected_active: str | None = None) -> ModelVersion:
+    def activate(
+        self,
+        version: str,
+        *,
+        actor: str,
+        reason: str,
+        expected_active: str | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> ModelVersion:
         """Verify the version's folder once more, then make it the active version, and return its row.
 
-        `expected_active` is what the caller believes to be active ("" for none, None for do not ask).
+        `expected_active` is what the caller believes to be active ("" for none, None for do not ask); `details` are
+        kept with the event.
 
         Raises:
             NotFound: no such version, or its folder is gone.
@@ -44,7 +46,7 @@ class Lifecycle:
         """
         self._refuse_forbidden(version, VersionState.ACTIVE)
         load_checked(self._checked(version))
-        return self._move(version, VersionState.ACTIVE, actor, reason, expected_active)
+        return self._move(version, VersionState.ACTIVE, actor, reason, expected_active, details)
 
     def rollback(self, *, actor: str, reason: str, expected_active: str | None = None) -> ModelVersion:
         """Activate the version that served before the active one, and return its row.
@@ -94,43 +96,6 @@ class Lifecycle:
         checks = [{"check": check, "ok": True, "detail": ""} for check in CHECKS]
         return {"version": version, "ok": True, "checks": checks, "warnings": list(package.warnings)}
 
-    def lineage(self, version: str) -> dict[str, Any]:
-        """Return where a version comes from: its training, its ancestors (nearest first) and its events.
-
-        Raises NotFound when there is no such version.
-        """
-        row = self._versions.get(version)
-        return {
-            "version": version,
-            "state": row.state,
-            "manifest_sha256": row.manifest_sha256,
-            "job_id": row.job_id,
-            "parent": row.parent,
-            "training": self._training(version),
-            "ancestors": [_ancestor(name, known) for name, known in self._ancestors(row)],
-            "events": [event_facts(event) for event in self._versions.events(version)],
-        }
-
-    def _ancestors(self, row: ModelVersion) -> list[tuple[str, ModelVersion | None]]:
-        line: list[tuple[str, ModelVersion | None]] = []
-        seen = {row.version}
-        parent = row.parent
-        while parent is not None and parent not in seen and len(line) < LONGEST_LINE:
-            seen.add(parent)
-            known = self._versions.find(parent)
-            line.append((parent, known))
-            parent = known.parent if known else None
-        return line
-
-    def _training(self, version: str) -> Mapping[str, Any] | None:
-        """Return the manifest's account of the training, or None when the folder or its manifest is gone."""
-        try:
-            manifest = parse_manifest(read_manifest_file(self._store.require(version)))
-        except (NotFound, PackageRejected) as fault:
-            log.warning("model.manifest_unreadable", model_version=version, error=str(fault))
-            return None
-        return manifest.training.model_dump()
-
     def _checked(self, version: str) -> CheckedPackage:
         row = self._versions.find(version)
         folder = self._store.require(version)
@@ -151,32 +116,24 @@ class Lifecycle:
                 f"The version {version} is {row.state} and cannot become {to}.", state=row.state, version=version
             )
 
-    def _move(self, version: str, to: str, actor: str, reason: str, expected: str | None) -> ModelVersion:
+    def _move(
+        self,
+        version: str,
+        to: str,
+        actor: str,
+        reason: str,
+        expected: str | None,
+        details: dict[str, Any] | None = None,
+    ) -> ModelVersion:
         reason = reason.strip()
         if not reason or len(reason) > MAX_REASON:
             raise InvalidInput(
                 f"A change of version needs a reason of 1 to {MAX_REASON} characters.",
                 errors=[{"field": "reason", "message": "say why, for whoever reads the history"}],
             )
-        return self._versions.transition(version, to, actor=actor, reason=reason, expected_active=expected)
-
-
-def event_facts(event: ModelEvent) -> dict[str, Any]:
-    """Return an event as JSON values."""
-    return {
-        "at": event.at.isoformat(),
-        "actor": event.actor,
-        "reason": event.reason,
-        "from_state": event.from_state,
-        "to_state": event.to_state,
-    }
-
-
-def _ancestor(name: str, row: ModelVersion | None) -> dict[str, Any]:
-    if row is None:
-        return {"version": name, "state": None, "job_id": None, "data_as_of": None}
-    as_of = row.data_as_of.isoformat() if row.data_as_of else None
-    return {"version": name, "state": row.state, "job_id": row.job_id, "data_as_of": as_of}
+        return self._versions.transition(
+            version, to, actor=actor, reason=reason, expected_active=expected, details=details
+        )
 
 
 def _report(version: str, fault: PackageRejected) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from azure.storage.blob import BlobClient
 
 from funchost import timers
 from funchost.catalogue import Entry
-from funchost.ncrontab import ConstantSchedule, parse_cron, parse_schedule
 from funchost.retries import parse_retry
 from funchost.state import HostState
-from funchost.timespan import parse_timespan
+from schedules.ncrontab import ConstantSchedule, parse_cron, parse_schedule
+from schedules.timespan import parse_timespan
 from tests.funchost.funchost_support import Account, Workshop, eventually
 
 OCCURRENCES = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
-from funchost.timespan import parse_timespan
+from schedules.timespan import parse_timespan
 
 _MONTHS = [
     "january",
@@ -123,6 +123,27 @@ class CronSchedule:
             found = wall.replace(tzinfo=zone).astimezone(UTC)
             if found > moment:
                 return found
+
+    def last_until(self, moment: datetime, zone: tzinfo) -> datetime | None:
+        """Return the last firing at or before an aware moment, in UTC; None when there was none for 30 years.
+
+        Looked for in spans that double in length, from a minute on, since a schedule knows its next firing only.
+        """
+        span = timedelta(minutes=1)
+        while span < timedelta(days=30 * 366):
+            found, last = self._next_or_none(moment - span, zone), None
+            while found is not None and found <= moment:
+                found, last = self._next_or_none(found, zone), found
+            if last is not None:
+                return last
+            span *= 2
+        return None
+
+    def _next_or_none(self, moment: datetime, zone: tzinfo) -> datetime | None:
+        try:
+            return self.next_after(moment, zone)
+        except (ValueError, OverflowError):
+            return None
 
     @property
     def fires_within_a_minute(self) -> bool:
