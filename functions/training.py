@@ -12,7 +12,6 @@ from functions.rows import job_line_view, job_view
 from functions.triggers import doorbell_function, due_slot, poison_function
 from shared.bootstrap import current_services
 from shared.database.tables import TrainingJob
-from shared.errors import Conflict
 
 blueprint = func.Blueprint()
 
@@ -111,14 +110,7 @@ def cancel_training_job(call: Call) -> Reply:
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_TRAINING_SCHEDULE%", use_monitor=True)
 def start_training(timer: func.TimerRequest) -> None:
     """Ask for the slot's refit; a full queue or a job that already waits is no fault of the schedule."""
-    import structlog
-
-    slot = due_slot(timer)
-    reason = "schedule" if slot else "timer fired by hand"
-    try:
-        current_services().training_jobs.enqueue("refit", reason=reason, actor="schedule", slot=slot)
-    except Conflict as refusal:
-        structlog.get_logger().info("training.not_started", slot=slot, reason=refusal.detail)
+    current_services().timetable.fired("start_training", due_slot(timer))
 
 
 doorbell_function(blueprint, "retrain_model", TrainingJob.QUEUE, lambda services, id_: services.training_jobs.run(id_))

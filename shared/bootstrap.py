@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.operations.burial import Burial
     from shared.operations.health import Health
     from shared.operations.sweep import Sweep
+    from shared.operations.timetable import Timetable
     from shared.prediction.combining import Combiner
     from shared.quality.cycle import QualityCycles
     from shared.registry.lifecycle import Lifecycle
@@ -209,6 +210,7 @@ class Services:
     @cached_property
     def training_jobs(self) -> "TrainingJobs":
         """Training jobs."""
+        from shared.training.activation import AutoActivation
         from shared.training.jobs import TrainingJobs
 
         return TrainingJobs(
@@ -220,6 +222,7 @@ class Services:
             versions=self.model_versions,
             registrations=self.registrations,
             alerts=self.alerts,
+            activation=AutoActivation(self.lifecycle, self.model_versions, self.configuration_store),
             clock=self.clock,
             worker=self.worker,
         )
@@ -228,7 +231,11 @@ class Services:
     def quality_cycles(self) -> "QualityCycles":
         """Quality cycles; an alarm asks for one retraining job."""
         from shared.quality.cycle import QualityCycles
+        from shared.training.watch import ActivationWatch
 
+        watch = ActivationWatch(
+            settings=self.settings, versions=self.model_versions, alerts=self.alerts, keys=self.keys
+        )
         return QualityCycles(
             settings=self.settings,
             engine=self.engine,
@@ -239,6 +246,7 @@ class Services:
             alerts=self.alerts,
             serving=self.serving,
             request_retraining=self.training_jobs.enqueue_for_alarm,
+            after_cycle=(watch,),
             clock=self.clock,
             worker=self.worker,
         )
@@ -258,6 +266,30 @@ class Services:
         )
 
     @cached_property
+    def timetable(self) -> "Timetable":
+        """What timers start, and what they missed."""
+        from schedules.zone import local_zone
+        from shared.database.tables import Extract, QualityCycle, TrainingJob
+        from shared.operations.timetable import Timed, Timetable
+
+        settings = self.settings
+        timed = (
+            Timed(
+                function="start_extract", table=Extract, schedule=settings.extract_schedule,
+                start=lambda slot, reason: self.snapshots.start(slot, reason),
+            ),
+            Timed(
+                function="start_quality_cycle", table=QualityCycle, schedule=settings.quality_schedule,
+                start=lambda slot, reason: self.quality_cycles.start(slot, reason),
+            ),
+            Timed(
+                function="start_training", table=TrainingJob, schedule=settings.training_schedule,
+                start=lambda slot, reason: self.training_jobs.enqueue_scheduled(slot, reason),
+            ),
+        )  # fmt: skip
+        return Timetable(self.engine, timed, zone=local_zone(os.environ), environment=os.environ, clock=self.clock)
+
+    @cached_property
     def sweep(self) -> "Sweep":
         """The sweep."""
         from shared.database.job_rows import JobRows
@@ -272,6 +304,7 @@ class Services:
             registrations=self.registrations,
             repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock),
             tidy_jobs=JobTidying(self.settings, JobRows(self.engine), self.configuration_store).run,
+            make_up=self.timetable.run,
             clock=self.clock,
         )
 

@@ -2,6 +2,7 @@
 
 import threading
 from builtins import list as list_of
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -83,6 +84,12 @@ class ConfigurationStore:
             self._known = (number + 1, after)
         log.info("configuration.changed", version=number + 1, actor=actor, changes=differences)
         return number + 1, after
+
+    def changed_since(self, moment: datetime, prefixes: tuple[str, ...]) -> bool:
+        """Return whether a field whose path begins with one of `prefixes` was changed after `moment`."""
+        later = select(ConfigurationVersion.changes).where(ConfigurationVersion.created_at > moment)
+        with reading(self._engine) as session:
+            return any(path.startswith(prefixes) for changes in session.exec(later).all() for path in changes)
 
     def history(self, *, limit: int = 50, offset: int = 0) -> tuple[list_of[ConfigurationVersion], int]:
         """Return the versions, newest first, with actor, time and before/after of each change, and their number."""

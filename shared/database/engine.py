@@ -66,6 +66,18 @@ def writing(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+def one_at_a_time(session: Session, name: str) -> None:
+    """Let no two transactions that name the same thing run beside each other from here on; SQLite's never do."""
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+    elif connection.dialect.name == "mssql":
+        connection.execute(
+            text("EXEC sp_getapplock @Resource = :name, @LockMode = 'Exclusive', @LockOwner = 'Transaction'"),
+            {"name": name},
+        )
+
+
 def ping(engine: Engine) -> float:
     """Ask the database a trivial question and return the seconds that its answer took.
 

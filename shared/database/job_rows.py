@@ -50,6 +50,11 @@ class JobRows:
         with reading(self._engine) as session:
             return session.exec(select(ModelVersion.version).where(col(ModelVersion.job_id) == job_id)).first()
 
+    def of_slot(self, slot: str) -> TrainingJob | None:
+        """Return the job that used this slot, or None."""
+        with reading(self._engine) as session:
+            return session.exec(select(TrainingJob).where(TrainingJob.slot == slot)).first()
+
     def unfinished(self) -> set[str]:
         """Return the ids of the jobs that wait or run."""
         with reading(self._engine) as session:

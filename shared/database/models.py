@@ -107,6 +107,11 @@ class ModelVersions:
         with reading(self._engine) as session:
             return _last_activation(session, *anew)
 
+    def is_in_force(self, session: Session, activation: ModelEvent) -> bool:
+        """Return, inside a transaction, whether no version was activated after `activation`."""
+        newest = _last_activation(session)
+        return newest is not None and newest.id == activation.id
+
     def complete_event(self, event: ModelEvent, details: dict[str, Any]) -> bool:
         """Add to an event's details what came of it; False when one of these is there already."""
         with writing(self._engine) as session:

@@ -35,6 +35,7 @@ class Sweep:
     registrations: Registrations
     repair: Repair
     tidy_jobs: Callable[[], int]
+    make_up: Callable[[], int]  # starts what timers missed
     clock: Clock = utc_now
     repaired_at: datetime | None = None
     watch: DataWatch = field(init=False)
@@ -48,11 +49,12 @@ class Sweep:
     def run(self) -> dict[str, int]:
         """Do one round; return how much each part found to do.
 
-        Bells rung, drops noticed, scratch folders removed, versions mended, ended jobs and their folders removed,
-        alerts about the data raised or closed, messages that the webhook heard. One part's trouble does not stop the
-        others: the next round comes in seconds.
+        Missed scheduled times made up for, bells rung, drops noticed, scratch folders removed, versions mended, ended
+        jobs and their folders removed, alerts about the data raised or closed, messages that the webhook heard. One
+        part's trouble does not stop the others: the next round comes in seconds.
         """
         parts = {
+            "made_up": self.make_up,
             "rung": self._ring,
             "noticed": self._notice,
             "removed": self._remove_stale,

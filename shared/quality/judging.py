@@ -44,21 +44,27 @@ class Judge:
     def _act_on(self, measured: MeasuredCycle, crossed: Sequence[Finding]) -> dict[str, Any] | None:
         cycle_id, overall = measured.row.id, measured.figures["overall"]
         evident = [finding for finding in crossed if finding.evident]
+        raised: list[str] = []
         for finding in evident:
             details = finding.as_json() | {"cycle_id": cycle_id, "model_version": measured.served.version}
-            self.alerts.raise_alert(ALERT_KIND, finding.metric, finding.message, details=details)
+            raised.append(self.alerts.raise_alert(ALERT_KIND, finding.metric, finding.message, details=details).id)
             log.warning("quality.alarm", cycle_id=cycle_id, metric=finding.metric, value=finding.value)
         beyond = {finding.metric for finding in crossed}
         for metric in WATCHED:
             if metric not in beyond and overall[metric]["value"] is not None:
                 self.alerts.close_matching(ALERT_KIND, metric, ACTOR)
         helped = [finding.message for finding in evident if finding.retraining_helps]
-        return self._ask(" ".join(helped), cycle_id) if helped else None
+        if not helped:
+            return None
+        retraining = self._ask(" ".join(helped), cycle_id)
+        for alert_id in raised:
+            self.alerts.add_details(alert_id, {"retraining": retraining})
+        return retraining | {"alert_ids": raised}
 
     def _ask(self, reason: str, cycle_id: str) -> dict[str, Any]:
         try:
             job = self.request_retraining(reason, cycle_id)
         except Conflict as error:
             log.info("quality.retraining_refused", cycle_id=cycle_id, reason=str(error))
-            return {"asked": True, "refused": str(error)}
+            return {"asked": True, "refused": str(error), "because": error.facts.get("reason")}
         return {"asked": True, "job_id": getattr(job, "id", None)}

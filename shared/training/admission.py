@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, select
 
 from shared.configuration import TrainingConfiguration
+from shared.database.engine import one_at_a_time
 from shared.database.tables import TrainingJob, WorkState
 from shared.errors import Conflict, InvalidInput
 from shared.registry.versions import check_version_name
 
 KINDS = ("refit", "challenger")
-ALARM_SLOT = "alarm-"
+ALARM, SCHEDULE = "alarm", "schedule"  # actors that are no person
+ALARM_SLOT = "alarm-"  # begins the slot of the one job that a cycle's alarm may ask for
 
 
 def new_job(
@@ -25,6 +27,7 @@ def new_job(
     priority: int,
     dry_run: bool,
     slot: str | None,
+    cycle_id: str | None = None,
 ) -> TrainingJob:
     """Return the row of a job, not stored yet.
 
@@ -48,19 +51,30 @@ def new_job(
         priority=priority,
         dry_run=dry_run,
         slot=slot,
+        cycle_id=cycle_id,
         created_at=now,
     )
 
 
-def admission(
-    row: TrainingJob, limits: TrainingConfiguration, *, by_alarm: bool, now: datetime
-) -> Callable[[Session], None]:
+def skipped_job(slot: str, *, now: datetime, reason: str, why: str) -> TrainingJob:
+    """Return the row of a scheduled job that was refused: the scheduled time is used up, and the row says why."""
+    row = new_job(
+        "refit", now=now, reason=f"not started: {why} ({reason})", actor=SCHEDULE, label=None, priority=0,
+        dry_run=False, slot=slot,
+    )  # fmt: skip
+    row.state, row.step, row.ended_at = WorkState.SKIPPED, "not started", now
+    return row
+
+
+def admission(row: TrainingJob, limits: TrainingConfiguration, *, now: datetime) -> Callable[[Session], None]:
     """Return what refuses `row` inside the transaction that would insert it, so that no two slip past together.
 
     The returned function raises Conflict, its `reason` among the facts.
     """
+    by_alarm = row.cycle_id is not None
 
     def guard(session: Session) -> None:
+        one_at_a_time(session, "training-admission")
         if row.slot is not None and session.exec(select(TrainingJob.id).where(TrainingJob.slot == row.slot)).first():
             return  # the unique key will say so
         unfinished = session.exec(
@@ -89,7 +103,7 @@ def admission(
 def _refuse_in_cooldown(session: Session, cooldown_minutes: float, now: datetime) -> None:
     newest = (
         select(TrainingJob)
-        .where(col(TrainingJob.slot).startswith(ALARM_SLOT))
+        .where(col(TrainingJob.cycle_id).is_not(None), TrainingJob.state != WorkState.SKIPPED)
         .order_by(col(TrainingJob.created_at).desc())
     )
     last = session.exec(newest.limit(1)).first()

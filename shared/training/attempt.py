@@ -24,6 +24,8 @@ from shared.errors import Cancelled, Conflict, LeaseLost, NotFound, RoutingError
 from shared.platform import write_atomically
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
+from shared.training.activation import AutoActivation
+from shared.training.admission import SCHEDULE
 from shared.training.child import JobSpec
 from shared.training.job_log import JobLog
 from shared.training.supervision import Ending, Outcome, supervise
@@ -35,6 +37,10 @@ MAX_ATTEMPTS = 5
 FAILED_ALERT = "training-failed"
 REGISTERING = "registering"  # the step from which a job can no longer be cancelled
 WAITING = "waits for another attempt"
+
+
+class NothingNew(Exception):
+    """A scheduled refit would learn what the active version knows."""
 
 
 class TrainingInterrupted(RoutingError):
@@ -72,6 +78,7 @@ class Parts:
     registrations: Registrar
     alerts: Alerts
     job_rows: JobRows
+    activation: AutoActivation | None
     clock: Clock
 
 
@@ -108,6 +115,10 @@ class Attempt:
             self._conclude(self._compute())
         except (LeaseLost, TrainingInterrupted):
             raise
+        except NothingNew as nothing:
+            self._finish(
+                WorkState.SKIPPED, str(nothing), reason=str(nothing), step="nothing new", model_version=None, error=None
+            )
         except Cancelled:
             self._finish(WorkState.CANCELLED, "cancelled", step="cancelled", model_version=None)
         except TimeoutError as error:
@@ -129,6 +140,7 @@ class Attempt:
         configuration = self._parts.configuration.current()[1]
         snapshot, note = self._data()
         self._work.update(self._claim, snapshot_id=snapshot.id)
+        self._skip_if_nothing_is_new(snapshot, note)
         self._staging.mkdir(parents=True)
         spec_file = self._staging / "job.json"
         spec = self._spec(version, configuration, snapshot.folder)
@@ -142,6 +154,23 @@ class Attempt:
         log.info("training.child_ended", job_id=self._claim.id, ending=outcome.ending, reason=outcome.reason)
         result = outcome.result | ({"data_note": note} if note else {})
         return Outcome(ending=outcome.ending, result=result, reason=outcome.reason)
+
+    def _skip_if_nothing_is_new(self, snapshot: Snapshot, note: str | None) -> None:
+        """End a scheduled refit that would make the active version again: same data, and nobody changed a rule.
+
+        What a person or an alarm asks for is always done.
+        """
+        active = self._parts.versions.active()
+        if self._claim.row.actor != SCHEDULE or active is None or active.fingerprint != snapshot.fingerprint:
+            return
+        since = active.data_as_of or active.registered_at
+        if self._parts.configuration.changed_since(since, ("prediction.", "training.")):
+            return
+        read = f" {note}" if note else ""
+        raise NothingNew(
+            f"Not needed: the data is what {active.version} learned from, and neither predictions nor training"
+            f" were configured anew since.{read}"
+        )
 
     def _data(self) -> tuple[Snapshot, str | None]:
         """The snapshot to train on: a fresh one where the ERP can be read, else the last good one and why.
@@ -212,6 +241,7 @@ class Attempt:
     def _register(self, result: dict[str, Any]) -> None:
         self._pulse.enter(98.0, REGISTERING)  # nobody who lost the lease, or was told to stop, registers anything
         version = str(result["packaged"])
+        self._work.update(self._claim, result=result)  # for the attempt that may have to go on from here
         try:
             row = self._parts.registrations.register_local(
                 self._staging / version, actor=self._claim.id, reason=result["reason"]
@@ -221,13 +251,14 @@ class Attempt:
                 return
             self._work.update(self._claim, model_version=None)  # the next attempt takes another name
             self._retry(f"The version name {version} was taken meanwhile.")
-        self._succeed(result, row.version, f"registered {row.version} as pending")
+        self._succeed_with(row, result)
 
     def _finish_if_registered(self) -> bool:
         """End a job whose version an earlier attempt installed or registered before it died."""
         job_id = self._claim.id
         registered = self._parts.job_rows.version_of(job_id)
-        reserved = self._work.get(TrainingJob, job_id).model_version
+        row = self._work.get(TrainingJob, job_id)
+        reserved = row.model_version
         reason = "registered by an earlier attempt"
         found: ModelVersion | None = None
         if registered is not None:
@@ -236,9 +267,21 @@ class Attempt:
             found = self._parts.registrations.finish_installation(reserved, job_id=job_id, reason=reason)
         if found is None or found.job_id != job_id:
             return False
-        result: dict[str, Any] = {"packaged": found.version, "decision": "register", "reason": reason}
-        self._succeed(result | {"metrics": found.metrics}, found.version, f"registered {found.version} as pending")
+        known = row.result or {"packaged": found.version, "decision": "register", "reason": reason}
+        self._succeed_with(found, known | {"metrics": found.metrics})
         return True
+
+    def _succeed_with(self, version: ModelVersion, result: dict[str, Any]) -> None:
+        """End the job with its registered version, which serves at once where the configuration says so."""
+        with self._work.fenced(self._claim):
+            pass  # nobody who lost the lease activates anything
+        activation = self._parts.activation
+        told = activation.consider(version, self._claim.id, result) if activation else None
+        step = f"registered {version.version} as pending"
+        if told is not None:
+            result = result | {"activation": told}
+            step = f"activated {version.version}" if told["activated"] else f"{step}; not activated: {told['reason']}"
+        self._succeed(result, version.version, step)
 
     def _succeed(self, result: dict[str, Any], version: str | None, step: str) -> None:
         self._parts.alerts.close_matching(FAILED_ALERT, self._claim.row.kind, "training")

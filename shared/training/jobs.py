@@ -30,7 +30,8 @@ from shared.platform import remove_tree
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.doorbells import Doorbells
-from shared.training.admission import ALARM_SLOT, admission, new_job
+from shared.training.activation import AutoActivation
+from shared.training.admission import ALARM, ALARM_SLOT, SCHEDULE, admission, new_job, skipped_job
 from shared.training.attempt import MAX_ATTEMPTS, REGISTERING, Attempt, Parts, Registrar, TrainingInterrupted
 from shared.training.job_log import JobLog, single_line
 
@@ -55,10 +56,14 @@ class TrainingJobs:
         versions: ModelVersions,
         registrations: Registrar,
         alerts: Alerts,
+        activation: AutoActivation | None = None,
         clock: Clock = utc_now,
         worker: str = "",
     ) -> None:
-        """Join the services; `worker` names this process in the rows it claims."""
+        """Join the services; `worker` names this process in the rows it claims.
+
+        Without an `activation` every version waits for a person, whatever the configuration says.
+        """
         self._settings = settings
         self._work = work
         self._doorbells = doorbells
@@ -75,6 +80,7 @@ class TrainingJobs:
             registrations=registrations,
             alerts=alerts,
             job_rows=self._job_rows,
+            activation=activation,
             clock=clock,
         )
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
@@ -91,9 +97,9 @@ class TrainingJobs:
         priority: int = 0,
         dry_run: bool = False,
         slot: str | None = None,
-        by_alarm: bool = False,
+        cycle_id: str | None = None,
     ) -> TrainingJob:
-        """Insert a job and ring its bell; return its row.
+        """Insert a job and ring its bell; return its row. `cycle_id` is the cycle whose alarm asks for it.
 
         Raises:
             InvalidInput: there is no such kind, or the label cannot be a version's name.
@@ -109,9 +115,8 @@ class TrainingJobs:
             priority=priority,
             dry_run=dry_run,
             slot=slot,
+            cycle_id=cycle_id,
         )
-        if by_alarm and slot is None:
-            row.slot = f"{ALARM_SLOT}{row.id}"  # the mark by which the next alarm finds it
         if label is not None and self._versions.find(label) is not None:
             raise Conflict(
                 f"A model version is called {label} already.",
@@ -120,15 +125,47 @@ class TrainingJobs:
                 reason="label taken",
             )
         limits = self._configuration.current()[1].training
-        if not self._work.insert(row, guard=admission(row, limits, by_alarm=by_alarm, now=self._clock())):
+        if not self._work.insert(row, guard=admission(row, limits, now=self._clock())):
             raise Conflict(f"The slot {slot} has had its training job.", state="duplicate", reason="duplicate slot")
         self._work.mark_rung(TrainingJob, self._doorbells.try_ring(TrainingJob.QUEUE, [row.id]))
         log.info("training.enqueued", job_id=row.id, kind=kind, reason=reason, actor=actor, dry_run=dry_run)
         return self._work.get(TrainingJob, row.id)
 
     def enqueue_for_alarm(self, reason: str, cycle_id: str) -> TrainingJob:
-        """Enqueue the one retraining that a quality cycle's alarm may ask for; see `enqueue` for the refusals."""
-        return self.enqueue("refit", reason=reason, actor="alarm", slot=f"{ALARM_SLOT}{cycle_id}", by_alarm=True)
+        """Enqueue the one retraining that a quality cycle's alarm may ask for, of the configured kind.
+
+        A cycle that is run again after its worker died is given the job that it asked for before.
+
+        Raises:
+            Conflict: alarms retrain nothing (`alarms.retraining`), or as `enqueue` says.
+        """
+        slot = f"{ALARM_SLOT}{cycle_id}"
+        if asked_before := self._job_rows.of_slot(slot):
+            return asked_before
+        kind = self._configuration.current()[1].alarms.retraining
+        if kind == "none":
+            raise Conflict(
+                "An alarm asks for no training (alarms.retraining is none).",
+                remedy="Ask for a job yourself where one is wanted.",
+                state="off",
+                reason="alarms.retraining is none",
+            )
+        return self.enqueue(kind, reason=reason, actor=ALARM, slot=slot, cycle_id=cycle_id)
+
+    def enqueue_scheduled(self, slot: str | None, reason: str) -> TrainingJob | None:
+        """Enqueue the refit of a scheduled time, or of a timer that was fired by hand (None); return its row.
+
+        A refusal is no error. It uses the scheduled time up: its row is `skipped` and says why. None where the
+        scheduled time has had its job, or there is none to use up.
+        """
+        try:
+            return self.enqueue("refit", reason=reason, actor=SCHEDULE, slot=slot)
+        except Conflict as refusal:
+            log.info("training.not_started", slot=slot, reason=refusal.detail)
+            if slot is None:
+                return None
+            row = skipped_job(slot, now=self._clock(), reason=reason, why=refusal.detail)
+            return self._work.get(TrainingJob, row.id) if self._work.insert(row) else None
 
     def get(self, job_id: str) -> TrainingJob:
         """Return one job; NotFound when there is none of that id."""

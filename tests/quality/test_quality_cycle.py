@@ -259,14 +259,14 @@ def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(wa
 
 def test_a_refused_retraining_is_kept_as_the_answer(ward: Any) -> None:
     ward.configuration.patch({"quality": {**LENIENT["quality"], "minimum_process_match": 1.0}}, "a test")
-    ward.refuse = Conflict("The queue is full (3 jobs wait).", state="queue full")
+    ward.refuse = Conflict("The queue is full (3 jobs wait).", state="queue full", reason="queue full (3)")
     row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
+    [alert] = ward.alerts.list(kind="quality")[0]
+    answer = {"asked": True, "refused": "The queue is full (3 jobs wait).", "because": "queue full (3)"}
 
     assert row.state == WorkState.SUCCEEDED
-    assert row.metrics["quality"]["metadata"]["retraining"] == {
-        "asked": True,
-        "refused": "The queue is full (3 jobs wait).",
-    }
+    assert row.metrics["quality"]["metadata"]["retraining"] == {**answer, "alert_ids": [alert.id]}
+    assert alert.details["retraining"] == answer
 
 
 def test_a_threshold_inside_the_interval_is_told_but_alarms_nobody(ward: Any) -> None:

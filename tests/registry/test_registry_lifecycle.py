@@ -8,10 +8,15 @@ import pytest
 
 from shared.database.tables import VersionState
 from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
+from shared.registry.lineage import Lineage
 from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.repair import MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
 from shared.registry.verify import CHECKS
 from tests.registry.registry_support import Instance
+
+
+def lineage(instance: Instance) -> Lineage:
+    return Lineage(instance.settings, instance.engine, instance.versions)
 
 
 def repair(instance: Instance) -> RepairReport:
@@ -97,7 +102,7 @@ def test_activation_and_rollback_leave_exactly_one_active_version_and_its_histor
     assert active is not None
     assert active.version == "first"
     assert instance.versions.get("second").state == VersionState.RETIRED
-    history = instance.lifecycle.lineage("first")["events"]
+    history = lineage(instance).of("first")["events"]
     assert [(event["to_state"], event["actor"]) for event in history] == [
         ("pending", "test"), ("active", "ada"), ("retired", "ada"), ("active", "bob"),
     ]  # fmt: skip
@@ -176,11 +181,11 @@ def test_a_dry_run_names_the_first_check_that_would_fail(instance: Instance) -> 
 
 def test_lineage_tells_the_training_and_the_ancestors(instance: Instance) -> None:
     instance.install("first")
-    line = instance.lifecycle.lineage("first")
+    line = lineage(instance).of("first")
     assert line["training"]["profile"] == "demo"
     assert line["ancestors"] == []
     with pytest.raises(NotFound):
-        instance.lifecycle.lineage("none")
+        lineage(instance).of("none")
     json.dumps(line)
 
 

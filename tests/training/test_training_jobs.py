@@ -131,7 +131,7 @@ def test_an_alarm_waits_for_running_jobs_and_for_its_cool_down(plant: Plant) -> 
 
 
 def test_a_slot_has_one_job_and_a_person_may_ask_during_a_cool_down(plant: Plant) -> None:
-    alarm = plant.jobs.enqueue("refit", reason="MAE too high", actor="cycle_1", by_alarm=True)
+    alarm = plant.jobs.enqueue_for_alarm("MAE too high", "cycle_1")
     plant.jobs.cancel(alarm.id, "tester")
     row = enqueue(plant, slot="2026-01-04T03:00:00+00:00")
     plant.jobs.cancel(row.id, "tester")

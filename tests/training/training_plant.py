@@ -15,9 +15,11 @@ from shared.database.tables import TrainingJob, VersionState
 from shared.database.work import WorkRows
 from shared.erp.demo.generate import generate_demo
 from shared.registry.installation import Installer
+from shared.registry.lifecycle import Lifecycle
 from shared.registry.signing import Keys
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
+from shared.training.activation import AutoActivation
 from shared.training.direct import train_now
 from shared.training.jobs import TrainingJobs
 
@@ -85,6 +87,7 @@ def open_plant(data_dir: Path, *, lease_seconds: float = 30.0, budget_seconds: f
         versions=versions,
         registrations=installer,
         alerts=alerts,
+        activation=AutoActivation(Lifecycle(settings, versions, keys=keys), versions, configuration),
     )
     return Plant(settings, engine, work, jobs, versions, snapshots, installer, configuration, alerts, bells, keys)
 
