@@ -28,6 +28,7 @@ from shared.erp.snapshot import Snapshot
 from shared.errors import LeaseLost, NoActiveModel, NotFound, RoutingError
 from shared.quality.conclusion import conclude
 from shared.quality.cycle_rows import new_cycle, prune_reports
+from shared.quality.edits import planners_decisions
 from shared.quality.error_seeking import ErrorHistory, read_history
 from shared.quality.judging import Judge, RequestRetraining
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
@@ -180,7 +181,8 @@ class QualityCycles:
         with self._work.fenced(claim):
             pulse.check()
         judgement = self._judge.judge(measured)
-        further = [dict(hook(measured)) for hook in self._after_cycle]
+        decisions = planners_decisions(self._engine, before=claim.row.created_at)
+        further = [{"decisions": decisions}, *(dict(hook(measured)) for hook in self._after_cycle)]
         ended = conclude(measured, judgement, further, now=self._clock())
         if ended.failure is not None:
             self._fail(claim, *ended.failure, **ended.columns)

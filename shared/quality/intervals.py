@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 LEVEL = 0.95
 NORMAL_QUANTILE = 1.959963984540054
-_CELLS_AT_ONCE = 4_000_000  # bounds the memory of a resampling of sorted rows
+_CELLS_AT_ONCE = 250_000  # of a resampling of sorted rows: more than that leaves the processor's cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +49,9 @@ class Resampling:
         self._items, self._row_place = np.unique(row_items, return_inverse=True)
         count = len(self._items)
         generator = np.random.default_rng([seed, count])
-        self._times: Floats = (
-            generator.multinomial(count, np.full(count, 1.0 / count), size=draws).astype(np.float64)
-            if count
-            else np.zeros((draws, 0))
-        )
+        drawn = generator.integers(0, max(1, count), size=(count, draws)) * draws + np.arange(draws)
+        times = np.bincount(drawn.ravel(), minlength=count * draws).reshape(count, draws)
+        self._times: Floats = times.astype(np.float64)  # (items, draws): how often each is in each draw
 
     @property
     def items(self) -> int:
@@ -62,8 +60,8 @@ class Resampling:
 
     def means(self, values: Floats, weights: Floats) -> Floats:
         """Return each draw's weighted mean of `values`."""
-        top = self._times @ np.bincount(self._row_place, weights * values, minlength=self.items)
-        bottom = self._times @ np.bincount(self._row_place, weights, minlength=self.items)
+        top = np.bincount(self._row_place, weights * values, minlength=self.items) @ self._times
+        bottom = np.bincount(self._row_place, weights, minlength=self.items) @ self._times
         with np.errstate(invalid="ignore", divide="ignore"):
             means: Floats = top / bottom
         return means
@@ -73,10 +71,11 @@ class Resampling:
         order = np.argsort(values, kind="stable")
         ordered, place, base = values[order], self._row_place[order], weights[order]
         at_once = max(1, _CELLS_AT_ONCE // max(1, len(values)))
-        parts = [
-            statistic(ordered, self._times[start : start + at_once][:, place] * base)
-            for start in range(0, len(self._times), at_once)
-        ]
+        parts = []
+        for start in range(0, self._times.shape[1], at_once):
+            chosen = self._times[:, start : start + at_once][place]  # rows of draws: whole lines are copied
+            chosen *= base[:, None]
+            parts.append(statistic(ordered, chosen.T))
         return np.concatenate(parts)
 
     def interval(
@@ -100,22 +99,23 @@ class Resampling:
 
 def trimmed_means(ordered: Floats, weights: Floats, trim_share: float) -> Floats:
     """Return the mean of ascending `ordered` without `trim_share` of the weight at each end, per row of `weights`."""
-    ends = np.cumsum(weights, axis=1)
-    total = ends[:, -1:]
-    starts = ends - weights
-    kept = np.clip(np.minimum(ends, (1 - trim_share) * total) - np.maximum(starts, trim_share * total), 0, None)
+    ends = np.cumsum(weights.T, axis=0)
+    total = ends[-1].copy()
+    low, high = trim_share * total, (1 - trim_share) * total
+    np.clip(ends, low, high, out=ends)
+    # Summation by parts of ordered[i] times the weight kept between ends[i - 1] and ends[i].
+    kept = ordered[-1] * high - ordered[0] * low - np.diff(ordered) @ ends[:-1]
     with np.errstate(invalid="ignore", divide="ignore"):
-        means: Floats = (kept @ ordered) / kept.sum(axis=1)
+        means: Floats = kept / (high - low)
     return means
 
 
 def medians(ordered: Floats, weights: Floats) -> Floats:
     """Return the weighted median of ascending `ordered`, per row of `weights` (the mean of the two middles)."""
-    ends = np.cumsum(weights, axis=1)
-    half = ends[:, -1:] / 2
-    tolerance = 1e-9 * ends[:, -1:]
-    first = (ends < half - tolerance).sum(axis=1)
-    second = (ends <= half + tolerance).sum(axis=1)
+    ends = np.cumsum(weights.T, axis=0)
+    half, tolerance = ends[-1] / 2, 1e-9 * ends[-1]
+    first = (ends < half - tolerance).sum(axis=0)
+    second = (ends <= half + tolerance).sum(axis=0)
     last = len(ordered) - 1
     middles: Floats = (ordered[np.minimum(first, last)] + ordered[np.minimum(second, last)]) / 2
     return middles

@@ -11,6 +11,7 @@ from shared.database.tables import QualityCycle
 from shared.erp.snapshot import Snapshot
 from shared.prediction.model import RoutingModel
 from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
+from shared.quality.completeness import completeness
 from shared.quality.error_seeking import ErrorHistory, with_favour
 from shared.quality.evaluate import Evaluation, evaluate
 from shared.quality.metrics import measure
@@ -63,7 +64,7 @@ class MeasuredCycle:
     drawn: Drawn
     actuals: dict[str, ItemActuals]
     evaluation: Evaluation
-    figures: dict[str, Any]  # `overall`, `by_family`, `by_operation`
+    figures: dict[str, Any]  # `overall`, `by_family`, `by_operation`, `completeness`
     begun: float  # time.perf_counter() at the start
 
     @property
@@ -122,6 +123,7 @@ def measure_cycle(
         minimum_samples=configuration.quality.minimum_samples,
         seed=row.seed,
     )
+    figures["completeness"] = completeness(actuals, drawn.weights, seed=row.seed)
     return MeasuredCycle(
         row=row,
         configuration=configuration,

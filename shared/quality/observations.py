@@ -53,6 +53,8 @@ class RoutingObservation:
     outsourced: Tally
     unpredicted_orders: int  # booked orders and operations for which no time was predicted
     matched_by_operation: tuple[tuple[str, bool], ...]
+    # of aligned operations: code, whether the work centre is right, whether in-house or outsourced is; None: not known
+    places_by_operation: tuple[tuple[str, bool | None, bool | None], ...] = ()
 
 
 class Observed(NamedTuple):
@@ -141,7 +143,14 @@ def _routing(
         outsourced=_outsourced(actuals.operations, operations, dict(pairs)),
         unpredicted_orders=unpredicted,
         matched_by_operation=tuple((code, place in placed) for place, code in enumerate(actual_codes)),
+        places_by_operation=tuple(_place_of(actual, predicted) for actual, predicted in together),
     )
+
+
+def _place_of(actual: ActualOperation, predicted: PredictedOperation) -> tuple[str, bool | None, bool | None]:
+    centre = None if actual.resource_code is None else actual.resource_code == predicted.resource_code
+    inside = None if actual.inside is None else actual.inside == predicted.inside
+    return actual.operation_code, centre, inside
 
 
 def _work_centres(together: Sequence[tuple[ActualOperation, PredictedOperation]]) -> Tally:

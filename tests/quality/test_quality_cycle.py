@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from shared.database.predictions import Decisions
 from shared.database.tables import QualityCycle, WorkState
 from shared.erp.snapshot import Snapshot
 from shared.errors import Conflict, InvalidInput
@@ -223,6 +224,57 @@ def test_a_candidate_from_the_erp_is_never_compared(ward: Any, demo_model: Routi
 
 def demo_query(code: str) -> ItemQuery:
     return ItemQuery(item_code=code)
+
+
+def test_a_cycle_says_how_complete_its_actuals_are(ward: Any) -> None:
+    told = ward.cycles.run_now("a test", CycleOptions(sample_size=40, seed=5)).metrics["completeness"]
+    counts = told["counts"]
+
+    assert counts["items"] == 40
+    assert counts["booked"] == counts["compared"] + counts["left_out"] > 40
+    assert 0 < told["items_with_actuals"]["low"] <= told["items_with_actuals"]["value"] <= 1
+    assert told["compared"]["n"] == counts["booked"]
+    assert 0 < told["operations_with_actuals"]["value"] <= 1
+    assert told["days_to_report"]["value"] >= 0
+
+
+def test_a_sample_without_items_has_no_completeness_and_no_zero(ward: Any) -> None:
+    ward.snapshot = Altered(ward.snapshot, results=lambda frame: frame.head(0))
+    told = ward.cycles.run_now("a test").metrics["completeness"]
+
+    assert told["items_with_actuals"]["value"] is None
+    assert told["counts"] == {"items": 0, "booked": 0}
+
+
+def test_planners_decisions_since_the_last_cycle_are_their_edit_rate(ward: Any) -> None:
+    def decide(*outcomes: str) -> None:
+        for outcome in outcomes:
+            Decisions(ward.engine).insert(
+                prediction_id="p", item_code="X", model_version="v", outcome=outcome, operations=[], actor="planner"
+            )
+
+    decide("rejected")
+    first = ward.cycles.run_now("a test", CycleOptions(sample_size=10)).metrics["decisions"]
+    decide("accepted", "accepted", "edited", "accepted")
+    second = ward.cycles.run_now("a test", CycleOptions(sample_size=10)).metrics["decisions"]
+    third = ward.cycles.run_now("a test", CycleOptions(sample_size=10)).metrics["decisions"]
+
+    assert (first["edit_rate"]["value"], first["edit_rate"]["n"]) == (1.0, 1)
+    assert (second["edit_rate"]["value"], second["accepted"], second["edited"], second["rejected"]) == (0.25, 3, 1, 0)
+    assert second["edit_rate"]["low"] < 0.25 < second["edit_rate"]["high"]
+    assert third["edit_rate"]["value"] is None
+    assert "no planner decided" in third["edit_rate"]["message"]
+
+
+def test_an_error_seeking_cycle_learns_from_the_cycles_before_it(ward: Any) -> None:
+    options = CycleOptions(sample_size=40, seed=5, strategy="error_seeking")
+    blind = ward.cycles.run_now("a test", options)
+    learned = ward.cycles.run_now("a test", options)
+
+    assert len(set(blind.report["sample"]["chances"])) == 1  # nothing is known yet: every item alike
+    assert len(set(learned.report["sample"]["chances"])) > 10
+    assert min(learned.report["sample"]["chances"]) > 0
+    assert learned.state == WorkState.SUCCEEDED
 
 
 # ------------------------------------------------------------------------------------------------------- alarms

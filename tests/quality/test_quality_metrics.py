@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from shared.quality.alignment import align, edit_distance, precedence
 from shared.quality.intervals import Figure
-from shared.quality.metrics import QualityMetrics, measure, routing_figures, time_figures
+from shared.quality.metrics import QualityMetrics, measure
 from shared.quality.observations import OrderObservation, RoutingObservation, Tally
+from shared.quality.routing_figures import routing_figures
+from shared.quality.time_figures import time_figures
 
 
 class Rules(TypedDict):
