@@ -83,7 +83,8 @@ def judge(
         NotEnoughData: nothing can be learned, or a challenger was asked for and nothing can be compared.
         Cancelled: `cancelled` answered true at a safe point.
     """
-    questions = choose_questions(snapshot, configuration, exclude_items)
+    cut_off = None if active is None else active.data_as_of.date()
+    questions = choose_questions(snapshot, configuration, exclude_items, unseen_after=cut_off)
     job = _Judging(snapshot, configuration, exclude_items, questions, progress, cancelled)
     few = len(questions.weights) < MINIMUM_ITEMS
     if few and kind == "challenger":
@@ -225,7 +226,7 @@ class _Judging:
         comparison: Comparison | None,
         reason: str,
     ) -> Judged:
-        figures = self._measured(new)
+        figures, after = self._measured(new), self._questions.reported_after
         return Judged(
             model=model,
             recipe=recipe,
@@ -238,6 +239,7 @@ class _Judging:
                 "asked": new.asked,
                 "abstained": len(new.abstained),
                 "failed": new.failed_count,
+                "reported_after": None if after is None else after.isoformat(),
                 "overall": figures["overall"],
             },
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 
@@ -9,8 +10,10 @@ from shared.configuration import Configuration
 from shared.erp.snapshot import Snapshot
 from shared.prediction.memory import drawing_keys
 from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
-from shared.quality.population import eligible_items
+from shared.quality.population import eligible_items, later_than
 from shared.quality.sampling import draw_sample
+
+UNSEEN_ITEMS = 100  # so many items with orders after the active model's data suffice to judge by those alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,19 +23,33 @@ class Questions:
     weights: Mapping[str, float]
     actuals: Mapping[str, ItemActuals]
     drawings: Mapping[str, str]  # item -> what its sisters share with it
+    reported_after: date | None = None  # only orders later than this count; None: all of them
 
 
 def choose_questions(
-    snapshot: Snapshot, configuration: Configuration, exclude_items: Collection[str] = ()
+    snapshot: Snapshot,
+    configuration: Configuration,
+    exclude_items: Collection[str] = (),
+    *,
+    unseen_after: date | None = None,
 ) -> Questions:
-    """Choose the items to judge by, stratified by family: the same ones for the same snapshot and configuration."""
+    """Choose the items to judge by, stratified by family: the same ones for the same snapshot and configuration.
+
+    With `unseen_after`, the active model's data cut-off, only orders reported later count, where enough items have
+    some: they tell which model fits the factory as it is now. After a change of the factory the older ones would
+    speak for the model that learned from them.
+    """
     population = eligible_items(snapshot, family_attributes(snapshot))
     population = population.filter(~population["item_code"].is_in(sorted(exclude_items)))
     settings = configuration.training
+    unseen = later_than(population, unseen_after)
+    enough = unseen_after is not None and unseen.height >= min(UNSEEN_ITEMS, settings.evaluation_items)
+    population = unseen if enough else population
     sample = draw_sample(population, strategy="stratified", size=settings.evaluation_items, seed=settings.seed)
     return Questions(
         weights=dict(zip(sample.item_codes, sample.weights, strict=True)),
-        actuals=collect_actuals(snapshot, sample.item_codes),
+        actuals=collect_actuals(snapshot, sample.item_codes, reported_after=unseen_after if enough else None),
+        reported_after=unseen_after if enough else None,
         drawings=drawings_of(snapshot, sample.item_codes),
     )
 

@@ -59,8 +59,8 @@ def test_days_are_added_behind_the_export_and_the_same_in_any_number_of_calls(fa
     assert views(factory) == views(apart)
     assert once == twice
     assert once["last_day"] == "2026-07-05"
-    for view, old in before.items():
-        assert views(factory)[view].startswith(old)
+    for view in ("items", "results"):
+        assert views(factory)[VIEWS[view]].startswith(before[VIEWS[view]])
     added = views(factory)[VIEWS["results"]][len(before[VIEWS["results"]]) :].decode().splitlines()
     first = int(added[0].split(",")[0])
     assert [int(line.split(",")[0]) for line in added] == list(range(first, first + len(added)))
@@ -93,6 +93,14 @@ def test_new_machines_take_other_times_at_a_work_centre_of_their_own(factory: Pa
     assert new["IN80"] == old["IN80"]
     centres = after.filter(pl.col("operation_code").is_in(list(MACHINES)))["resource_code"].unique().to_list()
     assert all(centre.endswith("-09") for centre in centres)
+    plans = {which: snapshot_of(folder).routings() for which, folder in (("old", usual), ("new", factory))}
+    moved = plans["new"].filter(pl.col("operation_code").is_in(list(MACHINES)), "inside")
+    assert set(moved["resource_code"].str.slice(-3)) == {"-09"}
+    assert (
+        plans["new"]
+        .drop("resource_code", "resource_name")
+        .equals(plans["old"].drop("resource_code", "resource_name"), null_equal=True)
+    )
 
 
 def test_a_new_family_brings_items_routings_and_orders(factory: Path) -> None:

@@ -7,6 +7,7 @@ a call that was killed leaves files that the next call cuts back to what was com
 
 import io
 import json
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,7 +17,8 @@ import polars as pl
 
 from shared.erp.demo.files import write_json
 from shared.erp.demo.generate import ITEMS, RESULTS, ROUTINGS
-from shared.erp.demo.later import MACHINES, OTHER_UNIT, UNIT_FACTOR, Changed, LaterDays
+from shared.erp.demo.later import MACHINES, NEW_MACHINE, OTHER_UNIT, UNIT_FACTOR, Changed, LaterDays
+from shared.erp.demo.plan import STEPS
 from shared.erp.demo.truth import load_truth
 from shared.erp.demo.world import DAYS, FIRST_DAY, LAST_DAY
 from shared.errors import InvalidInput, SourceError
@@ -59,7 +61,8 @@ def change_demo(
     added = list(later.days(first_day, last_day, index=known["reports"], order=known["orders"]))
     for part, view in VIEWS.items():
         frames = [getattr(day, part) for day in added if getattr(day, part).height]
-        known["bytes"][view] = _append(folder / f"{view}.csv", known["bytes"][view], frames)
+        moved = part == "routings" and "machines" in known["changes"]
+        known["bytes"][view] = _append(folder / f"{view}.csv", known["bytes"][view], frames, moved=moved)
     known |= {
         "last_day": (last + timedelta(days=days)).isoformat(),
         "reports": known["reports"] + sum(day.results.height for day in added),
@@ -121,8 +124,11 @@ def _changed(changes: dict[str, str]) -> Changed:
     return Changed(**{kind: (date.fromisoformat(since) - FIRST_DAY).days for kind, since in changes.items()})
 
 
-def _append(path: Path, size: int, frames: Iterable[pl.DataFrame]) -> int:
-    """Put rows behind the first `size` bytes of a file, and return its new size; whole or not at all."""
+def _append(path: Path, size: int, frames: Iterable[pl.DataFrame], *, moved: bool) -> int:
+    """Put rows behind the first `size` bytes of a file, and return its new size; whole or not at all.
+
+    With `moved` every routing names the new machines: as long a text, so that what was written keeps its size.
+    """
     old = path.read_bytes()
     if len(old) < size:
         raise SourceError(f"{path} has {len(old)} bytes, and {size} were written.", remedy="Generate the factory anew.")
@@ -130,5 +136,17 @@ def _append(path: Path, size: int, frames: Iterable[pl.DataFrame]) -> int:
     text.write(old[:size])
     for frame in frames:
         frame.write_csv(text, include_header=False)
-    write_atomically(path, text.getvalue())
-    return len(text.getvalue())
+    whole = _on_new_machines(text.getvalue()) if moved else text.getvalue()
+    write_atomically(path, whole)
+    return len(whole)
+
+
+def _on_new_machines(routings: bytes) -> bytes:
+    """Return the routing view's rows with the replaced work centres under their new numbers."""
+    for step in STEPS:
+        if step.code in MACHINES:
+            head = re.escape(f",{step.code},{step.name},{step.resource}-".encode())
+            name = re.escape(f",{step.resource_name} ".encode())
+            new = rb"\g<1>%s\g<2>%d" % (NEW_MACHINE.encode(), int(NEW_MACHINE))
+            routings = re.sub(rb"(%s)\d\d(%s)\d" % (head, name), new, routings)
+    return routings
