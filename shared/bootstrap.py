@@ -294,6 +294,7 @@ class Services:
         """The sweep."""
         from shared.database.job_rows import JobRows
         from shared.operations.sweep import Sweep
+        from shared.quality.keeping import PredictionTidying
         from shared.registry.repair import Repair
         from shared.training.tidying import JobTidying
 
@@ -303,6 +304,11 @@ class Services:
             doorbells=self.doorbells,
             registrations=self.registrations,
             repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock),
+            forget_predictions=PredictionTidying(
+                engine=self.engine,
+                keep_days=lambda: self.configuration_store.current()[1].quality.keep_prediction_days,
+                clock=self.clock,
+            ).run,
             tidy_jobs=JobTidying(self.settings, JobRows(self.engine), self.configuration_store).run,
             make_up=self.timetable.run,
             clock=self.clock,

@@ -65,7 +65,8 @@ class QualityConfiguration(_Section):
     maximum_mae_minutes: float = Field(ge=0.1, le=100, description="per order and operation")
     maximum_cv: float = Field(ge=0.01, le=1)
     minimum_process_match: Share
-    keep_cycles: int = Field(ge=1, le=10_000)
+    keep_cycles: int = Field(ge=1, le=10_000, description="newest cycles whose reports are kept; figures stay")
+    keep_prediction_days: int = Field(ge=30, le=36_500, description="recorded predictions older than this are removed")
 
 
 class AlarmsConfiguration(_Section):

@@ -35,6 +35,7 @@ class Sweep:
     registrations: Registrations
     repair: Repair
     tidy_jobs: Callable[[], int]
+    forget_predictions: Callable[[], int]
     make_up: Callable[[], int]  # starts what timers missed
     clock: Clock = utc_now
     repaired_at: datetime | None = None
@@ -60,6 +61,7 @@ class Sweep:
             "removed": self._remove_stale,
             "mended": self._mend,
             "tidied": self.tidy_jobs,
+            "forgotten": self.forget_predictions,
             "watched": self.watch.run,
             "told": self.webhook.run,  # last: its receiver may be slow
         }

@@ -35,6 +35,8 @@ class BookedOrder(NamedTuple):
     reported_at: date | None
     quantity: float
     minutes: float  # setup and run together, for the whole order
+    begun_at: date | None = None  # its first report on this operation
+    settled: bool = True  # every operation of the routing in force is booked, or nothing came for a while
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ def collect_actuals(
     bookings = bookings_of(read_reports(snapshot, of_wanted), day=snapshot.data_as_of.date(), after=reported_after)
     steps = [(code, step.operation_code) for code, own in routings.items() for step in own]
     tallies = count_bookings(bookings, steps)
-    orders = _orders(bookings)
+    orders = _orders(bookings, {code: len({step.operation_code for step in own}) for code, own in routings.items()})
     names = ["item_code", *(attribute.name for attribute in snapshot.attributes)]
     found = snapshot.query("items", lambda rows: rows.filter(of_wanted).select(names))
     found = found.unique("item_code", keep="first", maintain_order=True)
@@ -100,9 +102,12 @@ def _routings(snapshot: Snapshot, of_wanted: pl.Expr) -> dict[str, list[ActualOp
     return routings
 
 
-def _orders(bookings: pl.DataFrame) -> dict[str, list[BookedOrder]]:
+def _orders(bookings: pl.DataFrame, operations: dict[str, int]) -> dict[str, list[BookedOrder]]:
+    needed = pl.col("item_code").replace_strict(operations, default=0, return_dtype=pl.Int64)
+    booked = pl.col("operation_code").n_unique().over("item_code", "order_key").cast(pl.Int64)
     latest = (
-        bookings.filter("counted")
+        bookings.with_columns((~pl.col("open") | (booked >= needed)).alias("settled"))
+        .filter("counted")
         .sort(
             ["item_code", "operation_code", "sequence", "reported_at", "order_no", "minutes"],
             descending=[False, False, False, True, False, False],
@@ -111,7 +116,10 @@ def _orders(bookings: pl.DataFrame) -> dict[str, list[BookedOrder]]:
         .group_by("item_code", "operation_code", "sequence", maintain_order=True)
         .head(ORDERS_PER_OPERATION)
     )
-    columns = latest.select("item_code", "sequence", "operation_code", "order_no", "reported_at", "quantity", "minutes")
+    columns = latest.select(
+        "item_code", "sequence", "operation_code", "order_no", "reported_at", "quantity", "minutes",
+        "first_reported_at", "settled",
+    )  # fmt: skip
     orders: dict[str, list[BookedOrder]] = defaultdict(list)
     for code, *rest in columns.iter_rows():
         orders[code].append(BookedOrder(*rest))

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import SQLModel
 
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
@@ -26,11 +28,12 @@ from shared.database.tables import QualityCycle, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.erp.snapshot import Snapshot
 from shared.errors import LeaseLost, NoActiveModel, NotFound, RoutingError
-from shared.quality.conclusion import conclude
+from shared.quality.conclusion import Conclusion, conclude
 from shared.quality.cycle_rows import new_cycle, prune_reports
 from shared.quality.edits import planners_decisions
 from shared.quality.error_seeking import ErrorHistory, read_history
 from shared.quality.judging import Judge, RequestRetraining
+from shared.quality.live import LiveScores, score_live
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
 from shared.quality.options import CycleOptions
 from shared.settings import Settings
@@ -177,17 +180,20 @@ class QualityCycles:
         steps = _Steps(claim.id, pulse)
         configuration = self._configuration.current()[1]
         measured = measure_cycle(claim.row, configuration, serving.active(), self._snapshot, self._history, steps)
-        steps.step(90, "deciding")
+        steps.step(85, "scoring live predictions")
+        live = self._score_live(measured)
+        steps.step(90, "deciding", scored_now=len(live.rows))
         with self._work.fenced(claim):
             pulse.check()
         judgement = self._judge.judge(measured)
         decisions = planners_decisions(self._engine, before=claim.row.created_at)
-        further = [{"decisions": decisions}, *(dict(hook(measured)) for hook in self._after_cycle)]
+        further = [{"decisions": decisions, "live": live.figures}]
+        further += [dict(hook(measured)) for hook in self._after_cycle]
         ended = conclude(measured, judgement, further, now=self._clock())
         if ended.failure is not None:
             self._fail(claim, *ended.failure, **ended.columns)
             return
-        self._work.finish(claim, ended.state, add=judgement.add, **ended.columns)
+        self._finish(claim, ended, judgement.add, live.rows)
         prune_reports(self._engine, configuration.quality.keep_cycles)
         log.info(
             "quality.cycle_done",
@@ -199,6 +205,29 @@ class QualityCycles:
             duration_seconds=ended.chief.duration_seconds,
             message=ended.message,
         )
+
+    def _score_live(self, measured: MeasuredCycle) -> LiveScores:
+        return score_live(
+            self._engine,
+            measured.snapshot,
+            measured.drawn.reported,
+            cycle_id=measured.row.id,
+            now=self._clock(),
+            keep_days=measured.configuration.quality.keep_prediction_days,
+            seed=measured.row.seed,
+        )
+
+    def _finish(
+        self, claim: Claim[QualityCycle], ended: Conclusion, add: Sequence[SQLModel], scores: Sequence[SQLModel]
+    ) -> None:
+        try:
+            self._work.finish(claim, ended.state, add=[*add, *scores], **ended.columns)
+        except IntegrityError:
+            if not scores:
+                raise
+            # Another cycle scored the same predictions meanwhile; its scores stand.
+            log.info("quality.scores_exist", cycle_id=claim.id)
+            self._work.finish(claim, ended.state, add=add, **ended.columns)
 
     def _history(self, before: datetime) -> ErrorHistory:
         return read_history(self._engine, before=before)

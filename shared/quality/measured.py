@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
+import polars as pl
+
 from shared.configuration import Configuration
 from shared.database.tables import QualityCycle
 from shared.erp.snapshot import Snapshot
@@ -40,6 +42,7 @@ class Drawn:
     """The sample, and which orders count."""
 
     sample: Sample
+    reported: pl.DataFrame  # `item_code, last_reported_at` of every item of the snapshot with a work result
     reported_after: date | None  # only orders reported later than this day count; None: all, the item being withheld
 
     @property
@@ -144,7 +147,8 @@ def _draw(
     families = family_attributes(snapshot)
     strata = tuple(row.strata or ()) if row.strategy == "stratified" else ()
     cut_off = model.data_as_of.date()
-    items = Population(snapshot).eligible(strata or families)
+    population = Population(snapshot)
+    items = population.eligible(strata or families)
     fresh = later_than(items, cut_off)
     enough = fresh.height >= min(row.sample_size, FRESH_ITEMS)
     chosen = fresh if enough else items
@@ -152,4 +156,4 @@ def _draw(
         chosen = with_favour(chosen, snapshot, history(row.created_at))
     half_life = configuration.quality.recent_half_life_days
     sample = draw_sample(chosen, strategy=row.strategy, size=row.sample_size, seed=row.seed, half_life_days=half_life)
-    return Drawn(sample=sample, reported_after=cut_off if enough else None)
+    return Drawn(sample=sample, reported=population.reported, reported_after=cut_off if enough else None)

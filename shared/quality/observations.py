@@ -110,7 +110,7 @@ def observe(prediction: ItemPrediction, actuals: ItemActuals, weight: float, min
     actual_codes = tuple(operation.operation_code for operation in actuals.operations)
     predicted_codes = tuple(operation.operation_code for operation in first.operations)
     pairs = align(actual_codes, predicted_codes)
-    orders, unpredicted = _orders(actuals, first, dict(pairs), weight, minutes)
+    orders, unpredicted = _compare(actuals, first, dict(pairs), weight, minutes)
     return Observed(_routing(actuals, candidates, actual_codes, predicted_codes, pairs, unpredicted, weight), orders)
 
 
@@ -171,7 +171,16 @@ def _outsourced(
     return Tally(found, len(outside))
 
 
-def _orders(
+def compare_orders(
+    actuals: ItemActuals, candidate: Candidate, weight: float, minutes: MinutesAt
+) -> tuple[list[OrderObservation], int]:
+    """Compare every order with a candidate's minutes; beside it, for how many none were predicted."""
+    actual_codes = [operation.operation_code for operation in actuals.operations]
+    pairs = align(actual_codes, [operation.operation_code for operation in candidate.operations])
+    return _compare(actuals, candidate, dict(pairs), weight, minutes)
+
+
+def _compare(
     actuals: ItemActuals, candidate: Candidate, place: dict[int, int], weight: float, minutes: MinutesAt
 ) -> tuple[list[OrderObservation], int]:
     step_of = {operation.sequence: index for index, operation in enumerate(actuals.operations)}

@@ -23,6 +23,7 @@ class Population:
         reported = snapshot.query("work_results", lambda rows: rows.filter(made).group_by("item_code").agg(newest))
         codes = snapshot.query("routings", lambda rows: rows.select("item_code"))["item_code"]
         with_routing = codes.filter((codes != codes.shift(1)).fill_null(value=True)).unique()  # sorted: few are left
+        self.reported = reported  # `item_code, last_reported_at` of every item with a work result
         self._items = reported.join(with_routing.to_frame(), on="item_code", how="semi")
 
     def eligible(self, stratum_attributes: Sequence[str] = ()) -> pl.DataFrame:
