@@ -87,9 +87,11 @@ def _needed(session: Session) -> set[str | None]:
 
 
 def _newest_of_slots(session: Session) -> Sequence[str]:
-    of_alarm = col(TrainingJob.slot).startswith("alarm-")
+    of_alarm = col(TrainingJob.cycle_id).is_not(None) & (col(TrainingJob.state) != WorkState.SKIPPED)
+    of_schedule = col(TrainingJob.cycle_id).is_(None) & col(TrainingJob.slot).is_not(None)
     found: list[str] = []
-    for kind in (of_alarm, ~of_alarm):
-        newest = select(TrainingJob.id).where(col(TrainingJob.slot).is_not(None), kind)
-        found += session.exec(newest.order_by(col(TrainingJob.created_at).desc()).limit(1)).all()
+    for kind in (of_alarm, of_schedule):
+        found += session.exec(
+            select(TrainingJob.id).where(kind).order_by(col(TrainingJob.created_at).desc()).limit(1)
+        ).all()
     return found

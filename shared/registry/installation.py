@@ -1,5 +1,6 @@
 """Makes a verified package an installed, pending version: the folder first, then the row that names it."""
 
+import re
 import shutil
 import tempfile
 from datetime import datetime
@@ -21,6 +22,8 @@ from shared.registry.versions import check_version_name, new_version_name
 from shared.settings import Settings
 
 log = structlog.get_logger()
+
+_JOB_ID = re.compile(r"job_[0-9a-z_]{1,59}")
 
 
 def version_row(package: CheckedPackage, *, now: datetime) -> ModelVersion:
@@ -101,7 +104,9 @@ class Installer:
         """
         version = check_version_name(parse_manifest(read_manifest_file(folder)).version)
         self._settings.quarantine.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=self._settings.quarantine, prefix="local-"))
+        # A job's copy bears its id, so that whoever goes on after a death finds it and removes it.
+        owner = actor if _JOB_ID.fullmatch(actor) else "local"
+        staging = Path(tempfile.mkdtemp(dir=self._settings.quarantine, prefix=f"{owner}-"))
         try:
             copy = Path(shutil.copytree(folder, staging / version, symlinks=True))
             package = verify_folder(copy, self._keys, allow_unsigned=self._settings.allow_unsigned)

@@ -254,8 +254,8 @@ class TrainingJobs:
 
     def _staging(self, claim: Claim[TrainingJob]) -> Path:
         """The attempt's own folder; what earlier attempts of the job left is removed."""
-        parent = self._settings.data_dir / "staging"
-        if parent.is_dir():
-            for old in parent.glob(f"{claim.id}-*"):
+        staging = self._settings.data_dir / "staging"
+        for parent in (staging, self._settings.quarantine):
+            for old in parent.glob(f"{claim.id}-*") if parent.is_dir() else ():
                 remove_tree(old)
-        return parent / f"{claim.id}-{claim.token}"
+        return staging / f"{claim.id}-{claim.token}"

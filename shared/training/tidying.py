@@ -30,9 +30,9 @@ class JobTidying:
         return len(gone) + self._remove_folders()
 
     def _remove_folders(self) -> int:
-        staging = self._settings.data_dir / "staging"
         # Listed before the rows are read: a folder is made after its job was claimed, so none of these is just begun.
-        folders = sorted(staging.glob(JOB_FOLDERS)) if staging.is_dir() else []
+        parents = (self._settings.data_dir / "staging", self._settings.quarantine)
+        folders = [folder for parent in parents if parent.is_dir() for folder in sorted(parent.glob(JOB_FOLDERS))]
         unfinished = self._rows.unfinished() if folders else set()
         dead = [folder for folder in folders if folder.name.rpartition("-")[0] not in unfinished]
         for folder in dead:

@@ -154,7 +154,7 @@ def test_ended_jobs_beyond_the_number_kept_go_with_their_lines(plant: Plant) -> 
                 )
             )
     plant.work.insert(a_job(8, state=WorkState.QUEUED, created_at=NOON - timedelta(days=9), ended_at=None))
-    plant.work.insert(a_job(9, slot="alarm-c1", created_at=NOON - timedelta(days=2)))
+    plant.work.insert(a_job(9, slot="alarm-c1", cycle_id="c1", created_at=NOON - timedelta(days=2)))
     plant.work.insert(a_job(10, slot="2026-02-27T03:00:00+00:00", created_at=NOON - timedelta(days=3)))
     with plant.engine.begin() as connection:
         connection.execute(
@@ -177,9 +177,12 @@ def test_folders_of_attempts_that_nobody_makes_are_removed(plant: Plant) -> None
     staging = plant.settings.data_dir / "staging"
     for name in (f"{waiting.id}-1", "job_gone-4", "train-123"):
         (staging / name).mkdir(parents=True)
+    half_way = plant.settings.quarantine / "job_gone-x1y2"
+    half_way.mkdir(parents=True)
     tidying = JobTidying(plant.settings, JobRows(plant.engine), plant.configuration)
 
-    assert tidying.run() == 1
+    assert tidying.run() == 2
+    assert not half_way.exists()
     assert plant.staged() == sorted([f"{waiting.id}-1", "train-123"])
 
 

@@ -13,14 +13,12 @@ from shared.database.engine import make_engine, migrate
 from shared.database.models import ModelVersions
 from shared.database.tables import TrainingJob, VersionState
 from shared.database.work import WorkRows
-from shared.erp.demo.generate import generate_demo
 from shared.registry.installation import Installer
 from shared.registry.lifecycle import Lifecycle
 from shared.registry.signing import Keys
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.training.activation import AutoActivation
-from shared.training.direct import train_now
 from shared.training.jobs import TrainingJobs
 
 FIRST = "version_first"
@@ -65,9 +63,12 @@ class Plant:
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-def open_plant(data_dir: Path, *, lease_seconds: float = 30.0, budget_seconds: float = 300.0) -> Plant:
+def open_plant(
+    data_dir: Path, *, lease_seconds: float = 30.0, budget_seconds: float = 300.0, database_url: str = ""
+) -> Plant:
     settings = Settings(
         data_dir=data_dir,
+        database_url=database_url,
         models_dir=data_dir / "models",
         lease_seconds=lease_seconds,
         heartbeat_seconds=min(10.0, lease_seconds / 3),
@@ -92,9 +93,12 @@ def open_plant(data_dir: Path, *, lease_seconds: float = 30.0, budget_seconds: f
     return Plant(settings, engine, work, jobs, versions, snapshots, installer, configuration, alerts, bells, keys)
 
 
-def build_plant(data_dir: Path) -> None:
+def build_plant(data_dir: Path, *, database_url: str = "") -> None:
     """Make the data directory that every test starts from a copy of: demo source, snapshot, an active first model."""
-    plant = open_plant(data_dir)
+    from shared.erp.demo.generate import generate_demo
+    from shared.training.direct import train_now
+
+    plant = open_plant(data_dir, database_url=database_url)
     migrate(plant.settings.database)
     generate_demo(plant.settings.source_folder, items=ITEMS, seed=42)
     plant.keys.ensure()
