@@ -169,8 +169,18 @@ class WorkRows:
         with self.fenced(claim) as session:
             _write(session, claim, columns)
 
-    def finish(self, claim: Claim[Any], state: str, *, add: Sequence[SQLModel] = (), **columns: Any) -> None:
+    def finish(
+        self,
+        claim: Claim[Any],
+        state: str,
+        *,
+        add: Sequence[SQLModel] = (),
+        also: Callable[[Session], None] | None = None,
+        **columns: Any,
+    ) -> None:
         """End the row in a final `state` and, in the same transaction, insert the rows of `add`.
+
+        `also` does more in that transaction; its error undoes it all.
 
         Raises:
             LeaseLost: another worker owns the row now, or it ended; nothing was written.
@@ -184,6 +194,8 @@ class WorkRows:
         with self.fenced(claim) as session:
             session.add_all(add)
             session.flush()
+            if also is not None:
+                also(session)
             _write(session, claim, values)
         log.info("work.finished", queue=claim.table.QUEUE, id=claim.id, state=state, attempt=claim.attempt)
 

@@ -49,6 +49,7 @@ class ItemActuals:
     operations: tuple[ActualOperation, ...]
     orders: tuple[BookedOrder, ...]  # those that a prediction may be compared with
     tally: BookingTally = NOTHING_BOOKED  # of all that was booked
+    routing_since: date | None = None  # the day from which its routing in force was made or is valid, the later one
 
     @property
     def quantities(self) -> tuple[float, ...]:
@@ -68,7 +69,7 @@ def collect_actuals(
     wanted = pl.Series("item_code", list(item_codes), dtype=pl.String)
     of_wanted = pl.col("item_code").is_in(wanted.implode())
     families = family_attributes(snapshot)
-    routings = _routings(snapshot, of_wanted)
+    routings, since = _routings(snapshot, of_wanted)
     bookings = bookings_of(read_reports(snapshot, of_wanted), day=snapshot.data_as_of.date(), after=reported_after)
     steps = [(code, step.operation_code) for code, own in routings.items() for step in own]
     tallies = count_bookings(bookings, steps)
@@ -87,11 +88,14 @@ def collect_actuals(
             operations=tuple(routings.get(code, ())),
             orders=tuple(orders.get(code, ())),
             tally=tallies.get(code, NOTHING_BOOKED),
+            routing_since=since.get(code),
         )
     return actuals
 
 
-def _routings(snapshot: Snapshot, of_wanted: pl.Expr) -> dict[str, list[ActualOperation]]:
+def _routings(
+    snapshot: Snapshot, of_wanted: pl.Expr
+) -> tuple[dict[str, list[ActualOperation]], dict[str, date | None]]:
     known = of_wanted & pl.col("operation_code").is_not_null()
     rows = snapshot.query("routings", lambda rows: rows.filter(known).select(list(ROUTING_SCHEMA)))
     current = choose_current(rows, snapshot.data_as_of.date()).filter("chosen").sort("item_code", "sequence")
@@ -99,7 +103,10 @@ def _routings(snapshot: Snapshot, of_wanted: pl.Expr) -> dict[str, list[ActualOp
     columns = current.select("item_code", "sequence", "operation_code", "resource_code", "inside")
     for code, sequence, operation, resource, inside in columns.iter_rows():
         routings[code].append(ActualOperation(sequence, operation, resource, inside))
-    return routings
+    made = current.group_by("item_code").agg(
+        pl.max_horizontal(pl.col("created_at").cast(pl.Date).max(), pl.col("valid_from").cast(pl.Date).max())
+    )
+    return routings, dict(made.iter_rows())
 
 
 def _orders(bookings: pl.DataFrame, operations: dict[str, int]) -> dict[str, list[BookedOrder]]:

@@ -18,7 +18,6 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import SQLModel
 
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
@@ -32,7 +31,9 @@ from shared.quality.conclusion import Conclusion, conclude
 from shared.quality.cycle_rows import new_cycle, prune_reports
 from shared.quality.edits import planners_decisions
 from shared.quality.error_seeking import ErrorHistory, read_history
-from shared.quality.judging import Judge, RequestRetraining
+from shared.quality.evidence.store import StaleEvidence
+from shared.quality.evidence.weighing import Scales
+from shared.quality.judging import Judge, Judgement, RequestRetraining
 from shared.quality.live import LiveScores, score_live
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
 from shared.quality.options import CycleOptions
@@ -43,6 +44,7 @@ from shared.storage.doorbells import Doorbells
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 5
+MAX_JUDGEMENTS = 10  # of one cycle, while others end beside it
 AS_CONFIGURED = CycleOptions()
 
 # Called with what a cycle found, when its alarms are judged and before its row ends, while the claim holds; what it
@@ -86,7 +88,7 @@ class QualityCycles:
         self._configuration = configuration
         self._alerts = alerts
         self._serving = serving
-        self._judge = Judge(alerts=alerts, request_retraining=request_retraining)
+        self._judge = Judge(alerts=alerts, request_retraining=request_retraining, scales=Scales(engine, clock))
         self._after_cycle = tuple(after_cycle)
         self._clock = clock
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
@@ -185,15 +187,9 @@ class QualityCycles:
         steps.step(90, "deciding", scored_now=len(live.rows))
         with self._work.fenced(claim):
             pulse.check()
-        judgement = self._judge.judge(measured)
-        decisions = planners_decisions(self._engine, before=claim.row.created_at)
-        further = [{"decisions": decisions, "live": live.figures}]
-        further += [dict(hook(measured)) for hook in self._after_cycle]
-        ended = conclude(measured, judgement, further, now=self._clock())
-        if ended.failure is not None:
-            self._fail(claim, *ended.failure, **ended.columns)
+        ended = self._decide(claim, measured, live)
+        if ended is None:
             return
-        self._finish(claim, ended, judgement.add, live.rows)
         prune_reports(self._engine, configuration.quality.keep_cycles)
         log.info(
             "quality.cycle_done",
@@ -217,20 +213,37 @@ class QualityCycles:
             seed=measured.row.seed,
         )
 
-    def _finish(
-        self, claim: Claim[QualityCycle], ended: Conclusion, add: Sequence[SQLModel], scores: Sequence[SQLModel]
-    ) -> None:
+    def _finish(self, claim: Claim[QualityCycle], ended: Conclusion, judgement: Judgement, live: LiveScores) -> None:
         try:
-            self._work.finish(claim, ended.state, add=[*add, *scores], **ended.columns)
+            self._work.finish(claim, ended.state, add=live.rows, also=judgement.write, **ended.columns)
         except IntegrityError:
-            if not scores:
+            if not live.rows:
                 raise
             # Another cycle scored the same predictions meanwhile; its scores stand.
             log.info("quality.scores_exist", cycle_id=claim.id)
-            self._work.finish(claim, ended.state, add=add, **ended.columns)
+            self._work.finish(claim, ended.state, also=judgement.write, **ended.columns)
 
     def _history(self, before: datetime) -> ErrorHistory:
         return read_history(self._engine, before=before)
+
+    def _decide(self, claim: Claim[QualityCycle], measured: MeasuredCycle, live: LiveScores) -> Conclusion | None:
+        """Judge what was measured and end the row, again when evidence came between; None when the cycle failed."""
+        for attempt in range(1, MAX_JUDGEMENTS + 1):
+            judgement = self._judge.judge(measured)
+            decisions = planners_decisions(self._engine, before=claim.row.created_at)
+            further = [{"decisions": decisions, "live": live.figures}]
+            further += [dict(hook(measured)) for hook in self._after_cycle]
+            ended = conclude(measured, judgement, further, now=self._clock())
+            if ended.failure is not None:
+                self._fail(claim, *ended.failure, **ended.columns)
+                return None
+            try:
+                self._finish(claim, ended, judgement, live)
+            except StaleEvidence:
+                log.info("quality.judged_again", cycle_id=claim.id, attempt=attempt)
+                continue
+            return ended
+        raise RoutingError("Other cycles kept adding evidence while this one was judged.", remedy="Run it again.")
 
     def _snapshot(self) -> Snapshot:
         try:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from sqlmodel import SQLModel
+from sqlmodel import Session
 
 from shared.database.alerts import Alerts
 from shared.errors import Conflict
-from shared.quality.alarms import ALERT_KIND, WATCHED, Finding, findings
+from shared.quality.alarms import ALERT_KIND, Finding, findings, quiet_subjects
+from shared.quality.evidence.streams import Reading
+from shared.quality.evidence.weighing import Scales, nothing_stored
 from shared.quality.measured import MeasuredCycle
 
 log = structlog.get_logger()
@@ -26,7 +28,7 @@ class Judgement:
     findings: Sequence[Finding]
     retraining: dict[str, Any] | None  # what became of the request; None: none was made
     metrics: dict[str, Any] = field(default_factory=dict)  # further parts of the cycle's `metrics`
-    add: Sequence[SQLModel] = ()  # rows to be stored together with the end of the cycle
+    write: Callable[[Session], None] = nothing_stored  # stores the evidence, in the transaction that ends the cycle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,24 +37,31 @@ class Judge:
 
     alerts: Alerts
     request_retraining: RequestRetraining
+    scales: Scales
 
     def judge(self, measured: MeasuredCycle) -> Judgement:
         """Raise and close alerts by the figures of `measured`, and ask for one retraining where that can help."""
-        crossed = findings(measured.figures["overall"], measured.configuration.quality)
-        return Judgement(findings=crossed, retraining=self._act_on(measured, crossed))
+        weighed = self.scales.weigh(measured)
+        crossed = findings(measured.figures["overall"], measured.configuration.quality, weighed.readings)
+        return Judgement(
+            findings=crossed,
+            retraining=self._act_on(measured, crossed, weighed.readings),
+            metrics=weighed.metrics,
+            write=weighed.write,
+        )
 
-    def _act_on(self, measured: MeasuredCycle, crossed: Sequence[Finding]) -> dict[str, Any] | None:
+    def _act_on(
+        self, measured: MeasuredCycle, crossed: Sequence[Finding], read: Sequence[Reading]
+    ) -> dict[str, Any] | None:
         cycle_id, overall = measured.row.id, measured.figures["overall"]
         evident = [finding for finding in crossed if finding.evident]
         raised: list[str] = []
         for finding in evident:
             details = finding.as_json() | {"cycle_id": cycle_id, "model_version": measured.served.version}
-            raised.append(self.alerts.raise_alert(ALERT_KIND, finding.metric, finding.message, details=details).id)
+            raised.append(self.alerts.raise_alert(ALERT_KIND, finding.subject, finding.message, details=details).id)
             log.warning("quality.alarm", cycle_id=cycle_id, metric=finding.metric, value=finding.value)
-        beyond = {finding.metric for finding in crossed}
-        for metric in WATCHED:
-            if metric not in beyond and overall[metric]["value"] is not None:
-                self.alerts.close_matching(ALERT_KIND, metric, ACTOR)
+        for subject in quiet_subjects(overall, crossed, read):
+            self.alerts.close_matching(ALERT_KIND, subject, ACTOR)
         helped = [finding.message for finding in evident if finding.retraining_helps]
         if not helped:
             return None

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from shared.clock import utc_now
 from shared.configuration import default_configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine, migrate, writing
+from shared.database.tables import ModelEvent, VersionState
 from shared.database.work import WorkRows
 from shared.erp.demo.generate import generate_demo
 from shared.erp.extract import extract
@@ -133,3 +135,34 @@ def ward(tmp_path: Path, empty_database: Path, demo_snapshot: Snapshot, demo_mod
     )
     yield made
     engine.dispose()
+
+
+@dataclass
+class Older:
+    """A model whose data ended earlier, so that later orders are unseen."""
+
+    model: RoutingModel
+    data_as_of: datetime
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
+def activate(ward: Ward, version: str, at: datetime) -> int:
+    """Let a version become active in the event log; return the event's id."""
+    with writing(ward.engine) as session:
+        event = ModelEvent(version=version, to_state=VersionState.ACTIVE, actor="a test", at=at)
+        session.add(event)
+        session.flush()
+        assert event.id is not None
+        return event.id
+
+
+@pytest.fixture
+def unseen(ward: Ward, demo_snapshot: Snapshot, demo_model: RoutingModel) -> Ward:
+    """A ward whose active model knows no order of the last 400 days."""
+    newest: Any = demo_snapshot.work_results()["reported_at"].max()
+    ended = demo_model.data_as_of - (demo_model.data_as_of.date() - newest) - timedelta(days=400)
+    ward.served = Served("version_old", Older(demo_model, ended))
+    activate(ward, "version_old", demo_model.data_as_of)
+    return ward

@@ -297,7 +297,8 @@ def test_few_actuals_are_remarked_and_alarm_nobody(ward: Any) -> None:
     assert ward.asked_for == []
 
 
-def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(ward: Any) -> None:
+def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(unseen: Any) -> None:
+    ward = unseen
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_mae_minutes": 0.1}}, "a test")
     row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
     alert = ward.alerts.list(kind="quality")[0][0]
@@ -309,8 +310,9 @@ def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(wa
     assert row.metrics["quality"]["metadata"]["retraining"]["asked"] is True
 
 
-def test_a_refused_retraining_is_kept_as_the_answer(ward: Any) -> None:
-    ward.configuration.patch({"quality": {**LENIENT["quality"], "minimum_process_match": 1.0}}, "a test")
+def test_a_refused_retraining_is_kept_as_the_answer(unseen: Any) -> None:
+    ward = unseen
+    ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_mae_minutes": 0.1}}, "a test")
     ward.refuse = Conflict("The queue is full (3 jobs wait).", state="queue full", reason="queue full (3)")
     row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
     [alert] = ward.alerts.list(kind="quality")[0]
@@ -321,7 +323,8 @@ def test_a_refused_retraining_is_kept_as_the_answer(ward: Any) -> None:
     assert alert.details["retraining"] == answer
 
 
-def test_a_threshold_inside_the_interval_is_told_but_alarms_nobody(ward: Any) -> None:
+def test_a_threshold_barely_crossed_is_told_with_what_is_missing_and_alarms_nobody(unseen: Any) -> None:
+    ward = unseen
     ward.configuration.patch(LENIENT, "a test")
     mae = ward.cycles.run_now("a test", CycleOptions(sample_size=40, seed=8)).metrics["overall"]["mae"]
     just_below = (max(mae["low"], 0.1) + mae["value"]) / 2
@@ -331,22 +334,26 @@ def test_a_threshold_inside_the_interval_is_told_but_alarms_nobody(ward: Any) ->
 
     assert finding["issue"] == "HIGH_MAE"
     assert finding["evident"] is False
+    assert finding["log_evidence"] < finding["limit"]
+    assert finding["needed"] is None or finding["needed"] > 0
     assert "may be chance" in finding["message"]
     assert ward.alerts.list(kind="quality")[1] == 0
     assert ward.asked_for == []
 
 
-def test_good_figures_raise_nothing_and_close_what_was_open(ward: Any) -> None:
+def test_good_figures_raise_nothing_and_close_what_was_open(unseen: Any) -> None:
+    ward = unseen
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_mae_minutes": 0.1}}, "a test")
     ward.cycles.run_now("a test", CycleOptions(sample_size=40))
     ward.configuration.patch(LENIENT, "a test")
     row = ward.cycles.run_now("a test", CycleOptions(sample_size=40))
 
     assert issues(row) == []
-    assert {alert.state for alert in ward.alerts.list(kind="quality")[0]} == {"closed"}
+    assert [alert.state for alert in ward.alerts.list(kind="quality")[0]] == ["closed"]
 
 
-def test_a_varying_shop_floor_alerts_but_asks_for_no_retraining(ward: Any) -> None:
+def test_a_varying_shop_floor_alerts_but_asks_for_no_retraining(unseen: Any) -> None:
+    ward = unseen
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_cv": 0.01}}, "a test")
     ward.cycles.run_now("a test", CycleOptions(sample_size=60))
 
