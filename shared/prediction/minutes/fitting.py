@@ -39,7 +39,7 @@ class FittedForm:
     form: Form
     sample: Sample  # rows that errors are known of, without plans
     errors: Singles  # (views, sample, 2) target less what was expected; nan where a view may not know the row
-    calm: Singles | None  # (views, sample, 2) targets drawn in; None where the form reads near items
+    calm: Singles | None  # (views, sample, 2) targets drawn in; None where near items are not to pull
 
 
 def fit_minutes(known: Known, near: Nearby, places: Ints, seed: int) -> MinutesModel:
@@ -87,7 +87,7 @@ def minutes_of(lessons: Lessons, fitted: FittedForm) -> MinutesModel:
 def _residuals(lessons: Lessons, fitted: FittedForm) -> Singles:
     """Return each known row's difference from a form of each view that has not seen it (views, rows, 2).
 
-    Where the form reads near items itself, 0: rows then only tell what an estimate was made of.
+    0 where near items are not to pull: rows then only tell what is known of an operation's like.
     """
     views, target = lessons.views, lessons.target
     found = np.full((views.count, len(target), 2), np.nan, dtype=np.float32)

@@ -15,7 +15,7 @@ from shared.prediction.minutes.sample import Left
 from shared.training.trainers.material import Material, by_task
 
 _ITEM_SCALE = 3.0  # of designs, whose columns are parts of a vector of length 1, beside columns of 0 and 1
-_STOP_AFTER = 8  # passes without a gain on rows kept apart
+_STOP_AFTER = 6  # passes without a gain on rows kept apart
 _BATCH = 256
 
 
@@ -56,7 +56,7 @@ class Working:
             self.check()
             return work(left)
 
-        with threadpool_limits(1, user_api="blas"):
+        with threadpool_limits(1):
             pool = Parallel(n_jobs=self.cores, prefer="threads", return_as="generator")
             for done, (left, found) in enumerate(zip(lefts, pool(delayed(checked)(one) for one in lefts), strict=True)):
                 self.tell((done + 1) / len(lefts), f"{name}, fit {done + 1} of {len(lefts)}")
@@ -145,8 +145,9 @@ class PerceptronBase:
             learning_rate_init=self.settings.learning_rate, max_iter=self.settings.iterations, batch_size=_BATCH,
             early_stopping=True, n_iter_no_change=_STOP_AFTER, random_state=self.seed,
         )  # fmt: skip
-        with np.errstate(over="ignore"), _quiet():
-            learner.fit(self._inputs(entries, inside), entries.goals(inside), entries.weights(inside))
+        goals, weights = entries.goals(inside).astype(np.float32), entries.weights(inside).astype(np.float32)
+        with _quiet():  # all in single precision: goals in double would make every product so
+            learner.fit(self._inputs(entries, inside), goals, weights)
         outside = entries.outside()
         if not len(outside):
             return learner, entries.spread_out(outside, np.zeros(0))
@@ -154,20 +155,24 @@ class PerceptronBase:
         return learner, entries.spread_out(outside, learner.predict(self._inputs(entries, both)))
 
     def _inputs(self, entries: _Entries, chosen: Ints) -> Floats:
-        """Return (entries, size + 2 tasks + 1): the design, a 1 in the operation's column, the work centre."""
+        """Return (entries, varied + 2 tasks + 1): the design, a 1 in the operation's column, the work centre."""
         sample, row = self.material.sample, chosen // 2
-        size = self.material.items.shape[1]
+        designs = self.material.varied_designs
+        size = designs.shape[1]
         found = np.zeros((len(chosen), size + 2 * sample.tasks + 1), dtype=np.float32)
-        found[:, :size] = _ITEM_SCALE * self.material.items[row]
+        found[:, :size] = _ITEM_SCALE * designs[row]
         found[np.arange(len(chosen)), size + sample.task[row] * 2 + chosen % 2] = 1.0
         found[:, -1] = entries.centres().ravel()[chosen]
         return found
 
 
-def exported_layers(learner: Any, size: int) -> tuple[list[Floats], list[Floats]]:
-    """Return a fitted perceptron's weights and biases for designs as they are; `size` is how wide those are."""
+def exported_layers(learner: Any, material: Material) -> tuple[list[Floats], list[Floats]]:
+    """Return a fitted perceptron's weights and biases for designs as they are, columns that never vary included."""
     weights = [np.array(one, dtype=np.float64) for one in learner.coefs_]
-    weights[0][:size] *= _ITEM_SCALE
+    read, varied = weights[0], material.varied
+    first = np.zeros((material.items.shape[1], read.shape[1]))
+    first[varied] = _ITEM_SCALE * read[: len(varied)]
+    weights[0] = np.concatenate([first, read[len(varied) :]])
     return weights, [np.array(one, dtype=np.float64) for one in learner.intercepts_]
 
 

@@ -21,8 +21,8 @@ ELASTIC_PENALTY, ELASTIC_SHARE = 0.01, 0.5
 
 def perceptron_form(material: Material, fits: Fits) -> PerceptronForm:
     """Return the form that serves fitted perceptrons."""
-    views, size = material.lessons.views, material.items.shape[1]
-    layers = [exported_layers(fits.learner[views.without(view)], size) for view in range(views.count)]
+    views = material.lessons.views
+    layers = [exported_layers(fits.learner[views.without(view)], material) for view in range(views.count)]
     network = Network(
         weights=[np.stack(same) for same in zip(*(weights for weights, _ in layers), strict=True)],
         biases=[np.stack(same) for same in zip(*(biases for _, biases in layers), strict=True)],
@@ -60,8 +60,8 @@ def _typical(material: Material, left: Left) -> Floats:
 
 def _fitted(material: Material, form: Form, expected: Floats) -> FittedForm:
     errors = (material.sample.target - expected).astype(np.float32)
-    calm = None if form.reads_near else material.calm(errors)
-    return FittedForm(form=form, sample=material.sample, errors=errors, calm=calm)
+    # Near items do not pull on top: how much less a pulled estimate scatters would not be measured.
+    return FittedForm(form=form, sample=material.sample, errors=errors, calm=None)
 
 
 def _final_layer(expected: Floats, goals: Floats, weight: Floats, final: str) -> tuple[Floats, float]:

@@ -17,7 +17,7 @@ from shared.prediction.minutes.forms.near import NearRows
 from shared.prediction.minutes.forms.usual import Usual
 from shared.prediction.minutes.lessons import Lessons
 from shared.prediction.minutes.regression import thinned
-from shared.prediction.minutes.robust import calmed, robust_spread
+from shared.prediction.minutes.robust import robust_spread
 from shared.prediction.minutes.sample import Left, Sample, Singles
 
 MOST_ROWS = (
@@ -25,7 +25,6 @@ MOST_ROWS = (
 )
 _FEW = 5.0  # rows' worth of trust in an operation's own minutes, when a work centre has few
 _BOUND = 3.0  # robust standard deviations beyond which minutes are drawn in: squared errors are minimised here
-_DRAWN_IN = 1.5  # the same for the minutes that pull
 
 Flags = npt.NDArray[np.bool_]
 
@@ -54,6 +53,16 @@ class Material:
     def lefts(self) -> list[Left]:
         """Return every set of parts that some fit leaves out; the last leaves out nothing."""
         return [*self.lessons.views.measured, frozenset[int]()]
+
+    @cached_property
+    def varied(self) -> Ints:
+        """Return the columns of designs that are not the same in the whole sample."""
+        return np.flatnonzero(np.ptp(self.items, axis=0) > 0) if len(self.items) else np.zeros(0, dtype=np.int64)
+
+    @cached_property
+    def varied_designs(self) -> Singles:
+        """Return these columns."""
+        return np.ascontiguousarray(self.items[:, self.varied])
 
     def kept(self, left: Left) -> Flags:
         """Tell which rows a fit may see."""
@@ -95,15 +104,6 @@ class Material:
                 if one not in views.without(view):
                     rows = np.flatnonzero(part == one)
                     found[view, rows] = expected_of(views.apart(view, one))[rows]
-        return found
-
-    def calm(self, errors: Singles) -> Singles:
-        """Return (views, sample, 2) targets drawn in towards what was expected of them, task by task."""
-        target, found = self.sample.target, np.full_like(errors, np.nan)
-        for entries in by_task(self.sample.task, self.sample.tasks):
-            for view, out in np.ndindex(len(errors), 2):
-                expected = target[entries, out] - errors[view, entries, out]
-                found[view, entries, out] = calmed(target[entries, out], expected, _DRAWN_IN)
         return found
 
 

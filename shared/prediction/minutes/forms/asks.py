@@ -47,7 +47,6 @@ class Form(Protocol):
     """Expects the logarithms of minutes; fitted once a view, without that view's fold."""
 
     kind: ClassVar[str]  # what a package's manifest calls a model of this form
-    reads_near: ClassVar[bool]  # whether near items' minutes are in what it expects, so that they pull no further
 
     def expected(self, asks: Asks) -> Floats:
         """Return (n, 2) logarithms of setup minutes of an order and run minutes of a piece, nan unknown."""

@@ -16,7 +16,6 @@ class LinesForm:
     """Fitted lines; the first axis of each array is the view, the last setup, run."""
 
     kind: ClassVar[str] = "regression"
-    reads_near: ClassVar[bool] = False
 
     design: Design
     slopes: Singles  # (views, tasks, size, 2)

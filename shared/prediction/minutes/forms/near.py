@@ -67,7 +67,6 @@ class NeighboursForm:
     """The baseline that learns nothing but how far to trust what is near."""
 
     kind: ClassVar[str] = "neighbours"
-    reads_near: ClassVar[bool] = True
 
     usual: Usual
     rows: NearRows

@@ -62,7 +62,6 @@ class PerceptronForm:
     """How far from the usual an operation's minutes are, by a network."""
 
     kind: ClassVar[str] = "mlp"
-    reads_near: ClassVar[bool] = False
 
     design: Design
     usual: Usual

@@ -20,7 +20,6 @@ class StackForm:
     """How far from the usual an operation's minutes are, by three learners and a linear layer over them."""
 
     kind: ClassVar[str] = "stacking"
-    reads_near: ClassVar[bool] = True
 
     perceptron: PerceptronForm
     forest: Forest
