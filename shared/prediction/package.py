@@ -72,8 +72,10 @@ class ArtifactReader(Protocol):
         """Return where a file lies."""
 
 
-def save_model(model: RoutingModel, folder: Path) -> dict[str, Any]:
+def save_model(model: RoutingModel, folder: Path, version: str | None = None) -> dict[str, Any]:
     """Write every file of a package but `golden.json` and the manifest into an existing folder.
+
+    `version` is what `metrics.json` calls the model.
 
     Returns:
         What the manifest says of it: `roles` by file, `model_kind`, `metrics` and `training_rows`.
@@ -91,7 +93,9 @@ def save_model(model: RoutingModel, folder: Path) -> dict[str, Any]:
         "minutes": model.knowledge.minutes.state(),
     }  # fmt: skip
     save_values(states, folder)
-    for name, document in model.documents.items():
+    named = {} if version is None else {"model_version": version}
+    documents = dict(model.documents) | {"metrics.json": model.documents["metrics.json"] | named}
+    for name, document in documents.items():
         text = json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=str)
         (folder / name).write_text(text + "\n", encoding="utf-8", newline="\n")
     metrics = model.documents["metrics.json"]

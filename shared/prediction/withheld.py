@@ -1,16 +1,20 @@
 """Ask a sample of items as if they were unknown: what the model is calibrated on and what it is measured by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from shared.prediction.candidates.model import Choice
 from shared.prediction.knowledge import Knowledge, Memory, Singles
 from shared.prediction.memory import Floats, Ints, Items
 from shared.prediction.minutes.orders import Orders
 from shared.prediction.nearby import Nearby, ranges
+
+Flags = npt.NDArray[np.bool_]
 
 _ORDERS = 6  # newest orders of one operation of one item that are compared
 
@@ -61,14 +65,33 @@ def measure(knowledge: Knowledge, withheld: Withheld, orders: Orders, minimum_si
     ranks = np.array([_rank(found, signature) for found, signature in zip(choices, truth.tolist(), strict=True)])
     firsts = np.array([found[0].signature if found else -1 for found in choices])
     count = max(int(answered.sum()), 1)
-    precision, recall, f1 = _weighted_scores(truth[answered], firsts[answered])
+    kinds = weighted_scores(Labels(item=np.flatnonzero(answered), label=truth[answered]),
+                            Labels(item=np.flatnonzero(answered), label=firsts[answered]))  # fmt: skip
+    operations = weighted_scores(*_operations(knowledge, withheld, choices, answered))
     return {
         "withheld_items": len(truth), "abstained": int((~answered).sum()), "answered": int(answered.sum()),
-        "accuracy": float((ranks[answered] == 0).sum() / count),
-        "top_3_accuracy": float(((ranks[answered] >= 0) & (ranks[answered] < 3)).sum() / count),
-        "precision_weighted": precision, "recall_weighted": recall, "f1_weighted": f1,
+        **operations,
+        "routing_accuracy": float((ranks[answered] == 0).sum() / count),
+        "routing_top_3_accuracy": float(((ranks[answered] >= 0) & (ranks[answered] < 3)).sum() / count),
+        "routing_precision_weighted": kinds["precision_weighted"], "routing_recall_weighted": kinds["recall_weighted"],
+        "routing_f1_weighted": kinds["f1_weighted"],
         **_measure_times(knowledge, withheld, orders),
     }  # fmt: skip
+
+
+def _operations(
+    knowledge: Knowledge, withheld: Withheld, choices: Sequence[Sequence[Choice]], answered: Flags
+) -> "tuple[Labels, Labels]":
+    """Return the operations that the answered items have, and those of the first answer."""
+    routings, items = knowledge.routings, np.flatnonzero(answered)
+    starts = routings.offsets[withheld.places[items]]
+    sizes = routings.offsets[withheld.places[items] + 1] - starts
+    given = [choices[item][0].tasks for item in items.tolist()]
+    true = Labels(item=np.repeat(items, sizes), label=routings.task[ranges(starts, sizes)])
+    return true, Labels(
+        item=np.repeat(items, [len(tasks) for tasks in given]),
+        label=np.array([task for tasks in given for task in tasks], dtype=np.int64),
+    )
 
 
 def _rank(choices: list[Any], signature: int) -> int:
@@ -111,13 +134,31 @@ def _time_figures(booked: Floats, expected: Floats) -> dict[str, Any]:
     return figures
 
 
-def _weighted_scores(true: Ints, given: Ints) -> tuple[float, float, float]:
-    """Return precision, recall and F1 of the first answers, each signature weighted by how often it is true."""
-    sums = np.zeros(3)
-    for signature in np.unique(true).tolist():
-        right = float(((true == signature) & (given == signature)).sum())
-        precision = right / max(float((given == signature).sum()), 1.0)
-        recall = right / float((true == signature).sum())
-        f1 = 2 * precision * recall / (precision + recall) if right else 0.0
-        sums += np.array([precision, recall, f1]) * float((true == signature).mean())
-    return float(sums[0]), float(sums[1]), float(sums[2])
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Labels of items; an item may have several, each once."""
+
+    item: Ints
+    label: Ints  # -1: none
+
+
+def weighted_scores(true: Labels, given: Labels) -> dict[str, float]:
+    """Return how well labels were foretold; each counts by how often it is true.
+
+    Accuracy is the share of the true labels that were given. With one label an item these are the figures of
+    scikit-learn's `accuracy_score` and its precision, recall and F1 with `average="weighted"`.
+    """
+    wide = int(max(true.label.max(initial=-1), given.label.max(initial=-1))) + 2
+    right = np.isin(given.item * wide + given.label, true.item * wide + true.label)
+    support, claimed, hits = (
+        np.bincount(labels + 1, minlength=wide).astype(np.float64)
+        for labels in (true.label, given.label, given.label[right])
+    )
+    share = support / max(float(support.sum()), 1.0)
+    precision, recall = hits / np.maximum(claimed, 1.0), hits / np.maximum(support, 1.0)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-300)
+    return {
+        "accuracy": float(hits.sum() / max(float(support.sum()), 1.0)),
+        "precision_weighted": float(share @ precision), "recall_weighted": float(share @ recall),
+        "f1_weighted": float(share @ f1),
+    }  # fmt: skip

@@ -70,7 +70,7 @@ def build_package(
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".partial"))
     try:
-        saved = save_model(model, staging)
+        saved = save_model(model, staging, version)
         write_golden(model, staging, count=GOLDEN_QUESTIONS, seed=GOLDEN_SEED)
         manifest = keys.sign(_describe(model, staging, saved, making))
         data = manifest.to_bytes()

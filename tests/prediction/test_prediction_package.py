@@ -137,7 +137,8 @@ def test_no_routing_at_all_is_not_enough(tiny_factory: Factory) -> None:
 
 def test_the_packages_figures_are_measured(tiny_model: RoutingModel) -> None:
     metrics = tiny_model.documents["metrics.json"]
-    assert metrics["accuracy"] == 1.0  # the kind of item decides the routing entirely
+    assert metrics["accuracy"] == metrics["f1_weighted"] == 1.0
+    assert metrics["routing_accuracy"] == 1.0  # the kind of item decides the routing entirely
     assert metrics["withheld_items"] == 72
     assert 0.6 <= metrics["time_interval_coverage"] <= 0.97
     importance = tiny_model.documents["feature_importance.json"]
