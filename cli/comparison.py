@@ -1,6 +1,6 @@
 """A comparison of two models as a table: what was asked of the new one, what was found, and what is allowed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.output import show_table
@@ -22,6 +22,31 @@ def show_comparison(comparison: Mapping[str, Any]) -> None:
         "on the same items, as if unknown",
         ("figure", "active model", "new model", "n"),
         [(name, _number(old[name]["value"]), _number(new[name]["value"]), new[name]["n"]) for name in new],
+    )
+
+
+def show_contenders(tried: Sequence[Mapping[str, Any]]) -> None:
+    """Print what a challenger job tried (`TrainingJob.result["tried"]`): figures of the half that it chose by."""
+    show_table(
+        "tried, as if unknown",
+        ("contender", "chosen", "trimmed MAE", "95 % interval", "MdAPE", "coverage", "slowdown", "fitted in"),
+        [_contender(one) for one in tried],
+    )
+
+
+def _contender(one: Mapping[str, Any]) -> tuple[str, ...]:
+    metrics = one["metrics"]
+    error = metrics["trim_mae"]
+    low, high = _number(error.get("low")), _number(error.get("high"))
+    return (
+        one["name"],
+        "yes" if one["is_selected"] else "",
+        _number(error["value"]),
+        f"{low} to {high}" if low else "",
+        _number(metrics["mdape"]["value"]),
+        _number(metrics["interval_coverage"]["value"]),
+        f"{one['slowdown']:.2f} times",
+        f"{one['training_seconds']:.1f} s",
     )
 
 

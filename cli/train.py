@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.comparison import show_comparison
+from cli.comparison import show_comparison, show_contenders
 from cli.output import JsonFlag, emit_json, progress_bar, reports_errors, say, show_table, shown
 from cli.services import current_services
 from cli.sources import named_factory
@@ -229,3 +229,5 @@ def _report(row: TrainingJob, as_json: bool) -> None:
         say(shown(text))
     if comparison := (row.result or {}).get("comparison"):
         show_comparison(comparison)
+    if tried := (row.result or {}).get("tried"):
+        show_contenders(tried)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cli.comparison import show_comparison
+from cli.comparison import show_comparison, show_contenders
 from shared.quality.evaluate import Evaluation
 from shared.training.compare import Latency, Rules, compare
 from tests.training.test_training_compare import evaluation, orders
@@ -35,3 +35,23 @@ def test_a_comparison_of_nothing_can_be_shown(capsys: pytest.CaptureFixture[str]
     nothing = Evaluation(orders=(), routings=(), asked=5, abstained=(), incomparable=(), failed={}, failed_count=0)
 
     assert "enough items" in shown(nothing, nothing, capsys)
+
+
+def test_everything_that_was_tried_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    figure = {"value": 16.5234, "low": 14.4, "high": 19.2, "n": 900}
+    unknown = {"value": None, "low": None, "high": None, "n": 0}
+    metrics = {"trim_mae": figure, "mdape": figure, "interval_coverage": unknown}
+    shared = {"metrics": metrics, "slowdown": 1.114, "training_seconds": 21.04}
+    show_contenders(
+        [
+            {"name": "stacking", "is_selected": True} | shared,
+            {"name": "mlp", "is_selected": False} | shared | {"metrics": metrics | {"trim_mae": unknown}},
+        ]
+    )
+    lines = {line.split("│")[1].strip(): line for line in capsys.readouterr().out.splitlines() if line.count("│") > 2}
+    assert "yes" in lines["stacking"]
+    assert "16.52" in lines["stacking"]
+    assert "14.4 to 19.2" in lines["stacking"]
+    assert "1.11 times" in lines["stacking"]
+    assert "yes" not in lines["mlp"]
+    assert "14.4" not in lines["mlp"]
