@@ -8,7 +8,7 @@ the clock and the queues are the story's own.
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from shared.erp.demo.world import LAST_DAY
 from shared.first_light import make_first_model
 from shared.settings import Settings
 
-HOURS_AFTER_MIDNIGHT = 6  # of the day after, when the ERP is read and the cycle runs
+EVENING = time(22)  # when the day's orders are reported, the ERP is read and the cycle runs
 ACTOR = "a person in the story"
 
 
@@ -97,7 +97,7 @@ class Story:
         """Make the factory and the product's first model in `folder`."""
         self.script = script
         self._tell = tell
-        self.clock = Clock(datetime.combine(LAST_DAY, datetime.min.time(), UTC) + timedelta(days=1))
+        self.clock = Clock(datetime.combine(LAST_DAY, EVENING, UTC))
         self.queues = Queues()
         settings = Settings(data_dir=folder, models_dir=folder / "models")
         self.services = Services(settings, clock=self.clock)
@@ -133,9 +133,10 @@ class Story:
         self.services.engine.dispose()
 
     def _day(self, *, broken: bool, kind: str = "none") -> Day:
-        services, day = self.services, self.clock.now.date()
+        services = self.services
         change_demo(services.settings.source_folder, kind=kind, days=1, orders_a_day=self.script.orders_a_day)
         self.clock.now += timedelta(days=1)
+        day = self.clock.now.date()
         before = services.model_versions.active()
         assert before is not None
         self._tell(f"{day}: reading the ERP")
