@@ -46,7 +46,7 @@ def test_an_alarm_and_what_it_led_to_are_told(days: list[Day]) -> None:
         "issue": "RISING_ERROR", "evident": True, "message": "Errors are greater.", "log_evidence": 9.0, "limit": 6.0,
     }  # fmt: skip
     cycle = QualityCycle(
-        id="cycle", sample_size=10, strategy="random", seed=1,
+        id="cycle", created_at=days[1].cycle.created_at, sample_size=10, strategy="random", seed=1,
         metrics={"quality": {"alerts": [finding]}, "overall": {"trim_mae": {"value": 5.0, "n": 9}}},
     )  # fmt: skip
     day = Day(day=days[1].day, version="old", cycle=cycle, jobs=(), activated="new", broken=True)

@@ -22,10 +22,16 @@ FAMILY_ITEMS_A_DAY = 25
 MACHINES: dict[str, tuple[float, float]] = {
     "MC10": (0.65, 0.5),
     "MC20": (0.65, 0.5),
+    "MC25": (0.65, 0.5),
+    "WE50": (1.4, 1.5),
+    "GR30": (1.4, 1.5),
+    "GR32": (1.4, 1.5),
+    "MD65": (1.4, 1.5),
     "KT90": (1.4, 1.5),
     "LP40": (1.4, 1.5),
     "AS90": (1.4, 1.5),
     "TS92": (1.4, 1.5),
+    "TS94": (1.4, 1.5),
 }
 NEW_MACHINE = "09"  # its work centre's number
 OTHER_UNIT = "AS90"  # the operation whose terminals write minutes into the columns that mean hours
