@@ -94,6 +94,8 @@ POINTS = (
     _cycle("after the cycle's claim", f"{_WORK}.claim", "after", table=CYCLES),
     _cycle("before the cycle evaluates", "shared.quality.evaluate:evaluate"),
     _cycle("cycle has evaluated", "shared.quality.evaluate:evaluate", "after"),
+    _cycle("cycle has scored live predictions", "shared.quality.live:score_live", "after"),
+    _cycle("cycle has judged", "shared.quality.conclusion:conclude", "after"),
     _cycle("before the cycle's row ends", f"{_WORK}.finish", table=CYCLES),
     _cycle("after the cycle's row ended", f"{_WORK}.finish", "after", table=CYCLES),
 )
