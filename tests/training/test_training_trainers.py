@@ -246,3 +246,28 @@ def test_every_contender_has_a_score_for_each_fold(trained: tuple[Fit, Trainers]
         scores = contender.as_json()["cv_scores"]
         assert len(scores) == fit.lessons.views.fold_count
         assert all(score > 0 for score in scores)
+
+
+def test_a_factory_of_few_items_is_learned_from_too() -> None:
+    _, trainers = _trained(make_plant(12), _configuration())
+    for name in TRAINERS:
+        model = trainers.train(name).model
+        minutes = np.array([triple for item in _minutes(model, model.knowledge.items.codes[:4]) for triple in item])
+        assert np.isfinite(minutes).all()
+        assert (minutes[:, 0] <= minutes[:, 2]).all()
+
+
+def test_where_nothing_is_left_to_learn_from_everything_is_as_usual(trained: tuple[Fit, Trainers]) -> None:
+    material = Material.of(trained[0].lessons)
+    everything = frozenset(range(material.lessons.views.part_count))
+    bare = replace(material)
+    bare.usual[everything] = material.usual[frozenset({0})]
+    settings = _configuration().training.mlp
+    for base in (
+        PerceptronBase(material=bare, settings=settings, seed=1),
+        ForestBase(material=bare, trees=3, depth=4, seed=1),
+        NearBase(material=bare, neighbours=3),
+    ):
+        _, expected = base.fit(everything)
+        assert np.nanmax(np.abs(expected)) < 10
+        assert not np.isnan(expected[:, 1]).any()

@@ -17,6 +17,7 @@ from shared.training.trainers.material import Material, by_task
 _ITEM_SCALE = 3.0  # of designs, whose columns are parts of a vector of length 1, beside columns of 0 and 1
 _STOP_AFTER = 6  # passes without a gain on rows kept apart
 _BATCH = 256
+_ENOUGH_TO_STOP_BY = 100  # entries, of which a tenth is kept apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,11 +144,11 @@ class PerceptronBase:
         learner = MLPRegressor(
             hidden_layer_sizes=tuple(self.settings.hidden_layers), alpha=self.settings.alpha,
             learning_rate_init=self.settings.learning_rate, max_iter=self.settings.iterations, batch_size=_BATCH,
-            early_stopping=True, n_iter_no_change=_STOP_AFTER, random_state=self.seed,
+            early_stopping=len(inside) >= _ENOUGH_TO_STOP_BY, n_iter_no_change=_STOP_AFTER, random_state=self.seed,
         )  # fmt: skip
         goals, weights = entries.goals(inside).astype(np.float32), entries.weights(inside).astype(np.float32)
         with _quiet():  # all in single precision: goals in double would make every product so
-            learner.fit(self._inputs(entries, inside), goals, weights)
+            learner.fit(*_at_least_one(self._inputs(entries, inside), goals, weights))
         outside = entries.outside()
         if not len(outside):
             return learner, entries.spread_out(outside, np.zeros(0))
@@ -164,6 +165,13 @@ class PerceptronBase:
         found[np.arange(len(chosen)), size + sample.task[row] * 2 + chosen % 2] = 1.0
         found[:, -1] = entries.centres().ravel()[chosen]
         return found
+
+
+def _at_least_one(rows: Any, goals: Any, weights: Any) -> tuple[Any, Any, Any]:
+    """Return what to fit to: an entry that says "as usual" where a small factory has none outside some parts."""
+    if len(rows):
+        return rows, goals, weights
+    return np.zeros((1, rows.shape[1]), rows.dtype), np.zeros(1, goals.dtype), np.ones(1, weights.dtype)
 
 
 def exported_layers(learner: Any, material: Material) -> tuple[list[Floats], list[Floats]]:
@@ -197,10 +205,10 @@ class ForestBase:
             self.material.features, np.arange(len(sample.row)), usual.typical[0, sample.task], entries.centres()
         )
         learner = RandomForestRegressor(
-            n_estimators=self.trees, max_depth=self.depth, max_features=1 / 3, min_samples_leaf=3, max_samples=0.5,
-            random_state=self.seed,
+            n_estimators=self.trees, max_depth=self.depth, max_features=1 / 3, min_samples_leaf=3,
+            max_samples=max(1, len(inside) // 2), random_state=self.seed,
         )  # fmt: skip
-        learner.fit(rows[inside], entries.goals(inside), entries.weights(inside))
+        learner.fit(*_at_least_one(rows[inside], entries.goals(inside), entries.weights(inside)))
         if not len(outside):
             return learner, entries.spread_out(outside, np.zeros(0))
         both = (outside[:, None] * 2 + np.arange(2)).ravel()
