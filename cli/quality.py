@@ -1,5 +1,6 @@
 """`quality`: the product's check of its own predictions."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from cli.services import current_services
 from shared.database.tables import QualityCycle, WorkState
+from shared.errors import NotFound
 
 app = typer.Typer(help="Quality cycles.", no_args_is_help=True)
 
@@ -60,10 +62,65 @@ def list_cycles(as_json: JsonFlag = False) -> None:
     )
 
 
+@app.command("show")
+@reports_errors
+def show(
+    cycle: Annotated[str, typer.Argument(help="A cycle's id, or `last`.")] = "last", as_json: JsonFlag = False
+) -> None:
+    """Show one cycle: its verdict in a sentence, then its figures.
+
+    Example: manage.py quality show last
+    """
+    row = _find(cycle)
+    if as_json:
+        emit_json(row.model_dump(mode="json", exclude={"report"}))
+    else:
+        _show(row)
+
+
+@app.command("report")
+@reports_errors
+def report(
+    cycle: Annotated[str, typer.Argument(help="A cycle's id, or `last`.")],
+    form: Annotated[str, typer.Option("--format", help="json, csv, md or html.")] = "md",
+    output: Annotated[Path | None, typer.Option(help="A file to write; the screen unless given.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a cycle's report. With --json, tell what was written; without a file, the report itself as JSON.
+
+    Example: manage.py quality report last --format html --output quality.html
+    """
+    from shared.platform import write_atomically
+    from shared.quality.reports.rendering import cycles_before, render_report
+
+    row = _find(cycle)
+    if as_json and output is None:
+        form = "json"
+    text = render_report(row, form, cycles_before(current_services().engine, row))
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    write_atomically(output, text.encode())
+    if as_json:
+        emit_json({"cycle_id": row.id, "format": form, "file": str(output)})
+        return
+    say(f"Written: {shown(str(output))}")
+
+
+def _find(cycle: str) -> QualityCycle:
+    if cycle != "last":
+        return current_services().work.get(QualityCycle, cycle)
+    rows, _total = current_services().work.list(QualityCycle, limit=1)
+    if not rows:
+        raise NotFound("There is no quality cycle yet.", remedy="Run one: manage.py quality run.")
+    return rows[0]
+
+
 def _show(row: QualityCycle) -> None:
+    from shared.quality.reports.labels import verdict
+
     say(f"[bold]{row.id}[/]: {row.state}; {row.evaluated} of {row.sample_size} items evaluated, {row.failed} failed.")
-    if row.error:
-        say(shown(row.error))
+    say(shown(verdict(row)))
     overall: dict[str, Any] = (row.metrics or {}).get("overall", {})
     rows = [
         (

@@ -92,13 +92,14 @@ def get_quality_cycle(call: Call) -> Reply:
 )
 def get_quality_report(call: Call) -> Reply:
     """Write one cycle's report in the asked form."""
-    from shared.quality.reports import render_report
+    from shared.quality.reports.rendering import cycles_before, render_report
 
     name, _, form = call.params["report"].partition(".")
     if name != "report" or form not in REPORT_TYPES:
         raise NotFound(f"There is no {call.params['report']!r}.", remedy="Ask for report.json, .csv, .md or .html.")
     row = call.services.work.get(QualityCycle, call.params["id"])
-    return Reply(body=render_report(row, form), media_type=REPORT_TYPES[form])
+    earlier = cycles_before(call.services.engine, row) if form == "html" else []
+    return Reply(body=render_report(row, form, earlier), media_type=REPORT_TYPES[form])
 
 
 @endpoint(blueprint, "GET", "alerts", access=Access.READ, summary="Alerts", query=AlertFilter, answer=Listing)

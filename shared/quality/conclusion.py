@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from shared.database.tables import WorkState
-from shared.quality import reports
 from shared.quality.evaluate import Evaluation
 from shared.quality.judging import Judgement
 from shared.quality.measured import MeasuredCycle
 from shared.quality.metrics import QualityMetrics
+from shared.quality.reports.stored import build
 from shared.quality.sampling import Sample
 
 
@@ -41,7 +41,7 @@ def conclude(
         "evaluated": evaluation.evaluated,
         "failed": evaluation.failed_count,
         "metrics": metrics,
-        "report": reports.build(measured.snapshot, measured.served.version, measured.drawn.mode, sample, evaluation),
+        "report": build(measured.snapshot, measured.served.version, measured.drawn.mode, sample, evaluation),
     }
     if not sample.item_codes:
         columns |= {"reason": message, "step": "nothing to evaluate"}

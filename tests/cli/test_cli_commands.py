@@ -47,6 +47,8 @@ COMMANDS = [
     ("models", "misses"),
     ("quality", "run"),
     ("quality", "list"),
+    ("quality", "show"),
+    ("quality", "report"),
     ("jobs", "start"),
     ("jobs", "list"),
     ("jobs", "show"),
@@ -89,6 +91,7 @@ def test_every_command_has_help_with_an_example_and_json() -> None:
         (("train", "--profile", "adventureworks"), 2, "invalid-input"),
         (("train", "--profile", "adventureworks", "--data", "/nowhere/at/all"), 8, "source-error"),
         (("data", "quality"), 4, "not-found"),
+        (("quality", "show"), 4, "not-found"),
         (("predict",), 2, "invalid-input"),
     ],
 )
@@ -126,6 +129,10 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     cycle = run("quality", "run", "--sample-size", "40", "--json")
     assert cycle.returncode == 0, cycle.stdout + cycle.stderr
     assert json.loads(cycle.stdout)["evaluated"] > 0
+    page = tmp_path / "quality.html"
+    assert run("quality", "report", "last", "--format", "html", "--output", str(page)).returncode == 0
+    assert json.loads(cycle.stdout)["id"] in page.read_text(encoding="utf-8")
+    assert json.loads(run("quality", "show", "--json").stdout)["id"] == json.loads(cycle.stdout)["id"]
     assert json.loads(run("models", "verify", version, "--json").stdout)["ok"] is True
     searched = json.loads(run("models", "misses", "--items", "100", "--json").stdout)
     assert (searched["model_version"], searched["backend"], searched["misses"]) == (version, "exact", [])

@@ -22,7 +22,7 @@ from shared.prediction.order_minutes import OrdersPrediction, without_orders
 from shared.quality.actuals import collect_actuals
 from shared.quality.evaluate import evaluate
 from shared.quality.options import CycleOptions
-from shared.quality.reports import render_report
+from shared.quality.reports.rendering import render_report
 
 
 class Altered:
