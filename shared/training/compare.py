@@ -3,8 +3,9 @@
 A *refit* (same recipe, fresh data) is refused when it is worse: the trimmed MAE, the operations predicted, or the items
 answered are worse than the active model's by more than the margin, and chance alone would show so much less than once
 in ten. A *challenger* (another recipe) has to prove itself besides: its trimmed MAE is better by at least the gain, the
-paired interval excludes "no change", no family is significantly worse after Holm's correction for how many families
-there are, and it is fast enough to serve.
+paired interval excludes "no change" (or it predicts so many points more of the operations actually done, likewise
+beyond chance, and its minutes are not worse), no family is significantly worse after Holm's correction for how many
+families there are, and it is fast enough to serve.
 
 Why a refit need not prove that it is *not* worse: with 500 items the interval of two equal models reaches about 3 %
 to each side, so such a proof within a margin of 2 % would refuse nine of ten healthy refits, and the index would go
@@ -39,6 +40,7 @@ MINIMUM_FAMILY_ITEMS = 3
 SIGNIFICANCE = 0.05
 DOUBT = 0.10  # a loss beyond the margin refuses a model unless chance shows as much more often than this
 FAMILIES_NAMED = 5
+BETTER_ROUTINGS = "routings better"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +129,7 @@ def compare(
     checks += (
         [_refit(change, rules)]
         if kind == "refit"
-        else [_gain(change, rules), _sure(change), _families(worse), *_speed(latency, rules)]
+        else [*_proof(change, match, rules), _families(worse), *_speed(latency, rules)]
     )
     promoted, reason = _decide(kind, checks, change, len(routings.old), rules)
     return Comparison(
@@ -264,6 +266,19 @@ def _refit(change: Change, rules: Rules) -> Check:
     return _check("minutes not worse", not lost, change, margin, says)
 
 
+def _proof(change: Change, match: Change, rules: Rules) -> list[Check]:
+    """What a challenger proves itself by: better minutes, or better routings with minutes that are not worse.
+
+    Minutes are compared where both models predicted the operation. After a change of what is done, say for a new
+    family, the better model is the one that knows the operations at all.
+    """
+    gain = rules.challenger_gain
+    if match.value is None or match.low is None or match.value < gain or match.low <= 0:
+        return [_gain(change, rules), _sure(change)]
+    says = f"predicts {match.value:.1%} more of the actual operations{_within(match)}, not by chance"
+    return [_check(BETTER_ROUTINGS, True, match, gain, says), _refit(change, rules)]
+
+
 def _gain(change: Change, rules: Rules) -> Check:
     gain = rules.challenger_gain
     passed = change.value is not None and change.value <= -gain
@@ -314,4 +329,7 @@ def _decide(kind: str, checks: list[Check], change: Change, items: int, rules: R
         return False, f"{'; '.join(check.says for check in failed)}; {figures}"
     if kind == "refit":
         return True, f"{checks[-1].says}: {figures}"
+    routings = next((check for check in checks if check.name == BETTER_ROUTINGS), None)
+    if routings is not None:
+        return True, f"{routings.says}; minutes not shown to be worse: {figures}"
     return True, f"at least {rules.challenger_gain:.0%} better and not by chance: {figures}"

@@ -239,3 +239,16 @@ def test_the_interval_is_that_of_resampling_whole_items() -> None:
 
     assert change.low == pytest.approx(low, abs=0.1 * (high - low))
     assert change.high == pytest.approx(high, abs=0.1 * (high - low))
+
+
+def test_a_challenger_that_knows_more_operations_wins_unless_its_minutes_are_worse() -> None:
+    poor = evaluation(orders(1.0), hits=1)
+    knowing = compare("challenger", poor, evaluation(orders(0.99)), RULES)
+    slower = compare("challenger", poor, evaluation(orders(1.08)), RULES)
+    little = compare("challenger", evaluation(orders(1.0)), evaluation(orders(0.99)), RULES)
+
+    assert knowing.promoted
+    assert "more of the actual operations" in knowing.reason
+    assert not slower.promoted
+    assert "worse beyond 2%" in slower.reason
+    assert not little.promoted
