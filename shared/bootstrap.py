@@ -231,6 +231,7 @@ class Services:
     def quality_cycles(self) -> "QualityCycles":
         """Quality cycles; an alarm asks for one retraining job."""
         from shared.quality.cycle import QualityCycles
+        from shared.quality.drift import DriftDiagnosis
         from shared.quality.unit_changes import UnitWatch
         from shared.training.watch import ActivationWatch
 
@@ -247,7 +248,7 @@ class Services:
             alerts=self.alerts,
             serving=self.serving,
             request_retraining=self.training_jobs.enqueue_for_alarm,
-            after_cycle=(watch, UnitWatch(self.alerts)),
+            after_cycle=(DriftDiagnosis(self.alerts), watch, UnitWatch(self.alerts)),
             clock=self.clock,
             worker=self.worker,
         )

@@ -33,7 +33,7 @@ from shared.quality.edits import planners_decisions
 from shared.quality.error_seeking import ErrorHistory, read_history
 from shared.quality.evidence.store import StaleEvidence
 from shared.quality.evidence.weighing import Scales
-from shared.quality.judging import Judge, Judgement, RequestRetraining
+from shared.quality.judging import ACTOR, Judge, Judgement, RequestRetraining
 from shared.quality.live import LiveScores, score_live
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
 from shared.quality.options import CycleOptions
@@ -44,6 +44,7 @@ from shared.storage.doorbells import Doorbells
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 5
+FAILED_ALERT = "quality-cycle-failed"
 MAX_JUDGEMENTS = 10  # of one cycle, while others end beside it
 AS_CONFIGURED = CycleOptions()
 
@@ -171,7 +172,7 @@ class QualityCycles:
     def _fail(self, claim: Claim[QualityCycle], code: str, reason: str, **columns: Any) -> None:
         self._work.finish(claim, WorkState.FAILED, error=reason, step="failed", **columns)
         self._alerts.raise_alert(
-            "quality-cycle-failed",
+            FAILED_ALERT,
             "",
             f"A quality cycle failed: {reason}",
             details={"cycle_id": claim.id, "code": code},
@@ -190,6 +191,7 @@ class QualityCycles:
         ended = self._decide(claim, measured, live)
         if ended is None:
             return
+        self._alerts.close_matching(FAILED_ALERT, "", ACTOR)
         prune_reports(self._engine, configuration.quality.keep_cycles)
         log.info(
             "quality.cycle_done",

@@ -1,5 +1,6 @@
 """The live configuration: validated as a whole, versioned with who and what, in force at once everywhere."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -102,3 +103,57 @@ def test_stored_document_that_breaks_the_rules_is_named(store: ConfigurationStor
         session.exec(update(ConfigurationVersion).values(document={"quality": {"sample_size": -1}}))
     with pytest.raises(SetupError, match="Version 1"):
         ConfigurationStore(engine).current()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"alarms": {"false_alarm_rate": 0}}, "alarms.false_alarm_rate"),
+        ({"alarms": {"retraining": "perhaps"}}, "alarms.retraining"),
+        ({"alarms": {"volume": 11}}, "alarms.volume"),
+        ({"alarms": 3}, "alarms"),
+        ({"quality": {"sample_size": 9}}, "quality.sample_size"),
+        ({"quality": {"sample_size": 10_001}}, "quality.sample_size"),
+        ({"quality": {"maximum_mae_minutes": 100.1}}, "quality.maximum_mae_minutes"),
+        ({"quality": {"maximum_cv": 0.009}}, "quality.maximum_cv"),
+        ({"quality": {"minimum_samples": 2}}, "quality.minimum_samples"),
+        ({"quality": {"strategy": "lucky"}}, "quality.strategy"),
+        ({"quality": {"strata": ["x" * 201]}}, "quality.strata.0"),
+        ({"quality": {"recent_half_life_days": 0}}, "quality.recent_half_life_days"),
+        ({"training": {"queue_limit": 0}}, "training.queue_limit"),
+        ({"training": {"queue_limit": "3"}}, "training.queue_limit"),
+        ({"training": {"cooldown_minutes": None}}, "training.cooldown_minutes"),
+        ({"training": {"auto_activate": "yes"}}, "training.auto_activate"),
+        ({"training": {"maximum_slowdown": 0.9}}, "training.maximum_slowdown"),
+        ({"training": {"trainers": ["oracle"]}}, "training.trainers.0"),
+        ({"training": {"cores": -1}}, "training.cores"),
+        ({"training": {"mlp": {"hidden_layers": []}}}, "training.mlp.hidden_layers"),
+        ({"training": {"mlp": {"learning_rate": 0}}}, "training.mlp.learning_rate"),
+        ({"training": {"mlp": {"alpha": float("inf")}}}, "training.mlp.alpha"),
+        ({"training": {"stacking": {"final": "magic"}}}, "training.stacking.final"),
+        ({"training": {"tuning": {"trials": 201}}}, "training.tuning.trials"),
+        ({"training": {"tuning": {"budget_seconds": 0}}}, "training.tuning.budget_seconds"),
+    ],
+)
+def test_a_bad_change_names_its_field_and_changes_nothing_not_even_what_is_right_in_it(
+    store: ConfigurationStore, changes: dict[str, Any], field: str
+) -> None:
+    before = store.current()
+    with pytest.raises(InvalidInput) as refused:
+        store.patch({"data": {"maximum_drop": 0.2}, **changes}, "anna")
+
+    assert field in [error["field"] for error in refused.value.facts["errors"]]
+    assert field in str(refused.value)
+    assert store.current() == before
+    assert store.history()[1] == 0
+
+
+def test_a_change_of_rules_is_told_from_other_changes(store: ConfigurationStore, clock: MovableClock) -> None:
+    store.patch({"training": {"mlp": {"iterations": 50}}}, "anna")
+    then = clock()
+    clock.advance(60)
+    store.patch({"quality": {"sample_size": 100}}, "anna")
+
+    assert not store.changed_since(then, ("prediction.", "training."))
+    assert store.changed_since(then, ("quality.",))
+    assert store.changed_since(then - timedelta(seconds=1), ("prediction.", "training."))

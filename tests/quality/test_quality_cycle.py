@@ -310,6 +310,17 @@ def test_a_crossed_threshold_with_evidence_alerts_and_asks_for_one_retraining(un
     assert row.metrics["quality"]["metadata"]["retraining"]["asked"] is True
 
 
+def test_the_next_good_cycle_closes_the_alert_of_a_failed_one(ward: Any) -> None:
+    served, ward.served = ward.served, None
+    assert ward.cycles.run_now("a test", CycleOptions(sample_size=40)).state == WorkState.FAILED
+    [alert] = ward.alerts.list(kind="quality-cycle-failed")[0]
+    assert alert.state == "open"
+    ward.served = served
+    assert ward.cycles.run_now("a test", CycleOptions(sample_size=40)).state == WorkState.SUCCEEDED
+
+    assert ward.alerts.get(alert.id).state == "closed"
+
+
 def test_a_refused_retraining_is_kept_as_the_answer(unseen: Any) -> None:
     ward = unseen
     ward.configuration.patch({"quality": {**LENIENT["quality"], "maximum_mae_minutes": 0.1}}, "a test")

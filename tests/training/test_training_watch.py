@@ -14,6 +14,7 @@ from shared.clock import utc_now
 from shared.database.tables import AlertState, QualityCycle, VersionState, WorkState
 from shared.errors import Conflict
 from shared.quality.cycle import QualityCycles
+from shared.quality.drift import DriftDiagnosis
 from shared.quality.options import CycleOptions
 from shared.registry.lifecycle import Lifecycle
 from shared.registry.lineage import Lineage
@@ -107,7 +108,7 @@ def watched(watched_template: Path, tmp_path: Path) -> Iterator[Watched]:
         alerts=plant.alerts,
         serving=made,
         request_retraining=_refuse,
-        after_cycle=(watch,),
+        after_cycle=(DriftDiagnosis(plant.alerts), watch),
     )
     yield made
     plant.engine.dispose()
@@ -119,6 +120,7 @@ def test_the_first_cycle_that_shows_it_worse_goes_back_once_and_says_so(watched:
     verdict = (row.metrics or {})["watch"]
     active = watched.plant.versions.active()
 
+    assert (row.metrics or {})["drift"]["message"]
     assert verdict["outcome"] == "rolled back"
     assert verdict["comparison"]["trim_mae_change"]["value"] > 0.5
     assert active is not None

@@ -56,6 +56,8 @@ def head_of(row: QualityCycle) -> dict[str, Any]:
         "compared_with": (row.report or {}).get("mode"),
         "snapshot_id": row.snapshot_id,
         "message": chief_of(row).get("metadata", {}).get("message"),
+        "items": (row.metrics or {}).get("drift", {}).get("message"),
+        "activation": (row.metrics or {}).get("watch", {}).get("reason"),
         "created_at": row.created_at.isoformat(),
         "ended_at": row.ended_at.isoformat() if row.ended_at else None,
     }
