@@ -58,6 +58,17 @@ def score_items(pool: Floats, places: Ints, weights: Floats, chances: Floats, pr
     return scores
 
 
+def score_against(pool: Floats, places: Ints, chances: Floats, present: NDArray[np.bool_]) -> Floats:
+    """Score items against a `pool` that stays as it is; shapes as in `score_items`. Returns (histories, items)."""
+    line = np.arange(len(pool))[:, np.newaxis, np.newaxis]
+    ends = np.cumsum(pool, axis=1)
+    equal = pool[line, places]
+    uniform = (ends[line, places] - equal + chances * equal) / ends[:, -1, np.newaxis, np.newaxis]
+    least = 0.5 / ends[:, -1, np.newaxis, np.newaxis]
+    normal = ndtri(np.clip(uniform, least, 1 - least))
+    return np.asarray((normal * present).sum(axis=2) / np.maximum(present.sum(axis=2), 1))
+
+
 def shift_of_rise(pool: Floats, factor: float) -> float:
     """Return by how much the mean score moves when every error counted in `pool` (BINS) is `factor` times itself."""
     total = float(pool.sum())

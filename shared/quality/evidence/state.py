@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.quality.evidence.level import EXCESSES, NOTHING, Floats, carry, log_evidence, stakes, winnings
 from shared.quality.evidence.rise import DEFAULT_OFFSET, DEFAULT_SHIFTS, RISES
-from shared.quality.evidence.scores import BINS, bins_of, score_items, shift_of_rise
+from shared.quality.evidence.scores import BINS, bins_of, score_against, score_items, shift_of_rise
 
 FULL_POOL = 1_000  # items by which errors are ranked; until then the first live ones join them
 LEAST_REFERENCE = 50  # items from which the reference can tell what a rise would do to the scores
@@ -115,14 +115,12 @@ def add_period(state: RiseState, entries: Sequence[Entry], *, weight: float | No
     mean, variance = 0.0, np.inf
     if entries:
         fills = pool.sum() < FULL_POOL
-        scores, weights = _scores(pool if fills else pool * 1e9, entries)
+        scores, weights = _scores(pool, entries, fills=fills)
         spread = (_SLIGHTLY_KNOWN + squares) / (_SLIGHTLY_KNOWN + scored)
         mean = float(weights @ scores / weights.sum())
         variance = float(spread * (weights**2).sum() / weights.sum() ** 2)
         if fills:
             squares, scored = squares + float((scores**2).sum()), scored + len(scores)
-        else:
-            pool = state.pool
     period = Period(mean, variance, len(entries), weight, cycle_id)
     live = sum(p.weight is not None for p in state.periods)
     kept = [*state.periods, period]
@@ -131,8 +129,8 @@ def add_period(state: RiseState, entries: Sequence[Entry], *, weight: float | No
     return replace(state, pool=pool, squares=squares, scored=scored, periods=kept)
 
 
-def _scores(pool: Floats, entries: Sequence[Entry]) -> tuple[Floats, Floats]:
-    """Score the entries against `pool`, which they join."""
+def _scores(pool: Floats, entries: Sequence[Entry], *, fills: bool) -> tuple[Floats, Floats]:
+    """Score the entries against `pool`, which they join while it `fills`."""
     width = max(len(entry.values) for entry in entries)
     values, chances = np.zeros((1, len(entries), width)), np.full((1, len(entries), width), 0.5)
     present = np.zeros(values.shape, dtype=bool)
@@ -140,7 +138,11 @@ def _scores(pool: Floats, entries: Sequence[Entry]) -> tuple[Floats, Floats]:
         here = len(entry.values)
         values[0, place, :here], chances[0, place, :here], present[0, place, :here] = entry.values, entry.chances, True
     weights = np.array([[entry.weight for entry in entries]])
-    return score_items(pool[np.newaxis], bins_of(values), weights, chances, present)[0], weights[0]
+    if fills:
+        scores = score_items(pool[np.newaxis], bins_of(values), weights, chances, present)
+    else:
+        scores = score_against(pool[np.newaxis], bins_of(values), chances, present)
+    return scores[0], weights[0]
 
 
 @dataclass(frozen=True)
