@@ -34,7 +34,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], help="default: all")
     parser.add_argument("--items", type=int, default=2_000)
-    parser.add_argument("--orders-a-day", type=float, default=80.0)
+    parser.add_argument("--orders-a-day", type=float, default=300.0)
     parser.add_argument("--steady-days", type=int, default=5)
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--output", type=Path)

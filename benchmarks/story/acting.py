@@ -82,7 +82,7 @@ class Script:
 
     kind: str
     items: int = 2_000
-    orders_a_day: float = 80.0
+    orders_a_day: float = 300.0
     steady_days: int = 5
     most_broken_days: int = 14  # until an alarm
     days_after: int = 4  # of the activation
