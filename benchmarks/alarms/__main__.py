@@ -35,11 +35,12 @@ def measure(world: World, *, histories: int, seed: int, parts: Floats | None = N
     least = limit(RATE, share_of_stream(RISE_OF_ERRORS))
     quiet = simulate(world, histories=histories, cycles=CYCLES, seed=seed)
     alarmed = (quiet.evidence.max(axis=1) >= least).astype(np.float64)
-    oracle_limit = float(np.quantile(oracle_cusum(world, quiet.oracle).max(axis=1), 1 - RATE))
+    centre = float(quiet.oracle.mean()) if world.residuals is not None else 0.0  # what the oracle knows
+    oracle_limit = float(np.quantile(oracle_cusum(world, quiet.oracle - centre).max(axis=1), 1 - RATE))
     ramp = np.ones(FOLLOWED) if parts is None else parts
     whole = np.concatenate([np.zeros(CHANGE), ramp])
     risen = simulate(world, histories=histories, cycles=len(whole), seed=seed + 1, rise=1.2, parts=whole)
-    known = oracle_cusum(world, risen.oracle)
+    known = oracle_cusum(world, risen.oracle - centre)
     return Result(
         world=world,
         false_alarms=wilson(alarmed, np.ones(histories)).as_json(),

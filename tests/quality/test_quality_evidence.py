@@ -38,7 +38,7 @@ def items(seed: int, count: int, factor: float = 1.0, minutes: float = 5.0) -> l
     ]
 
 
-def after_cycles(factor: float, *, cycles: int = 6, reference: int = 12) -> Evidence:
+def after_cycles(factor: float, *, cycles: int = 6, reference: int = 40) -> Evidence:
     evidence = begin([items(1_000 + n, 50) for n in range(reference)], cycles=0)
     for number in range(cycles):
         evidence = advance(evidence, items(number, 50, factor), BOUNDS, f"cycle_{number}")
@@ -110,11 +110,11 @@ def test_the_overshoot_s_factor_is_that_of_a_gaussian_walk() -> None:
 
 
 def test_a_rise_is_found_and_estimated_and_an_unchanged_model_left_alone() -> None:
-    risen, same = reading_of(after_cycles(1.6), RISE_OF_ERRORS), reading_of(after_cycles(1.0), RISE_OF_ERRORS)
+    risen, same = reading_of(after_cycles(1.8), RISE_OF_ERRORS), reading_of(after_cycles(1.0), RISE_OF_ERRORS)
 
     assert risen.evident
     assert risen.needed == 0
-    assert risen.estimate == pytest.approx(1.6, rel=0.15)
+    assert risen.estimate == pytest.approx(1.8, rel=0.15)
     assert not same.evident
     assert same.needed > 50
     assert len(same.history) == 6

@@ -26,6 +26,7 @@ RISES = (1.2, 1.4, 2.0)  # errors so many times what they were
 RISE_WEIGHTS = (0.65, 0.2, 0.15)
 DEFAULT_SHIFTS = (0.25, 0.5, 1.0)  # of the mean score, where the reference cannot tell what a rise would do
 DEFAULT_OFFSET = 0.03
+LEAST_PERIODS = 10  # of the reference; with fewer, the first live cycles join it
 
 DEFAULT_SLOPE = DEFAULT_SHIFTS[0] / log(RISES[0])
 
@@ -71,6 +72,7 @@ class RiseTest:
         self._agreement = np.zeros((histories, settings, 0))
         self._latest = self._information
         self._log_weights = np.zeros(0)
+        self._periods = 0
 
     def observe(self, mean: Floats, variance: Floats, *, weight: float | None) -> None:
         """Take in one cycle's mean score (histories) and its variance (histories or 1; infinite where nothing came).
@@ -79,6 +81,10 @@ class RiseTest:
         """
         live = 0.0 if weight is None else 1.0
         kept = _KEPT
+        if weight is None:
+            self._periods += 1
+        elif not self._log_weights.size:  # the reference wobbled too, so that its mean is off by so much
+            self._p_offset += self._size2 * (1 + kept) / (1 - kept) / max(self._periods, LEAST_PERIODS)
         self._level *= kept
         self._p_level = kept**2 * self._p_level + self._size2 * (1 - kept**2)
         self._p_both = kept * self._p_both
