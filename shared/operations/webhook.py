@@ -159,13 +159,15 @@ class _Attempt(threading.Thread):
         connection = self._connection
         if connection is not None and connection.sock is not None:
             _cut(connection.sock)
-        return f"no answer within {ANSWER_SECONDS:g} s"
+        return _too_late()
 
     def run(self) -> None:
         try:
             self._why = self._post()
         except ssl.SSLCertVerificationError as error:
             self._why = f"its certificate is not trusted: {error.verify_message}"
+        except TimeoutError:
+            self._why = _too_late()
         except OSError as error:
             self._why = f"it could not be reached: {error.strerror or type(error).__name__}"
         except (http.client.HTTPException, UnicodeError, ValueError) as error:
@@ -188,6 +190,10 @@ class _Attempt(threading.Thread):
         if 200 <= answer.status < 300:
             return None
         return f"it answered {answer.status}" + ("; redirects are not followed" if 300 <= answer.status < 400 else "")
+
+
+def _too_late() -> str:
+    return f"no answer within {ANSWER_SECONDS:g} s"
 
 
 def _cut(connection: socket.socket) -> None:

@@ -4,8 +4,8 @@
   pieces, such as one of a setup alone, belongs to its order like any other.
 - A *reversal* takes back what was booked on the same order: no figure is above zero, one is below. It is summed with
   the reports that it corrects. Without an order number nobody can tell what it corrects, so it is left out.
-- Where several reports of one order and operation each name the whole order's quantity, as its other operations show
-  it, they are not parts but *corrections*: only the latest stands.
+- Where several reports of one order and operation each name the whole order's quantity, as two of its other operations
+  or more show it, they are not parts but *corrections*: only the latest stands.
 - Reports of one order and operation are summed; a report without an order number is an order of its own. An order
   without pieces, or with less than no minutes, after that is left out.
 """
@@ -16,6 +16,7 @@ REPORT_COLUMNS = (
     "item_code", "sequence", "operation_code", "order_no", "reported_at", "quantity", "setup_minutes", "run_minutes",
 )  # fmt: skip
 SAME_QUANTITY = 0.02  # quantities this near, relatively, are the same
+LEAST_AGREEING = 2
 _FIGURES = ("quantity", "run_minutes", "setup_minutes")
 _BOOKING = ("item_code", "operation_code", "sequence", "order_no")
 
@@ -62,7 +63,14 @@ def are_replaced(reports: pl.DataFrame) -> pl.Series:
     # Whole orders, as their operations that were booked once show it; few orders have any operation booked twice.
     order = ["item_code", "order_no"]
     once = numbered.join(again.select(order).unique(), on=order, how="semi").join(again, on="place", how="anti")
-    whole = once.group_by(order).agg(pl.col("quantity").median().alias("whole"))
+    # One operation alone may be half done itself: two that agree are needed to show what a whole order is.
+    whole = once.group_by(order).agg(
+        pl.col("quantity").median().alias("whole"),
+        pl.col("quantity").min().alias("least"),
+        pl.len().alias("operations"),
+    )
+    agreeing = pl.col("whole") - pl.col("least") <= SAME_QUANTITY * pl.col("whole")
+    whole = whole.filter(agreeing, pl.col("operations") >= LEAST_AGREEING)
     near = (pl.col("quantity") - pl.col("whole")).abs() <= SAME_QUANTITY * pl.col("whole")
     each = again.join(whole, on=order, how="inner", nulls_equal=True).filter(pl.col("whole") > 0)
     every_one = each.filter(near.all().over(_BOOKING))
