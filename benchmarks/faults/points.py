@@ -51,7 +51,7 @@ POINTS = (
     _job("third heartbeat", f"{_WORK}.heartbeat", table=JOBS, nth=3),
     # in the child
     _job("child begins", "shared.training.direct:train_now"),
-    _job("child in mid-fit", "shared.prediction.memory:drawing_keys", "after"),
+    _job("child in mid-fit", "shared.prediction.memory:sister_keys", "after"),
     _job("child has fitted", "shared.prediction.fit:fit_model", "after"),
     _job("package not yet written", "shared.registry.build:build_package"),
     _job("package written", "shared.registry.build:build_package", "after"),

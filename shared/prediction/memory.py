@@ -94,8 +94,7 @@ def build_items(frame: pl.DataFrame, attributes: Sequence[Attribute], *, fold_co
     names = [a.name for a in attributes]
     frame = frame.select("item_code", *names).filter(pl.col("item_code").is_not_null())
     frame = frame.unique("item_code", keep="first", maintain_order=True).sort("item_code")
-    drawing = drawing_keys(frame, attributes)
-    keys = pl.select(pl.coalesce(drawing, pl.format("item|{}", frame["item_code"]))).to_series()
+    keys = sister_keys(frame, attributes)
     named = [a.name for a in attributes if a.family]
     families = frame.select(
         pl.concat_str([pl.col(name).cast(pl.String).fill_null("?") for name in named], separator=" / ")
@@ -124,16 +123,16 @@ def group_key(values: Iterable[Any]) -> str | None:
     return "drawing|" + "|".join(known) if any(known) else None
 
 
-def drawing_keys(frame: pl.DataFrame, attributes: Sequence[Attribute]) -> pl.Series:
-    """Return every item's `group_key`, null for an item without a drawing."""
+def sister_keys(frame: pl.DataFrame, attributes: Sequence[Attribute]) -> pl.Series:
+    """Return what every item shares with its sisters: its `group_key`, or only itself where it has no drawing."""
+    alone = pl.format("item|{}", pl.col("item_code"))
     named = [a.name for a in attributes if a.drawing]
     if not named:
-        return pl.Series("drawing", [None] * frame.height, dtype=pl.String)
+        return frame.select(alone.alias("drawing")).to_series()
     parts = [pl.col(name).cast(pl.String).str.strip_chars().str.to_uppercase().fill_null("") for name in named]
+    shared = pl.format("drawing|{}", pl.concat_str(parts, separator="|"))
     known = pl.any_horizontal(part != "" for part in parts)
-    return frame.select(
-        pl.when(known).then(pl.format("drawing|{}", pl.concat_str(parts, separator="|"))).alias("drawing")
-    ).to_series()
+    return frame.select(pl.when(known).then(shared).otherwise(alone).alias("drawing")).to_series()
 
 
 def _numbered(texts: pl.Series) -> tuple[list[str], Ints]:

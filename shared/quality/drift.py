@@ -29,7 +29,7 @@ from shared.database.alerts import Alerts
 from shared.database.tables import AlertState
 from shared.erp.canonical import Attribute, AttributeKind
 from shared.erp.snapshot import Snapshot
-from shared.prediction.memory import drawing_keys
+from shared.prediction.memory import sister_keys
 from shared.prediction.model import RoutingModel
 from shared.quality.alarms import ALERT_KIND
 from shared.quality.measured import MeasuredCycle
@@ -153,8 +153,9 @@ def _drawn(ordered: pl.DataFrame, seed: int) -> list[str]:
 def _one_a_drawing(frame: pl.DataFrame, attributes: Sequence[Attribute]) -> pl.DataFrame:
     names = [attribute.name for attribute in attributes]
     arranged = frame.select("item_code", *names).sort("item_code")
-    keys = pl.select(pl.coalesce(drawing_keys(arranged, attributes), arranged["item_code"])).to_series()
-    return arranged.with_columns(keys.alias("__drawing")).unique("__drawing", keep="first", maintain_order=True)
+    return arranged.with_columns(sister_keys(arranged, attributes).alias("__drawing")).unique(
+        "__drawing", keep="first", maintain_order=True
+    )
 
 
 def _attribute(attribute: Attribute, samples: _Samples, model: RoutingModel) -> dict[str, Any]:
@@ -268,7 +269,7 @@ def _nearest(model: RoutingModel, frame: pl.DataFrame) -> Floats:
     codes = model.index.item_codes
     flat = np.unique(found.places)
     rows = items.frame[[items.place_of(codes[place]) for place in flat.tolist()]]
-    keys = pl.select(pl.coalesce(drawing_keys(rows, model.attributes), rows["item_code"])).to_series().to_list()
+    keys = sister_keys(rows, model.attributes).to_list()
     drawing = dict(zip(flat.tolist(), keys, strict=True))
     nearest = np.zeros(frame.height)
     for place, own in enumerate(frame["__drawing"].to_list()):

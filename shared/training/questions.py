@@ -8,7 +8,7 @@ import polars as pl
 
 from shared.configuration import Configuration
 from shared.erp.snapshot import Snapshot
-from shared.prediction.memory import drawing_keys
+from shared.prediction.memory import sister_keys
 from shared.quality.actuals import ItemActuals, collect_actuals, family_attributes
 from shared.quality.population import eligible_items, later_than
 from shared.quality.sampling import draw_sample
@@ -57,9 +57,7 @@ def choose_questions(
 def drawings_of(snapshot: Snapshot, item_codes: Sequence[str]) -> dict[str, str]:
     """Return what each item shares with its sisters; an item without a drawing has only itself."""
     items = snapshot.items().filter(pl.col("item_code").is_in(list(item_codes)))
-    keys = drawing_keys(items, snapshot.attributes)
-    drawings = {code: key for code, key in zip(items["item_code"], keys, strict=True) if key is not None}
-    return {code: drawings.get(code, f"item|{code}") for code in item_codes}
+    return dict(zip(items["item_code"], sister_keys(items, snapshot.attributes), strict=True))
 
 
 def halves(questions: Questions) -> tuple[dict[str, float], dict[str, float]]:
