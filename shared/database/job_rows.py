@@ -77,6 +77,11 @@ class JobRows:
         return gone
 
 
+def asked_for_by_an_alarm() -> ColumnElement[bool]:
+    """Return the condition of jobs that alarms asked for and were given; the newest of them begins a cool-down."""
+    return col(TrainingJob.cycle_id).is_not(None) & (col(TrainingJob.state) != WorkState.SKIPPED)
+
+
 def _ended() -> ColumnElement[bool]:
     return col(TrainingJob.state).in_(TrainingJob.FINAL)
 
@@ -87,10 +92,9 @@ def _needed(session: Session) -> set[str | None]:
 
 
 def _newest_of_slots(session: Session) -> Sequence[str]:
-    of_alarm = col(TrainingJob.cycle_id).is_not(None) & (col(TrainingJob.state) != WorkState.SKIPPED)
     of_schedule = col(TrainingJob.cycle_id).is_(None) & col(TrainingJob.slot).is_not(None)
     found: list[str] = []
-    for kind in (of_alarm, of_schedule):
+    for kind in (asked_for_by_an_alarm(), of_schedule):
         found += session.exec(
             select(TrainingJob.id).where(kind).order_by(col(TrainingJob.created_at).desc()).limit(1)
         ).all()

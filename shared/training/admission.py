@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 
 from shared.configuration import TrainingConfiguration
 from shared.database.engine import one_at_a_time
+from shared.database.job_rows import asked_for_by_an_alarm
 from shared.database.tables import TrainingJob, WorkState
 from shared.errors import Conflict, InvalidInput
 from shared.registry.versions import check_version_name
@@ -101,11 +102,7 @@ def admission(row: TrainingJob, limits: TrainingConfiguration, *, now: datetime)
 
 
 def _refuse_in_cooldown(session: Session, cooldown_minutes: float, now: datetime) -> None:
-    newest = (
-        select(TrainingJob)
-        .where(col(TrainingJob.cycle_id).is_not(None), TrainingJob.state != WorkState.SKIPPED)
-        .order_by(col(TrainingJob.created_at).desc())
-    )
+    newest = select(TrainingJob).where(asked_for_by_an_alarm()).order_by(col(TrainingJob.created_at).desc())
     last = session.exec(newest.limit(1)).first()
     if last is None:
         return
