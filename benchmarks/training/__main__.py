@@ -32,7 +32,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--snapshot", type=Path, help="the folder of a snapshot, instead of a new demo factory")
     parser.add_argument("--only", choices=TASKS, action="append", help="measure this alone; may be repeated")
     parser.add_argument("--output", type=Path, help="folder for training.txt and training.json")
-    parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
+    parser.add_argument("--task", choices=(*TASKS, "active"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     if asked.task:
         from benchmarks.training.tasks import run
 
-        print(json.dumps(run(asked.task, asked.snapshot), allow_nan=False))
+        print(json.dumps(run(asked.task, asked.snapshot, asked.output), allow_nan=False))
         return
     with tempfile.TemporaryDirectory() as scratch:
         snapshot = asked.snapshot or make_snapshot(Path(scratch), asked.items, asked.seed)

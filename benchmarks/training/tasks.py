@@ -1,6 +1,9 @@
 """What is timed, one task a process."""
 
+import json
+import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,8 +22,9 @@ from shared.prediction.fit import fit_with_lessons
 from shared.prediction.minutes.forms.stack import tree_rows
 from shared.registry.build import build_package
 from shared.registry.signing import Keys
+from shared.training.child import JobSpec
 from shared.training.cores import training_cores
-from shared.training.making import judge
+from shared.training.supervision import child_environment
 from shared.training.trainers.material import Material
 
 PEER_TREES = 100
@@ -42,14 +46,20 @@ class Steps:
         self._name, self._since = name.split(", fit ")[0].split(", view ")[0], now
 
 
-def run(task: str, snapshot_folder: Path) -> dict[str, Any]:
-    """Run a task and return its figures with the time and the memory that it took."""
+def run(task: str, snapshot_folder: Path, place: Path | None) -> dict[str, Any]:
+    """Run a task and return its figures with the time and the memory that it took; `active` writes to `place`."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     tasks: dict[str, Callable[[Snapshot], dict[str, Any]]] = {"refit": refit, "challenger": challenger, "peer": peer}
     snapshot = open_snapshot(snapshot_folder)
     with threadpool_limits(training_cores(), user_api="blas"):
+        if task == "active" and place is not None:
+            active(snapshot, place)
+            return {}
         found = tasks[task](snapshot)
-    return found | {"peak_mib": _peak_mib(), "items": snapshot.rows["items"]}
+    return {
+        "peak_mib": _mib(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss),
+        "items": snapshot.rows["items"],
+    } | found
 
 
 def refit(snapshot: Snapshot) -> dict[str, Any]:
@@ -67,16 +77,56 @@ def refit(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def challenger(snapshot: Snapshot) -> dict[str, Any]:
-    """Run a whole challenger job against a model of the same data; that model's own fit is not timed."""
+    """Run a challenger job's own child process against a version of the same data, whose making is not timed."""
     configuration = default_configuration()
-    active = fit_with_lessons(snapshot, configuration).model
-    steps, started, worked = Steps(), time.perf_counter(), time.process_time()
-    judged = judge("challenger", snapshot, configuration, active, progress=steps.report, cancelled=lambda: False)
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        _make_active(snapshot.folder, place)
+        spec = JobSpec(
+            job_id="job_measured", kind="challenger", snapshot_folder=snapshot.folder, configuration=configuration,
+            keys_folder=place / "keys", allow_unsigned=False, active_folder=place / "serving", parent="serving",
+            version="measured", package_folder=place / "measured",
+        )  # fmt: skip
+        (place / "job.json").write_text(spec.model_dump_json(), encoding="utf-8")
+        return _followed(place / "job.json")
+
+
+def _make_active(snapshot_folder: Path, place: Path) -> None:
+    """Make the active version in a process of its own, so that its memory is nobody's here."""
+    words = [sys.executable, "-m", "benchmarks.training", "--task", "active", "--snapshot", str(snapshot_folder)]
+    subprocess.run([*words, "--output", str(place)], check=True, stdout=subprocess.DEVNULL)
+
+
+def active(snapshot: Snapshot, place: Path) -> None:
+    """Fit and package a version named serving in `place`, with keys beside it."""
+    keys = Keys(place / "keys")
+    keys.ensure()
+    model = fit_with_lessons(snapshot, default_configuration()).model
+    build_package(model, place / "serving", version="serving", keys=keys)
+
+
+def _followed(spec_file: Path) -> dict[str, Any]:
+    """Run a job's child as its worker does and return what it reported, with its time and memory."""
+    steps, started = Steps(), time.perf_counter()
+    words = [sys.executable, "-m", "shared.training.child", str(spec_file)]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, env=child_environment(os.environ))
+    assert child.stdout is not None
+    told: dict[str, Any] = {}
+    for line in child.stdout:
+        said = json.loads(line)
+        if "progress" in said:
+            steps.report(said["progress"], said["step"])
+            print(f"{time.perf_counter() - started:9.1f} s  {said['progress']:5.1f} %  {said['step']}", file=sys.stderr)
+        told |= {name: said[name] for name in ("result", "error") if name in said}
+    _, status, used = os.wait4(child.pid, 0)
     steps.report(100, "done")
     seconds = time.perf_counter() - started
+    if "result" not in told:
+        raise SystemExit(f"the job's process ended with {os.waitstatus_to_exitcode(status)}: {told.get('error')}")
+    result = told["result"]
     return {
-        "seconds": seconds, "cpu_seconds": time.process_time() - worked, "steps": steps.seconds,
-        "tried": list(judged.tried), "promoted": judged.promoted, "reason": judged.reason,
+        "seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mib": _mib(used.ru_maxrss),
+        "steps": steps.seconds, "tried": result["tried"], "promoted": result["promoted"], "reason": result["reason"],
     }  # fmt: skip
 
 
@@ -101,6 +151,5 @@ def peer(snapshot: Snapshot) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _peak_mib() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used * (1 if sys.platform == "darwin" else 1024) / 2**20
+def _mib(peak: float) -> float:
+    return peak * (1 if sys.platform == "darwin" else 1024) / 2**20

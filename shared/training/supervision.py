@@ -87,7 +87,7 @@ def supervise(spec_file: Path, pulse: Pulse, *, deadline: float, log_file: Path)
     with open_append_log(log_file) as errors:
         process = start_child(
             [sys.executable, "-m", "shared.training.child", str(spec_file)],
-            env=_environment(os.environ),
+            env=child_environment(os.environ),
             cwd=PROJECT_DIR,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -139,7 +139,7 @@ def _tail(log_file: Path) -> str:
     return lines[-1][:400] if lines else ""
 
 
-def _environment(inherited: Mapping[str, str]) -> dict[str, str]:
+def child_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """Leave one core to serving: numeric libraries in the child use the others, and at least one."""
     threads = str(max(1, (os.cpu_count() or 2) - 1))
     path = [str(PROJECT_DIR), *filter(None, [inherited.get("PYTHONPATH", "")])]
