@@ -96,11 +96,6 @@ class Instance:
         self.host = start_child(words, env=environment, cwd=PROJECT_DIR, stdout=self._log, stderr=self._log)
         self.eventually(self.is_alive, 60, "the host answers")
 
-    def keep_host(self) -> None:
-        """Start the host again where it has died; workers are the host's own affair."""
-        if self.host is None or self.host.poll() is not None:
-            self.start_host()
-
     def stop(self) -> None:
         """End everything."""
         if self.host is not None:
