@@ -12,7 +12,6 @@ same version, and a registered version that bears the job's id ends the job whoe
 import os
 import socket
 from builtins import list as list_of
-from pathlib import Path
 
 import structlog
 from sqlmodel import Session
@@ -24,7 +23,7 @@ from shared.database.job_rows import JobRows
 from shared.database.models import ModelVersions
 from shared.database.pulse import Pulse
 from shared.database.tables import JobLine, TrainingJob, WorkState
-from shared.database.work import Claim, WorkRows
+from shared.database.work import WorkRows
 from shared.errors import Conflict, LeaseLost
 from shared.platform import remove_tree
 from shared.settings import Settings
@@ -33,6 +32,7 @@ from shared.storage.doorbells import Doorbells
 from shared.training.activation import AutoActivation
 from shared.training.admission import ALARM, ALARM_SLOT, SCHEDULE, admission, new_job, skipped_job
 from shared.training.attempt import MAX_ATTEMPTS, REGISTERING, Attempt, Parts, Registrar, TrainingInterrupted
+from shared.training.folders import attempt_folder, attempt_folders
 from shared.training.job_log import JobLog, single_line
 
 log = structlog.get_logger()
@@ -225,7 +225,10 @@ class TrainingJobs:
         if claim is None:
             log.info("training.not_claimed", job_id=chosen)
             return None
-        staging = self._staging(claim)
+        staging = attempt_folder(self._settings, chosen, claim.token)
+        for folder, job_of in attempt_folders(self._settings).items():
+            if job_of == chosen:
+                remove_tree(folder)  # an earlier attempt left it
         beat = min(self._settings.heartbeat_seconds, LONGEST_BEAT_SECONDS)
         lease_seconds = self._settings.lease_seconds
         notes = JobLog(
@@ -251,11 +254,3 @@ class TrainingJobs:
         waiting, _ = self._work.list(TrainingJob, limit=100, state=WorkState.QUEUED)
         ahead = [job for job in waiting if job.priority > row.priority]
         return min(ahead, key=lambda job: (-job.priority, job.created_at)).id if ahead else job_id
-
-    def _staging(self, claim: Claim[TrainingJob]) -> Path:
-        """The attempt's own folder; what earlier attempts of the job left is removed."""
-        staging = self._settings.data_dir / "staging"
-        for parent in (staging, self._settings.quarantine):
-            for old in parent.glob(f"{claim.id}-*") if parent.is_dir() else ():
-                remove_tree(old)
-        return staging / f"{claim.id}-{claim.token}"

@@ -7,10 +7,9 @@ import structlog
 from shared.database.configuration import ConfigurationStore
 from shared.database.job_rows import JobRows
 from shared.settings import Settings
+from shared.training.folders import attempt_folders
 
 log = structlog.get_logger()
-
-JOB_FOLDERS = "job_*"
 
 
 class JobTidying:
@@ -31,10 +30,9 @@ class JobTidying:
 
     def _remove_folders(self) -> int:
         # Listed before the rows are read: a folder is made after its job was claimed, so none of these is just begun.
-        parents = (self._settings.data_dir / "staging", self._settings.quarantine)
-        folders = [folder for parent in parents if parent.is_dir() for folder in sorted(parent.glob(JOB_FOLDERS))]
+        folders = attempt_folders(self._settings)
         unfinished = self._rows.unfinished() if folders else set()
-        dead = [folder for folder in folders if folder.name.rpartition("-")[0] not in unfinished]
+        dead = [folder for folder, job_id in folders.items() if job_id not in unfinished]
         for folder in dead:
             shutil.rmtree(folder, ignore_errors=True)  # what is left of it is met again
             log.info("training.folder_removed", folder=folder.name)
