@@ -66,14 +66,13 @@ class JobRows:
         A job that a model version came from stays, since the version's lineage leads through it; so does the newest
         of the schedule and of the alarms, by which missed slots and cool-downs are worked out.
         """
+        with reading(self._engine) as session:
+            if not _beyond(session, keep):
+                return []  # a write lock for nothing would be taken at every sweep
         with writing(self._engine) as session:
-            newest_first = (col(TrainingJob.created_at).desc(), col(TrainingJob.id).desc())
-            beyond = session.exec(select(TrainingJob.id).where(_ended()).order_by(*newest_first).offset(keep)).all()
-            needed = _needed(session)
-            gone = [job_id for job_id in beyond if job_id not in needed][:REMOVED_AT_ONCE]
-            if gone:
-                session.execute(delete(JobLine).where(col(JobLine.job_id).in_(gone)))
-                session.execute(delete(TrainingJob).where(col(TrainingJob.id).in_(gone), _ended()))
+            gone = _beyond(session, keep)
+            session.execute(delete(JobLine).where(col(JobLine.job_id).in_(gone)))
+            session.execute(delete(TrainingJob).where(col(TrainingJob.id).in_(gone), _ended()))
         return gone
 
 
@@ -84,6 +83,14 @@ def asked_for_by_an_alarm() -> ColumnElement[bool]:
 
 def _ended() -> ColumnElement[bool]:
     return col(TrainingJob.state).in_(TrainingJob.FINAL)
+
+
+def _beyond(session: Session, keep: int) -> list[str]:
+    """Return ended jobs beyond the newest `keep` that nothing needs, as many as are removed at once."""
+    newest_first = (col(TrainingJob.created_at).desc(), col(TrainingJob.id).desc())
+    beyond = session.exec(select(TrainingJob.id).where(_ended()).order_by(*newest_first).offset(keep)).all()
+    needed = _needed(session) if beyond else set()
+    return [job_id for job_id in beyond if job_id not in needed][:REMOVED_AT_ONCE]
 
 
 def _needed(session: Session) -> set[str | None]:
