@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import signal
 import sys
 import tempfile
@@ -22,11 +21,11 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.prediction import making, peers, sections
+from benchmarks.prediction import peers, sections
 from benchmarks.prediction.figures import Figure, table
 from benchmarks.prediction.in_process import measure
+from benchmarks.prediction.kept import make_instance
 from benchmarks.prediction.over_http import Amounts, benched
-from launcher.environment import instance_environment
 
 QUICK = Amounts(alone=100, together=300, batch=100, load_seconds=4, arrival_seconds=10, most_per_second=150)
 WHOLE = Amounts(alone=1_000, together=4_000, batch=1_000, load_seconds=30, arrival_seconds=120, most_per_second=500)
@@ -34,45 +33,12 @@ QUICK_ITEMS, WHOLE_ITEMS = 5_000, 321_000
 SECTIONS = ("in-process", "start", "http", "training", "arrivals")
 
 
-def prepare(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], dict[str, str]]:
-    """Make the instance and return what that took, and the environment of its processes."""
-    data_dir, factory = folder / "data", options.factory or folder / "factory"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    environment = {**instance_environment(data_dir), "ROUTING_SOURCE": str(factory), "ROUTING_PROFILE": "demo"}
-    made = _Kept(folder / "made.json", environment)
-    if not options.factory:
-        made.step("generate", "--items", str(options.items), "--seed", str(options.seed))
-    made.step("extract")
-    package: list[str] = []
-    if options.package:
-        package = ["--package", str(folder / "packages" / options.package.name)]
-        if "install" not in made.steps:
-            shutil.copytree(options.package, package[1])
-    else:
-        made.step("fit")
-    made.step("install", *package)
-    return sections.of_making(made.steps), environment
-
-
-class _Kept:
-    """Steps done in this folder, by this run or one before, each once."""
-
-    def __init__(self, file: Path, environment: dict[str, str]) -> None:
-        self._file, self._environment = file, environment
-        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        self.steps = {name: making.Made(**each) for name, each in known.items()}
-
-    def step(self, name: str, *words: str) -> None:
-        if name not in self.steps:
-            self.steps[name] = making.make(name, self._environment, *words)
-            kept = {each: dict(made.__dict__) for each, made in self.steps.items()}
-            self._file.write_text(json.dumps(kept), encoding="utf-8")
-
-
 def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:
     """Do every chosen measurement in `folder` and yield the figures, part by part."""
-    figures, environment = prepare(options, folder)
-    yield figures
+    steps, environment = make_instance(
+        folder, items=options.items, seed=options.seed, factory=options.factory, package=options.package
+    )
+    yield sections.of_making(steps)
     amounts = QUICK if options.quick else WHOLE
     peers_folder = folder / "peers"
     told_file = peers_folder / "told.json"

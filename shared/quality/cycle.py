@@ -188,7 +188,7 @@ class QualityCycles:
         steps.step(90, "deciding", scored_now=len(live.rows))
         with self._work.fenced(claim):
             pulse.check()
-        ended = self._decide(claim, measured, live)
+        ended = self._decide(claim, measured, live, steps)
         if ended is None:
             return
         self._alerts.close_matching(FAILED_ALERT, "", ACTOR)
@@ -228,13 +228,17 @@ class QualityCycles:
     def _history(self, before: datetime) -> ErrorHistory:
         return read_history(self._engine, before=before)
 
-    def _decide(self, claim: Claim[QualityCycle], measured: MeasuredCycle, live: LiveScores) -> Conclusion | None:
+    def _decide(
+        self, claim: Claim[QualityCycle], measured: MeasuredCycle, live: LiveScores, steps: "_Steps"
+    ) -> Conclusion | None:
         """Judge what was measured and end the row, again when evidence came between; None when the cycle failed."""
         for attempt in range(1, MAX_JUDGEMENTS + 1):
             judgement = self._judge.judge(measured)
+            steps.step(93, "looking for causes")
             decisions = planners_decisions(self._engine, before=claim.row.created_at)
             further = [{"decisions": decisions, "live": live.figures}]
             further += [dict(hook(measured)) for hook in self._after_cycle]
+            steps.step(98, "storing")
             ended = conclude(measured, judgement, further, now=self._clock())
             if ended.failure is not None:
                 self._fail(claim, *ended.failure, **ended.columns)

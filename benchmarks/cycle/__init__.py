@@ -1,0 +1,1 @@
+"""How long a quality cycle takes, part by part."""
