@@ -3,6 +3,7 @@
 What may change while the product runs is configuration, not settings: see `shared/configuration.py`.
 """
 
+import base64
 import ipaddress
 import re
 from functools import cache
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 DEFAULT_DATA_DIR = PROJECT_DIR / "data"
+LEAST_SECRET_BYTES, MOST_SECRET_BYTES = 24, 64  # of a webhook's secret, by Standard Webhooks
 
 
 class Settings(BaseSettings):
@@ -51,6 +53,9 @@ class Settings(BaseSettings):
     alert_webhook: SecretStr = Field(
         SecretStr(""), description="http(s) URL that alerts are posted to as JSON; empty: none. It may hold a secret."
     )
+    alert_webhook_secret: SecretStr = Field(
+        SecretStr(""), description="Signs what is posted: whsec_ and 24 to 64 random bytes in base64; empty: unsigned."
+    )
 
     bind_address: str = Field("127.0.0.1", description="Address that the host listens on.")
     open_reads: bool | None = Field(None, description="Reads and predictions without a key; unset: on loopback only.")
@@ -71,6 +76,13 @@ class Settings(BaseSettings):
         if url.get_secret_value() and (problem := why_not_a_webhook(url.get_secret_value())):
             raise ValueError(problem)
         return url
+
+    @field_validator("alert_webhook_secret")
+    @classmethod
+    def _a_webhook_secret_is_long_enough(cls, secret: SecretStr) -> SecretStr:
+        if secret.get_secret_value():
+            webhook_key(secret.get_secret_value())
+        return secret
 
     @model_validator(mode="after")
     def _heartbeat_below_lease(self) -> "Settings":
@@ -143,6 +155,21 @@ def why_not_a_webhook(url: str) -> str | None:
     if parts.scheme.lower() not in ("http", "https") or not has_host:
         return "must begin with http:// or https:// and name a host"
     return None
+
+
+def webhook_key(secret: str) -> bytes:
+    """Return the bytes of a webhook's secret as Standard Webhooks writes it; `whsec_` may be left out.
+
+    Raises:
+        ValueError: it is no base64 of 24 to 64 bytes; the secret is not quoted.
+    """
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not LEAST_SECRET_BYTES <= len(key) <= MOST_SECRET_BYTES:
+        raise ValueError(f"must be whsec_ and {LEAST_SECRET_BYTES} to {MOST_SECRET_BYTES} random bytes in base64")
+    return key
 
 
 @cache

@@ -2,7 +2,7 @@
 
 The sweep sends what the outbox (`shared.database.deliveries`) holds. The address may hold a secret, so it stands in no
 log line, answer or stored error; its host does. Redirects are not followed, no proxy is used, and only a status of
-200 to 299 counts as heard.
+200 to 299 counts as heard. Where a secret is set, each attempt is signed (`shared.operations.webhook_signature`).
 """
 
 import base64
@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 from shared.clock import Clock, utc_now
 from shared.database.deliveries import Deliveries, Taken
 from shared.errors import SetupError
+from shared.operations.webhook_signature import signature_headers
 from shared.settings import Settings, why_not_a_webhook
 
 ANSWER_SECONDS = 5.0  # for one message: finding the host, connecting, sending and the answer together
@@ -73,7 +74,9 @@ class Webhook:
         """Send to the address of `settings`; without one, messages are forgotten."""
         url = settings.alert_webhook.get_secret_value()
         self._address = parse_address(url) if url else None
+        self._secret = settings.alert_webhook_secret.get_secret_value()
         self._outbox = Deliveries(engine, clock)
+        self._clock = clock
         self._attempt: _Attempt | None = None
 
     def run(self) -> int:
@@ -120,7 +123,12 @@ class Webhook:
         return self._attempt is not None and self._attempt.is_alive()
 
     def _send(self, address: Address, taken: Taken) -> bool:
-        self._attempt = attempt = _Attempt(address, taken)
+        body = orjson.dumps({"delivery_id": taken.row.id, "attempt": taken.attempt} | taken.row.body)
+        message_id = f"{taken.row.alert_id}-{taken.row.id}"
+        headers = {"idempotency-key": message_id}
+        if self._secret:
+            headers |= signature_headers(self._secret, message_id, self._clock(), body)
+        self._attempt = attempt = _Attempt(address, body, headers)
         why = attempt.outcome()
         facts = {"host": address.shown, "alert_id": taken.row.alert_id, "told": taken.row.event}
         if why is None:
@@ -135,15 +143,14 @@ class Webhook:
 class _Attempt(threading.Thread):
     """One message on its way, on a thread of its own: looking up a name cannot be given a time limit."""
 
-    def __init__(self, address: Address, taken: Taken) -> None:
+    def __init__(self, address: Address, body: bytes, headers: dict[str, str]) -> None:
         super().__init__(name="alert-webhook", daemon=True)
         self._address = address
-        self._body = orjson.dumps({"delivery_id": taken.row.id, "attempt": taken.attempt} | taken.row.body)
-        self._headers = {
+        self._body = body
+        self._headers = headers | {
             "content-type": "application/json",
             "user-agent": "routing-ml",
             "connection": "close",
-            "idempotency-key": f"{taken.row.alert_id}-{taken.row.id}",
         }
         if address.credentials:
             self._headers["authorization"] = address.credentials

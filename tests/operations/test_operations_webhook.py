@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -20,8 +22,9 @@ from shared.database.deliveries import Deliveries
 from shared.database.engine import make_engine, migrate
 from shared.operations import webhook
 from shared.operations.webhook import Webhook, parse_address
+from shared.operations.webhook_signature import signature_headers
 from shared.platform import free_ports
-from shared.settings import Settings
+from shared.settings import PROJECT_DIR, Settings
 from tests.database.database_support import MovableClock
 
 SECRET = "T0pS3cretPath"
@@ -32,6 +35,7 @@ class Heard:
     path: str
     headers: dict[str, str]
     body: dict[str, object]
+    sent: bytes
 
 
 @dataclass
@@ -57,8 +61,9 @@ def receiver() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            made.heard.append(Heard(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            sent = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            made.heard.append(Heard(self.path, headers, json.loads(sent), sent))
             made.answer(self)
 
         def log_message(self, *_arguments: object) -> None:
@@ -81,8 +86,9 @@ class Post:
     engine: Engine
     folder: Path
 
-    def sender(self, url: str) -> Webhook:
-        return Webhook(Settings(data_dir=self.folder, alert_webhook=url), self.engine, self.clock)
+    def sender(self, url: str, secret: str = "") -> Webhook:
+        settings = Settings(data_dir=self.folder, alert_webhook=url, alert_webhook_secret=secret)
+        return Webhook(settings, self.engine, self.clock)
 
 
 @pytest.fixture
@@ -184,17 +190,20 @@ def test_a_receiver_that_is_away_or_speaks_no_http_is_said_plainly(post: Post) -
 def test_the_address_stands_in_no_log_and_no_error(receiver: Receiver, post: Post) -> None:
     receiver.answer = lambda handler: _reply(handler, 500)
     alert = post.alerts.raise_alert("quality", "mae", "61 minutes")
-    sender = post.sender(receiver.url)
+    key = base64.b64encode(b"a key that stays a secret").decode()
+    sender = post.sender(receiver.url, key)
     with capture_logs() as lines:
         sender.run()
         receiver.answer = lambda handler: _reply(handler, 200)
         post.clock.advance(31)
         sender.run()
     said = repr((lines, sender.status(), [row.model_dump() for row in post.outbox.of(alert.id)], sender._address))
+    said += repr(Settings(alert_webhook=receiver.url, alert_webhook_secret=key))
 
     assert "webhook.failed" in said
     assert "webhook.heard" in said
     assert SECRET not in said
+    assert key not in said
     assert "pass" not in said.replace("passed", "")
     assert parse_address(receiver.url).shown in said
 
@@ -208,6 +217,63 @@ def test_only_http_addresses_are_settings_and_none_is_quoted(url: str) -> None:
 
     assert "alert_webhook" in str(refused.value)
     assert SECRET not in str(refused.value)
+
+
+def test_the_signature_is_that_of_standard_webhooks() -> None:
+    """The scheme's own published example."""
+    headers = signature_headers(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        datetime.fromtimestamp(1_614_265_330, UTC),
+        b'{"test": 2432232314}',
+    )
+
+    assert headers == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+def test_a_signed_message_proves_itself_to_the_receiver_of_the_handbook(receiver: Receiver, post: Post) -> None:
+    """By the very example that docs/OPERATIONS.md gives to receivers."""
+    secret = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+    receiver.answer = lambda handler: _reply(handler, 503)
+    post.alerts.raise_alert("quality", "mae", "61 minutes")
+    sender = post.sender(receiver.url, secret)
+    sender.run()
+    post.clock.advance(31)
+    sender.run()
+    first, second = receiver.heard
+    handbook = (PROJECT_DIR / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    example: dict[str, Any] = {}
+    exec(handbook.partition("```python\n")[2].partition("```")[0], example)
+    is_genuine = example["is_genuine"]
+    now = post.clock().timestamp()
+
+    assert is_genuine(secret, second.headers, second.sent, now)
+    assert not is_genuine(secret, second.headers, second.sent + b" ", now)
+    assert not is_genuine("whsec_" + base64.b64encode(bytes(32)).decode(), second.headers, second.sent, now)
+    assert not is_genuine(secret, second.headers, second.sent, now + 301)
+    assert not is_genuine(secret, second.headers | {"webhook-timestamp": str(int(now) + 1)}, second.sent, now)
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == second.headers["idempotency-key"]
+    assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+
+
+def test_without_a_secret_nothing_is_signed(receiver: Receiver, post: Post) -> None:
+    post.alerts.raise_alert("quality", "mae", "61 minutes")
+    post.sender(receiver.url).run()
+
+    assert not [name for name in receiver.heard[0].headers if name.startswith("webhook-")]
+
+
+@pytest.mark.parametrize("secret", ["short", "whsec_", "whsec_c2hvcnQ=", "not base64 at all, whatever it says"])
+def test_a_secret_that_is_none_is_refused_and_not_quoted(secret: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(alert_webhook_secret=secret)
+
+    assert "alert_webhook_secret" in str(refused.value)
+    assert secret.removeprefix("whsec_") not in str(refused.value) or secret == "whsec_"
 
 
 def test_without_a_webhook_nothing_is_kept_for_it(post: Post) -> None:
