@@ -232,10 +232,10 @@ class QualityCycles:
         self, claim: Claim[QualityCycle], measured: MeasuredCycle, live: LiveScores, steps: "_Steps"
     ) -> Conclusion | None:
         """Judge what was measured and end the row, again when evidence came between; None when the cycle failed."""
+        decisions = planners_decisions(self._engine, before=claim.row.created_at)
         for attempt in range(1, MAX_JUDGEMENTS + 1):
             judgement = self._judge.judge(measured)
             steps.step(93, "looking for causes")
-            decisions = planners_decisions(self._engine, before=claim.row.created_at)
             further = [{"decisions": decisions, "live": live.figures}]
             further += [dict(hook(measured)) for hook in self._after_cycle]
             steps.step(98, "storing")
