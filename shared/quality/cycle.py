@@ -48,9 +48,9 @@ FAILED_ALERT = "quality-cycle-failed"
 MAX_JUDGEMENTS = 10  # of one cycle, while others end beside it
 AS_CONFIGURED = CycleOptions()
 
-# Called with what a cycle found, when its alarms are judged and before its row ends, while the claim holds; what it
-# answers joins the cycle's `metrics`. A cycle whose worker dies runs again, so a second call must do no harm.
-AfterCycle = Callable[[MeasuredCycle], Mapping[str, Any]]
+# Called with what a cycle found and how it was judged, before its row ends, while the claim holds; what it answers
+# joins the cycle's `metrics`. A cycle whose worker dies runs again, so a second call must do no harm.
+AfterCycle = Callable[[MeasuredCycle, Judgement], Mapping[str, Any]]
 
 
 class ModelSource(Protocol):
@@ -237,7 +237,7 @@ class QualityCycles:
             judgement = self._judge.judge(measured)
             steps.step(93, "looking for causes")
             further = [{"decisions": decisions, "live": live.figures}]
-            further += [dict(hook(measured)) for hook in self._after_cycle]
+            further += [dict(hook(measured, judgement)) for hook in self._after_cycle]
             steps.step(98, "storing")
             ended = conclude(measured, judgement, further, now=self._clock())
             if ended.failure is not None:

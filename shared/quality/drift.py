@@ -26,12 +26,11 @@ import polars as pl
 from scipy.special import chdtrc
 
 from shared.database.alerts import Alerts
-from shared.database.tables import AlertState
 from shared.erp.canonical import Attribute, AttributeKind
 from shared.erp.snapshot import Snapshot
 from shared.prediction.memory import sister_keys
 from shared.prediction.model import RoutingModel
-from shared.quality.alarms import ALERT_KIND
+from shared.quality.judging import Judgement
 from shared.quality.measured import MeasuredCycle
 
 RECENT_DAYS, EARLIER_DAYS = 28, 365
@@ -65,7 +64,7 @@ class DriftDiagnosis:
         """Write to `alerts`."""
         self._alerts = alerts
 
-    def __call__(self, measured: MeasuredCycle) -> dict[str, Any]:
+    def __call__(self, measured: MeasuredCycle, judgement: Judgement) -> dict[str, Any]:
         """Return `{"drift": ...}`."""
         drift = diagnose(measured.served.model, measured.snapshot, seed=measured.row.seed)
         asked = measured.evaluation.asked
@@ -75,11 +74,8 @@ class DriftDiagnosis:
             "share": len(measured.evaluation.abstained) / asked if asked else None,
         }
         told = {"message": drift["message"], "attributes": [entry["attribute"] for entry in drift["shifted"]]}
-        alerts, _ = self._alerts.list(kind=ALERT_KIND, limit=50)
-        for alert in alerts:
-            mine = (alert.details or {}).get("cycle_id") == measured.row.id
-            if mine and alert.state != AlertState.CLOSED:
-                self._alerts.add_details(alert.id, {"drift": told})
+        for alert_id in judgement.alert_ids:
+            self._alerts.add_details(alert_id, {"drift": told})
         return {"drift": drift}
 
 

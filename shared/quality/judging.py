@@ -10,7 +10,6 @@ from sqlmodel import Session
 from shared.database.alerts import Alerts
 from shared.errors import Conflict
 from shared.quality.alarms import ALERT_KIND, Finding, findings, quiet_subjects
-from shared.quality.evidence.streams import Reading
 from shared.quality.evidence.weighing import Scales, nothing_stored
 from shared.quality.measured import MeasuredCycle
 
@@ -26,6 +25,7 @@ class Judgement:
     """What was decided about one cycle."""
 
     findings: Sequence[Finding]
+    alert_ids: Sequence[str]  # of the alerts that it raised, once more or for the first time
     retraining: dict[str, Any] | None  # what became of the request; None: none was made
     metrics: dict[str, Any] = field(default_factory=dict)  # further parts of the cycle's `metrics`
     write: Callable[[Session], None] = nothing_stored  # stores the evidence, in the transaction that ends the cycle
@@ -43,32 +43,37 @@ class Judge:
         """Raise and close alerts by the figures of `measured`, and ask for one retraining where that can help."""
         weighed = self.scales.weigh(measured)
         crossed = findings(measured.figures["overall"], measured.configuration.quality, weighed.readings)
+        alert_ids = self._raise(measured, crossed)
+        for subject in quiet_subjects(measured.figures["overall"], crossed, weighed.readings):
+            self.alerts.close_matching(ALERT_KIND, subject, ACTOR)
         return Judgement(
             findings=crossed,
-            retraining=self._act_on(measured, crossed, weighed.readings),
+            alert_ids=alert_ids,
+            retraining=self._retrain(measured, crossed, alert_ids),
             metrics=weighed.metrics,
             write=weighed.write,
         )
 
-    def _act_on(
-        self, measured: MeasuredCycle, crossed: Sequence[Finding], read: Sequence[Reading]
-    ) -> dict[str, Any] | None:
-        cycle_id, overall = measured.row.id, measured.figures["overall"]
-        evident = [finding for finding in crossed if finding.evident]
-        raised: list[str] = []
-        for finding in evident:
+    def _raise(self, measured: MeasuredCycle, crossed: Sequence[Finding]) -> list[str]:
+        cycle_id, raised = measured.row.id, list[str]()
+        for finding in crossed:
+            if not finding.evident:
+                continue
             details = finding.as_json() | {"cycle_id": cycle_id, "model_version": measured.served.version}
             raised.append(self.alerts.raise_alert(ALERT_KIND, finding.subject, finding.message, details=details).id)
             log.warning("quality.alarm", cycle_id=cycle_id, metric=finding.metric, value=finding.value)
-        for subject in quiet_subjects(overall, crossed, read):
-            self.alerts.close_matching(ALERT_KIND, subject, ACTOR)
-        helped = [finding.message for finding in evident if finding.retraining_helps]
+        return raised
+
+    def _retrain(
+        self, measured: MeasuredCycle, crossed: Sequence[Finding], alert_ids: Sequence[str]
+    ) -> dict[str, Any] | None:
+        helped = [finding.message for finding in crossed if finding.evident and finding.retraining_helps]
         if not helped:
             return None
-        retraining = self._ask(" ".join(helped), cycle_id)
-        for alert_id in raised:
+        retraining = self._ask(" ".join(helped), measured.row.id)
+        for alert_id in alert_ids:
             self.alerts.add_details(alert_id, {"retraining": retraining})
-        return retraining | {"alert_ids": raised}
+        return retraining | {"alert_ids": list(alert_ids)}
 
     def _ask(self, reason: str, cycle_id: str) -> dict[str, Any]:
         try:

@@ -12,6 +12,7 @@ from math import log
 from typing import Any
 
 from shared.database.alerts import Alerts
+from shared.quality.judging import Judgement
 from shared.quality.measured import MeasuredCycle
 from shared.quality.observations import OrderObservation
 
@@ -46,7 +47,7 @@ class UnitWatch:
         """Tell findings as `alerts`."""
         self._alerts = alerts
 
-    def __call__(self, measured: MeasuredCycle) -> Mapping[str, Any]:
+    def __call__(self, measured: MeasuredCycle, _judgement: Judgement) -> Mapping[str, Any]:
         """Return `{"units": [...]}`, empty where nothing is suspected or no order is new to the model."""
         if measured.drawn.reported_after is None:
             return {"units": []}

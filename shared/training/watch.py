@@ -15,6 +15,7 @@ from shared.database.models import ModelVersions
 from shared.database.tables import ModelEvent, ModelVersion, VersionState
 from shared.errors import Conflict, RoutingError
 from shared.quality.evaluate import evaluate
+from shared.quality.judging import Judgement
 from shared.quality.measured import MeasuredCycle
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
@@ -42,7 +43,7 @@ class ActivationWatch:
         self._keys = keys
         self._store = ModelStore(settings.models)
 
-    def __call__(self, measured: MeasuredCycle) -> dict[str, Any]:
+    def __call__(self, measured: MeasuredCycle, _judgement: Judgement) -> dict[str, Any]:
         """Return the verdict as `{"watch": ...}`, or nothing where no activation is watched."""
         cycle_id = measured.row.id
         activation = self._versions.activation_in_force()
