@@ -1,8 +1,8 @@
 """Honest 95 % intervals: orders of one item resemble each other, so whole items are resampled, not orders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,16 @@ class Figure:
 def nothing(message: str) -> Figure:
     """Return the figure of something that could not be measured."""
     return Figure(value=None, n=0, message=message)
+
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+def numbered(names: Iterable[Name]) -> tuple[Ints, tuple[Name, ...]]:
+    """Return each name's number, counted from 0 in the order in which names first appear, and the names by number."""
+    known: dict[Name, int] = {}
+    numbers = np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int64)
+    return numbers, tuple(known)
 
 
 class Resampling:

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from shared.database.engine import reading
 from shared.database.tables import PredictionScore
-from shared.quality.intervals import Figure, Resampling, nothing
+from shared.quality.intervals import Figure, Resampling, nothing, numbered
 from shared.quality.observations import Tally
 from shared.quality.routing_figures import share_figure
 from shared.quality.time_figures import mean_figure
@@ -44,8 +44,7 @@ def _figures(scores: Sequence[PredictionScore], seed: int) -> dict[str, Any]:
     compared = [score for score in scores if score.orders and score.mae_minutes is not None]
     figures = {name: nothing(NO_SCORES) for name in ("mae", "interval_coverage", "process_match", "days_to_order")}
     if compared:
-        items: dict[str, int] = {}
-        item = np.array([items.setdefault(score.item_code, len(items)) for score in compared], dtype=np.int64)
+        item, _ = numbered([score.item_code for score in compared])
         orders = np.array([float(score.orders) for score in compared])
         draws = Resampling(item, seed=seed, draws=DRAWS)
         errors = np.array([score.mae_minutes for score in compared], dtype=np.float64)

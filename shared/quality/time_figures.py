@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.quality.intervals import Figure, Resampling, medians, nothing, trimmed_means
+from shared.quality.intervals import Figure, Resampling, medians, nothing, numbered, trimmed_means
 from shared.quality.observations import OrderObservation
 
 Floats = NDArray[np.float64]
@@ -25,8 +25,7 @@ class OrderTable:
         self.rows = rows
         numbers = np.array([row[5:] for row in rows], dtype=np.float64).reshape(len(rows), 6)
         self.weight, self.quantity, self.predicted, self.low, self.high, self.booked = numbers.T
-        codes: dict[str, int] = {}
-        self.item = np.array([codes.setdefault(row.item_code, len(codes)) for row in rows], dtype=np.int64)
+        self.item, _ = numbered([row.item_code for row in rows])
         self.error = np.abs(self.predicted - self.booked)
         self.inside = ((self.booked >= self.low) & (self.booked <= self.high)).astype(np.float64)
         missed = np.clip(self.low - self.booked, 0, None) + np.clip(self.booked - self.high, 0, None)
@@ -37,10 +36,7 @@ class OrderTable:
 
         The sd is that of the minutes a piece; it is nan for a single order, or where nothing was booked.
         """
-        places: dict[tuple[str, str, int], int] = {}
-        of_row = np.array(
-            [places.setdefault((r.item_code, r.operation_code, r.step), len(places)) for r in self.rows], dtype=np.int64
-        )
+        of_row, _ = numbered([(row.item_code, row.operation_code, row.step) for row in self.rows])
         per_piece = self.booked / self.quantity
         counts = np.bincount(of_row).astype(np.float64)
         mean = np.bincount(of_row, per_piece) / counts

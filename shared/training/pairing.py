@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from shared.quality.evaluate import Evaluation
-from shared.quality.intervals import trimmed_means
+from shared.quality.intervals import numbered, trimmed_means
 from shared.quality.observations import RoutingObservation
 
 Floats = NDArray[np.float64]
@@ -80,9 +80,9 @@ def pair_orders(old: Evaluation, new: Evaluation, drawings: Mapping[str, str]) -
     after = np.array([known[row.item_code, row.order] for row in both], dtype=np.float64)
     before = np.array([row.predicted_minutes for row in both], dtype=np.float64)
     booked = np.array([row.booked_minutes for row in both], dtype=np.float64)
-    family, families = _numbered([row.family for row in both])
+    family, families = numbered([row.family for row in both])
     return PairedOrders(
-        drawing=_numbered([drawings.get(row.item_code, row.item_code) for row in both])[0],
+        drawing=numbered([drawings.get(row.item_code, row.item_code) for row in both])[0],
         family=family,
         families=families,
         weight=np.array([row.weight for row in both], dtype=np.float64),
@@ -96,16 +96,10 @@ def pair_routings(old: Evaluation, new: Evaluation, drawings: Mapping[str, str])
     known = {row.item_code: row for row in new.routings}
     both = [row for row in old.routings if row.item_code in known]
     return PairedRoutings(
-        drawing=_numbered([drawings.get(row.item_code, row.item_code) for row in both])[0],
+        drawing=numbered([drawings.get(row.item_code, row.item_code) for row in both])[0],
         old=tuple(both),
         new=tuple(known[row.item_code] for row in both),
     )
-
-
-def _numbered(names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
-    known: dict[str, int] = {}
-    numbers = np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int64)
-    return numbers, tuple(known)
 
 
 def trimmed_change(orders: PairedOrders, trim_share: float) -> Change:
