@@ -12,6 +12,7 @@ from shared.erp.issues import IssueLog
 from shared.erp.mapping import rows
 from shared.erp.mapping.ordering import in_order
 from shared.erp.mapping.rows import TableRows
+from shared.erp.mapping.unit_changes import ReportPlaces, in_changed_units
 from shared.erp.profiles.believable import Reports, broken_rules
 from shared.erp.profiles.mapped import mapped_columns
 from shared.erp.profiles.model import AttributeMapping, Profile, RoutingsTable, SourceTable, WorkResultsTable
@@ -266,8 +267,9 @@ def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series
     operation = source.text("operation_code", at.operation_code)
     source.reject(operation.is_null(), "operation_code is empty")
     reported = source.day("reported_at", at.reported_at, required=True)
+    resource = source.text("resource_code", at.resource_code)
     quantity, bad_quantity = _quantities(source, mapping)
-    setup, run = _work_times(source, mapping, quantity)
+    setup, run = _work_times(source, mapping, quantity, ReportPlaces(operation, resource, reported))
     reports = Reports(operation=operation, reported=reported, quantity=quantity, setup=setup, run=run)
     for broken, reason, values in broken_rules(mapping.believable, reports, profile.source.today(now)):
         source.reject(broken, reason, values)
@@ -276,7 +278,7 @@ def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series
         "routing_no": source.text("routing_no", at.routing_no),
         "sequence": _sequence(source, at.sequence),
         "operation_code": operation,
-        "resource_code": source.text("resource_code", at.resource_code),
+        "resource_code": resource,
         "order_no": source.text("order_no", at.order_no),
         "reported_at": reported,
         "quantity": quantity,
@@ -300,11 +302,16 @@ def _quantities(source: TableRows, mapping: WorkResultsTable) -> tuple[pl.Series
     return quantity, bad
 
 
-def _work_times(source: TableRows, mapping: WorkResultsTable, quantity: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _work_times(
+    source: TableRows, mapping: WorkResultsTable, quantity: pl.Series, places: ReportPlaces
+) -> tuple[pl.Series, pl.Series]:
     """Return setup and total run minutes; a row whose run time is missing or negative is rejected."""
     at = mapping.columns
     factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
     setup_factors = _setup_factors(source, mapping, factors)
+    if at.setup_minutes is not None:
+        setup_factors = in_changed_units(source, mapping.unit_changes, "setup_minutes", setup_factors, places)
+    factors = in_changed_units(source, mapping.unit_changes, "run_minutes", factors, places)
     setup = rows.in_canonical_unit(source.number("setup_minutes", at.setup_minutes), setup_factors)
     run = rows.in_canonical_unit(source.number("run_minutes", at.run_minutes, required=True), factors)
     if mapping.run_time == "per_unit":

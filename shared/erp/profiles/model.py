@@ -15,6 +15,7 @@ from shared.erp.profiles.errors import explain, nearest
 from shared.erp.profiles.files import read_document
 from shared.erp.profiles.filters import Filter
 from shared.erp.profiles.parts import Column, DateForm, Encoding, Part, Positive, Texts, TimeUnit, Unit
+from shared.erp.profiles.unit_changes import UnitChanges
 from shared.errors import ProfileError
 from shared.settings import PROJECT_DIR
 
@@ -230,6 +231,7 @@ class WorkResultsTable(SourceTable):
     time_unit: TimeUnit
     time_unit_column: Column | None = None
     setup_time_unit: TimeUnit | None = None  # as in the routings
+    unit_changes: UnitChanges = ()  # reports in another unit from a day on; the last that speaks of a report counts
     run_time: Literal["per_order", "per_unit"] = "per_order"
     quantity_counts: Literal["good_and_bad", "good"] = "good_and_bad"  # whether the quantity holds bad_quantity
     undivided_time: bool = False  # one time holds setup and run; it is kept as run, and setup stays unknown

@@ -1,0 +1,39 @@
+"""Reports in another time unit from a day on, as the profile's `unit_changes` say."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import polars as pl
+
+from shared.erp.mapping.rows import TableRows
+from shared.erp.profiles.unit_changes import TimeColumn, UnitChange
+from shared.erp.units import MINUTES_PER
+
+
+class ReportPlaces(NamedTuple):
+    """Where and when each report of a batch was made."""
+
+    operation: pl.Series
+    resource: pl.Series
+    reported: pl.Series
+
+
+def in_changed_units(
+    source: TableRows, changes: Iterable[UnitChange], time: TimeColumn, factors: pl.Series, places: ReportPlaces
+) -> pl.Series:
+    """Return each row's factor from a column of times to minutes, where a change holds by its unit; these are counted.
+
+    `factors` are those without changes. Of several changes that hold for a row the last counts.
+    """
+    for change in changes:
+        if time not in change.times:
+            continue
+        holds = (places.reported >= change.since).fill_null(value=False)
+        if change.until is not None:
+            holds = holds & (places.reported <= change.until)
+        for codes, named in ((places.operation, change.operations), (places.resource, change.resources)):
+            if named is not None:
+                holds = holds & codes.is_in(list(named)).fill_null(value=False)
+        source.note(holds, f"{time} read in {change.time_unit.value}, by unit_changes since {change.since}")
+        factors = factors.set(holds, MINUTES_PER[change.time_unit])
+    return factors
