@@ -232,7 +232,6 @@ class Services:
         """Quality cycles; an alarm asks for one retraining job."""
         from shared.quality.cycle import QualityCycles
         from shared.quality.drift import DriftDiagnosis
-        from shared.quality.unit_changes import UnitWatch
         from shared.training.watch import ActivationWatch
 
         watch = ActivationWatch(
@@ -248,7 +247,7 @@ class Services:
             alerts=self.alerts,
             serving=self.serving,
             request_retraining=self.training_jobs.enqueue_for_alarm,
-            after_cycle=(DriftDiagnosis(self.alerts), watch, UnitWatch(self.alerts)),
+            after_cycle=(DriftDiagnosis(self.alerts), watch),
             clock=self.clock,
             worker=self.worker,
         )

@@ -37,6 +37,7 @@ from shared.quality.judging import ACTOR, Judge, Judgement, RequestRetraining
 from shared.quality.live import LiveScores, score_live
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
 from shared.quality.options import CycleOptions
+from shared.quality.unit_changes import UnitWatch
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.doorbells import Doorbells
@@ -89,7 +90,9 @@ class QualityCycles:
         self._configuration = configuration
         self._alerts = alerts
         self._serving = serving
-        self._judge = Judge(alerts=alerts, request_retraining=request_retraining, scales=Scales(engine, clock))
+        self._judge = Judge(
+            alerts=alerts, request_retraining=request_retraining, scales=Scales(engine, clock), units=UnitWatch(alerts)
+        )
         self._after_cycle = tuple(after_cycle)
         self._clock = clock
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"

@@ -12,6 +12,7 @@ from shared.errors import Conflict
 from shared.quality.alarms import ALERT_KIND, Finding, findings, quiet_subjects
 from shared.quality.evidence.weighing import Scales, nothing_stored
 from shared.quality.measured import MeasuredCycle
+from shared.quality.unit_changes import UnitWatch
 
 log = structlog.get_logger()
 
@@ -38,19 +39,21 @@ class Judge:
     alerts: Alerts
     request_retraining: RequestRetraining
     scales: Scales
+    units: UnitWatch
 
     def judge(self, measured: MeasuredCycle) -> Judgement:
         """Raise and close alerts by the figures of `measured`, and ask for one retraining where that can help."""
-        weighed = self.scales.weigh(measured)
+        units = self.units.look(measured)
+        weighed = self.scales.weigh(units.trusted(measured))
         crossed = findings(measured.figures["overall"], measured.configuration.quality, weighed.readings)
         alert_ids = self._raise(measured, crossed)
         for subject in quiet_subjects(measured.figures["overall"], crossed, weighed.readings):
             self.alerts.close_matching(ALERT_KIND, subject, ACTOR)
         return Judgement(
-            findings=crossed,
-            alert_ids=alert_ids,
-            retraining=self._retrain(measured, crossed, alert_ids),
-            metrics=weighed.metrics,
+            findings=[*(one.as_finding() for one in units.suspected), *crossed],
+            alert_ids=[*units.alert_ids, *alert_ids],
+            retraining=self._retrain(measured, crossed, alert_ids) or units.retraining,
+            metrics=weighed.metrics | {"units": [one.as_json() for one in units.suspected]},
             write=weighed.write,
         )
 

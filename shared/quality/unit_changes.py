@@ -1,92 +1,129 @@
-"""Have terminals begun to write another unit? A diagnosis beside the alarm, for a person: no model mends wrong numbers.
+"""A changed unit in the booked minutes is a defect of the data, for a person: no model mends wrong numbers.
 
-Orders that the active model cannot have seen are set beside its predictions. Where a good part of one operation's
-orders lies at a factor that units differ by (60, 100, 1000, …), on several items, that operation is named. Learning
-such numbers would spoil every order before, so the remedy is at the terminal or in the profile.
+While an operation is suspected (`suspected_units`)
+
+- an alert (`unit-suspected`) names the day, the factor, the columns and the work centres;
+- the suspected orders judge no model, so that they alarm by themselves only;
+- nothing is retrained by itself (`shared.training.admission`): learning such numbers would spoil what was learned from
+  years of right ones.
+
+A person says in the profile which unit holds from that day on (`unit_changes`), and the next cycle closes the alert:
+because the orders are as predicted again, or because the profile confirms that the unit is the old one.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import log
+from dataclasses import dataclass, replace
+from datetime import date
+from math import exp
+from statistics import median
 from typing import Any
 
+import structlog
+
 from shared.database.alerts import Alerts
-from shared.quality.judging import Judgement
+from shared.database.tables import Alert, AlertState
+from shared.erp.profiles.model import WorkResultsTable, parse_profile
+from shared.erp.profiles.unit_changes import UnitChange, confirmed
 from shared.quality.measured import MeasuredCycle
 from shared.quality.observations import OrderObservation
+from shared.quality.suspected_units import LEAST_ITEMS, Compared, SuspectedUnit, compare_days, find_suspected
+from shared.quality.unit_alerts import UNIT_SUSPECTED, no_job, since_of
 
-UNIT_SUSPECTED = "unit-suspected"
-UNIT_FACTORS = {
-    60.0: "minutes for hours, or seconds for minutes",
-    3_600.0: "seconds for hours",
-    100.0: "per hundred pieces for per piece",
-    1_000.0: "per thousand pieces for per piece",
-}
-NEAR = log(1.8)  # so far from a factor, in logarithms, an order's own scatter may move it
-LEAST_SHARE = 0.2  # of an operation's orders; slips of the pen are a few in a thousand
-LEAST_ITEMS = 5
+log = structlog.get_logger()
+
+ACTOR = "quality cycle"
+MOST_ALERTS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitChange:
-    """An operation whose booked minutes look like another unit's."""
+class UnitLook:
+    """What one cycle shows of units."""
 
-    operation_code: str
-    factor: float  # booked minutes are so many times the predicted ones
-    share: float  # of the operation's orders
-    orders: int
-    items: int
-    message: str
+    suspected: tuple[SuspectedUnit, ...] = ()
+    alert_ids: tuple[str, ...] = ()
+    retraining: dict[str, Any] | None = None  # why none is asked for; None where no unit stands in its way
+
+    def trusted(self, measured: MeasuredCycle) -> MeasuredCycle:
+        """Return what was measured without the suspected orders."""
+        if not self.suspected:
+            return measured
+        since = {one.operation_code: one.since for one in self.suspected}
+
+        def is_trusted(order: OrderObservation) -> bool:
+            day = measured.actuals[order.item_code].orders[order.order].reported_at
+            first = since.get(order.operation_code)
+            return first is None or day is None or day < first
+
+        kept = tuple(order for order in measured.evaluation.orders if is_trusted(order))
+        return replace(measured, evaluation=replace(measured.evaluation, orders=kept))
 
 
 class UnitWatch:
-    """Looks for changed units after each quality cycle; a hook of the cycles."""
+    """Looks for changed units in each quality cycle."""
 
     def __init__(self, alerts: Alerts) -> None:
-        """Tell findings as `alerts`."""
+        """Tell what is found as `alerts`, and close those that are settled."""
         self._alerts = alerts
 
-    def __call__(self, measured: MeasuredCycle, _judgement: Judgement) -> Mapping[str, Any]:
-        """Return `{"units": [...]}`, empty where nothing is suspected or no order is new to the model."""
+    def look(self, measured: MeasuredCycle) -> UnitLook:
+        """Raise an alert for each suspected operation and close those that are settled.
+
+        Nothing is looked at where no order is new to the model.
+        """
         if measured.drawn.reported_after is None:
-            return {"units": []}
-        found = find_unit_changes(measured.evaluation.orders)
-        for change in found:
-            details = asdict(change) | {"cycle_id": measured.row.id}
-            self._alerts.raise_alert(UNIT_SUSPECTED, change.operation_code, change.message, details=details)
-        return {"units": [asdict(change) for change in found]}
+            return UnitLook()
+        compared = compare_days(measured.evaluation.orders, measured.actuals)
+        found = find_suspected(compared, measured.snapshot)
+        standing = self._standing()
+        if not found and not standing:
+            return UnitLook()
+        rules = parse_profile(measured.snapshot.profile_document, source=measured.snapshot.id).work_results
+        suspected = [one for one in found if _stated(rules, one.operation_code, compared, one.since) is None]
+        named = {one.operation_code for one in suspected}
+        for alert in standing:
+            remark = None if alert.subject in named else _settled(alert, compared, rules)
+            if remark is not None:
+                self._alerts.close(alert.id, ACTOR, remark)
+        raised = [self._raise(one, measured.row.id) for one in suspected]
+        if not raised:
+            return UnitLook()
+        refused = {"asked": False, "refused": no_job(raised), "because": UNIT_SUSPECTED}
+        for alert in raised:
+            self._alerts.add_details(alert.id, {"retraining": refused})
+        ids = tuple(alert.id for alert in raised)
+        return UnitLook(suspected=tuple(suspected), alert_ids=ids, retraining=refused | {"alert_ids": list(ids)})
+
+    def _raise(self, one: SuspectedUnit, cycle_id: str) -> Alert:
+        log.warning("quality.unit_suspected", cycle_id=cycle_id, operation=one.operation_code, factor=one.factor)
+        details = one.as_json() | {"cycle_id": cycle_id}
+        return self._alerts.raise_alert(UNIT_SUSPECTED, one.operation_code, one.message, details=details)
+
+    def _standing(self) -> list[Alert]:
+        states = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
+        return [
+            a for state in states for a in self._alerts.list(kind=UNIT_SUSPECTED, state=state, limit=MOST_ALERTS)[0]
+        ]
 
 
-def find_unit_changes(orders: Sequence[OrderObservation]) -> list[UnitChange]:
-    """Return the operations whose booked minutes look like another unit's, by code."""
-    ratios: dict[str, list[tuple[float, str]]] = defaultdict(list)
-    for row in orders:
-        if row.booked_minutes > 0 and row.predicted_minutes > 0:
-            ratios[row.operation_code].append((log(row.booked_minutes / row.predicted_minutes), row.item_code))
-    found = [_judge(code, seen) for code, seen in sorted(ratios.items())]
-    return [change for change in found if change is not None]
+def _stated(
+    rules: WorkResultsTable, operation: str, compared: Mapping[str, Sequence[Compared]], since: date
+) -> UnitChange | None:
+    """Return where the profile says that an operation's latest orders are in the table's own unit."""
+    days = [since, *(one.day for one in compared.get(operation, ()))]
+    return confirmed(rules.unit_changes, rules.time_unit, operation, max(days))
 
 
-def _judge(code: str, seen: Sequence[tuple[float, str]]) -> UnitChange | None:
-    best: UnitChange | None = None
-    for times, meaning in UNIT_FACTORS.items():
-        for factor in (times, 1 / times):
-            hits = [item for ratio, item in seen if abs(ratio - log(factor)) < NEAR]
-            share, items = len(hits) / len(seen), len(set(hits))
-            if share < LEAST_SHARE or items < LEAST_ITEMS or (best is not None and share <= best.share):
-                continue
-            said = f"{factor:g}" if factor >= 1 else f"one {times:g}th"
-            best = UnitChange(
-                operation_code=code,
-                factor=factor,
-                share=share,
-                orders=len(hits),
-                items=items,
-                message=(
-                    f"{share:.0%} of the new orders of {code} are booked with about {said} times the predicted "
-                    f"minutes, on {items} items: perhaps another unit ({meaning}). Look at the terminals and at the "
-                    f"profile's time unit before a model learns these numbers."
-                ),
-            )
-    return best
+def _settled(alert: Alert, compared: Mapping[str, Sequence[Compared]], rules: WorkResultsTable) -> str | None:
+    """Return why an alert's suspicion is over, or None where this cycle cannot tell."""
+    since = since_of(alert)
+    stated = _stated(rules, alert.subject, compared, since)
+    if stated is not None:
+        return f"The profile confirms {stated.time_unit.value} for {alert.subject} since {stated.since}."
+    again = [one for one in compared.get(alert.subject, ()) if one.day >= since]
+    if len({one.item_code for one in again}) < LEAST_ITEMS:
+        return None
+    factor = exp(median(one.ratio for one in again))
+    return (
+        f"{len(again)} orders of {alert.subject} since {since} are booked with {factor:.2g} times the predicted "
+        "minutes at the median: the unit is right again."
+    )

@@ -9,8 +9,9 @@ from sqlmodel import Session, col, select
 from shared.configuration import TrainingConfiguration
 from shared.database.engine import one_at_a_time
 from shared.database.job_rows import asked_for_by_an_alarm
-from shared.database.tables import TrainingJob, WorkState
+from shared.database.tables import Alert, AlertState, TrainingJob, WorkState
 from shared.errors import Conflict, InvalidInput
+from shared.quality.unit_alerts import UNIT_SUSPECTED, no_job
 from shared.registry.versions import check_version_name
 
 KINDS = ("refit", "challenger")
@@ -81,6 +82,8 @@ def admission(row: TrainingJob, limits: TrainingConfiguration, *, now: datetime)
         unfinished = session.exec(
             select(TrainingJob).where(col(TrainingJob.state).in_([WorkState.QUEUED, WorkState.RUNNING]))
         ).all()
+        if by_alarm or row.actor == SCHEDULE:
+            _refuse_suspected_units(session)
         waiting = [job for job in unfinished if job.state == WorkState.QUEUED]
         _refuse_twin(row, waiting)
         if by_alarm and unfinished:
@@ -99,6 +102,20 @@ def admission(row: TrainingJob, limits: TrainingConfiguration, *, now: datetime)
             _refuse_in_cooldown(session, limits.cooldown_minutes, now)
 
     return guard
+
+
+def _refuse_suspected_units(session: Session) -> None:
+    """Refuse what nobody asked for while work results may be in a wrong unit: it would learn wrong numbers."""
+    wanted = (col(Alert.kind) == UNIT_SUSPECTED, col(Alert.state) != AlertState.CLOSED)
+    standing = session.exec(select(Alert).where(*wanted)).all()
+    if standing:
+        raise Conflict(
+            no_job(standing),
+            remedy="Or close the alert, where it is wrong.",
+            state=UNIT_SUSPECTED,
+            reason=UNIT_SUSPECTED,
+            alert_ids=[alert.id for alert in standing],
+        )
 
 
 def _refuse_in_cooldown(session: Session, cooldown_minutes: float, now: datetime) -> None:

@@ -16,6 +16,7 @@ from shared.database.models import ModelVersions
 from shared.database.tables import TrainingJob, VersionState, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.errors import Conflict
+from shared.quality.unit_alerts import UNIT_SUSPECTED
 from shared.registry.installation import Installer
 from shared.registry.signing import Keys
 from shared.settings import Settings
@@ -91,6 +92,24 @@ def test_a_scheduled_time_that_is_refused_is_used_up_and_its_row_says_why(engine
     assert jobs.enqueue_scheduled(SLOT, "schedule") is None
     assert jobs.enqueue_scheduled(None, "timer fired by hand") is not None
     assert jobs.enqueue_scheduled(None, "timer fired by hand") is None
+
+
+def test_while_a_unit_is_suspected_only_a_person_gets_a_job(engine: Engine, tmp_path: Path) -> None:
+    jobs, alerts = office(engine, tmp_path), Alerts(engine)
+    alert = alerts.raise_alert(UNIT_SUSPECTED, "AS90", "Another unit?", details={"since": "2026-07-03"})
+    alerts.acknowledge(alert.id, "anna")
+    with pytest.raises(Conflict, match=r"No job: .* AS90 \(since 2026-07-03\)") as refusal:
+        jobs.enqueue_for_alarm("MAE too high", "cycle_1")
+    row = jobs.enqueue_scheduled(SLOT, "schedule")
+
+    assert refusal.value.facts["reason"] == UNIT_SUSPECTED
+    assert row is not None
+    assert (row.state, row.reason.startswith("not started: No job: ")) == (WorkState.SKIPPED, True)
+    asked = jobs.enqueue("refit", reason="I know better", actor="anna")
+    assert asked.state == WorkState.QUEUED
+    jobs.cancel(asked.id, "anna")
+    alerts.close(alert.id, "quality cycle", "right again")
+    assert jobs.enqueue_for_alarm("MAE too high", "cycle_1").state == WorkState.QUEUED
 
 
 def test_alarm_person_and_schedule_at_once_get_no_more_than_the_rules_allow(engine: Engine, tmp_path: Path) -> None:
