@@ -2,7 +2,8 @@
 
 Orders are finished and reported, the ERP is read, a quality cycle runs, and what it enqueues is done: the functions
 that the app's queues call, in their order, with a database, model packages and a training child that are real. Only
-the clock and the queues are the story's own.
+the clock, the queues and the person are the story's own. The person looks at alerts, and where another unit is
+suspected states it in the profile, knowing no more than the alert says.
 """
 
 from collections import deque
@@ -10,19 +11,25 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import yaml
 
 from shared.bootstrap import Services
 from shared.database.engine import migrate
-from shared.database.tables import QualityCycle, TrainingJob
+from shared.database.tables import Alert, AlertState, QualityCycle, TrainingJob
 from shared.erp.demo.changes import change_demo
 from shared.erp.demo.generate import generate_demo
 from shared.erp.demo.world import LAST_DAY
+from shared.erp.profiles.model import PROFILES_DIR, load_profile
+from shared.erp.units import MINUTES_PER, TimeUnit
 from shared.first_light import make_first_model
+from shared.quality.unit_alerts import UNIT_SUSPECTED
 from shared.settings import Settings
 
 EVENING = time(22)  # when the day's orders are reported, the ERP is read and the cycle runs
 ACTOR = "a person in the story"
+Phase = Literal["before", "during", "after"]  # the change; after: a new model serves, or the person has stated the unit
 
 
 @dataclass
@@ -56,9 +63,11 @@ class Day:
     day: date
     version: str  # the model that the cycle judged
     cycle: QualityCycle
-    jobs: tuple[TrainingJob, ...]  # that the day's messages led to, ended
+    jobs: tuple[TrainingJob, ...]  # that the day's messages led to, ended; and a scheduled one that was refused
     activated: str | None  # the version that serves from now on
-    broken: bool  # the change holds
+    phase: Phase
+    closed: tuple[Alert, ...] = ()  # alerts that the day's cycle closed
+    person: str = ""  # what the person did in the morning
 
     @property
     def alarms(self) -> list[dict[str, Any]]:
@@ -71,9 +80,16 @@ class Day:
         found: list[dict[str, Any]] = (self.cycle.metrics or {}).get("quality", {}).get("alerts", [])
         return found
 
-    def figure(self, name: str) -> dict[str, Any]:
-        """Return one of the cycle's overall figures: value, n, low, high."""
-        return (self.cycle.metrics or {}).get("overall", {}).get(name) or {"value": None, "n": 0}
+    @property
+    def retraining(self) -> dict[str, Any]:
+        """What the cycle asked for, or why nothing."""
+        return (self.cycle.metrics or {}).get("quality", {}).get("metadata", {}).get("retraining") or {}
+
+    def figure(self, name: str, operation: str = "") -> dict[str, Any]:
+        """Return one of the cycle's figures, of all orders or of an operation's: value, n, low, high."""
+        metrics = self.cycle.metrics or {}
+        group = metrics.get("by_operation", {}).get(operation, {}) if operation else metrics.get("overall", {})
+        return group.get(name) or {"value": None, "n": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +101,8 @@ class Script:
     orders_a_day: float = 300.0
     steady_days: int = 5
     most_broken_days: int = 14  # until an alarm
-    days_after: int = 4  # of the activation
+    days_after: int = 4  # of the activation, or of the profile's repair
+    days_until_repair: int = 3  # after the alert of a suspected unit
     seed: int = 42
     configuration: dict[str, Any] = field(default_factory=dict)
 
@@ -99,7 +116,9 @@ class Story:
         self._tell = tell
         self.clock = Clock(datetime.combine(LAST_DAY, EVENING, UTC))
         self.queues = Queues()
-        settings = Settings(data_dir=folder, models_dir=folder / "models")
+        self.profile = folder / "factory.yaml"
+        self.profile.write_bytes((PROFILES_DIR / "demo.yaml").read_bytes())
+        settings = Settings(data_dir=folder, models_dir=folder / "models", profile=str(self.profile))
         self.services = Services(settings, clock=self.clock)
         self.services.__dict__["doorbells"] = self.queues
         migrate(settings.database)
@@ -111,28 +130,41 @@ class Story:
         self.services.serving.refresh()
 
     def act(self) -> Iterator[Day]:
-        """Yield the days: steady ones, then broken ones until a new model was activated, then some more."""
+        """Yield the days: steady ones, broken ones until the loop or the person has helped, then some more."""
         for _ in range(self.script.steady_days):
-            yield self._day(broken=False)
-        since_activation = None
-        for number in range(self.script.most_broken_days + self.script.days_after):
-            day = self._day(broken=True, kind=self.script.kind if number == 0 else "none")
+            yield self._day("before")
+        yield from self._noticed_by_unit() if self.script.kind == "units" else self._learned()
+
+    def _learned(self) -> Iterator[Day]:
+        for number in range(self.script.most_broken_days):
+            day = self._day("during", kind=self.script.kind if number == 0 else "none")
             yield day
             if day.activated is not None:
-                since_activation = 0
-            elif since_activation is not None:
-                since_activation += 1
-            if since_activation == self.script.days_after:
-                return
-            if since_activation is None and number + 1 >= self.script.most_broken_days:
-                return
+                break
+        else:
+            return
+        for _ in range(self.script.days_after):
+            yield self._day("after")
+
+    def _noticed_by_unit(self) -> Iterator[Day]:
+        for number in range(self.script.most_broken_days):
+            yield self._day("during", kind=self.script.kind if number == 0 else "none")
+            if self._suspicions():
+                break
+        else:
+            return
+        for number in range(1, self.script.days_until_repair):
+            yield self._day("during", weekly=number == 1)
+        yield self._day("after", person=self._state_the_unit())
+        for number in range(1, self.script.days_after):
+            yield self._day("after", weekly=number == self.script.days_after - 1)
 
     def close(self) -> None:
         """Let the database go."""
         self.services.serving.stop()
         self.services.engine.dispose()
 
-    def _day(self, *, broken: bool, kind: str = "none") -> Day:
+    def _day(self, phase: Phase, *, kind: str = "none", person: str = "", weekly: bool = False) -> Day:
         services = self.services
         change_demo(services.settings.source_folder, kind=kind, days=1, orders_a_day=self.script.orders_a_day)
         self.clock.now += timedelta(days=1)
@@ -143,12 +175,17 @@ class Story:
         services.snapshots.take_now(reason="the story's day")
         self._tell(f"{day}: quality cycle")
         cycle = services.quality_cycles.run_now("the story's day")
-        jobs = tuple(self._deliver(day))
+        closed = tuple(a for a in services.alerts.list(state=AlertState.CLOSED)[0] if a.closed_at == self.clock.now)
+        refused = self._weekly_refit() if weekly else []
+        jobs = (*refused, *self._deliver(day))
         after = services.model_versions.active()
         assert after is not None
         services.serving.refresh()
         moved = after.version if after.version != before.version else None
-        return Day(day=day, version=before.version, cycle=cycle, jobs=jobs, activated=moved, broken=broken)
+        return Day(
+            day=day, version=before.version, cycle=cycle, jobs=jobs, activated=moved, phase=phase, closed=closed,
+            person=person,
+        )  # fmt: skip
 
     def _deliver(self, day: date) -> Iterator[TrainingJob]:
         """Do what the day's messages say."""
@@ -158,6 +195,27 @@ class Story:
                 self._tell(f"{day}: training job {row_id}")
                 self.services.training_jobs.run(row_id)
                 yield self.services.training_jobs.get(row_id)
+
+    def _weekly_refit(self) -> list[TrainingJob]:
+        """Let the schedule ask for its refit; return its row where it was refused."""
+        job = self.services.training_jobs.enqueue_scheduled(self.clock.now.isoformat(), "weekly refit")
+        return [job] if job is not None and job.state in TrainingJob.FINAL else []
+
+    def _suspicions(self) -> list[Alert]:
+        return self.services.alerts.list(kind=UNIT_SUSPECTED, state=AlertState.OPEN)[0]
+
+    def _state_the_unit(self) -> str:
+        """State in the profile what the open alerts of suspected units say; return what was written."""
+        read_in = MINUTES_PER[load_profile(self.profile).work_results.time_unit]
+        changes = []
+        for alert in self._suspicions():
+            told = alert.details or {}
+            meant = min(TimeUnit, key=lambda unit: abs(MINUTES_PER[unit] * told["factor"] - read_in))
+            changes.append({"since": told["since"], "time_unit": meant.value, "operations": [alert.subject]})
+        document = yaml.safe_load(self.profile.read_text(encoding="utf-8"))
+        document["work_results"]["unit_changes"] = changes
+        self.profile.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        return f"profile: unit_changes {changes}"
 
 
 def _merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

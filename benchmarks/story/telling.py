@@ -1,104 +1,171 @@
-"""A story in numbers: a table of its days, what each step led to, and a chart."""
+"""A story in numbers: a table of its days, what each step led to, the error before, during and after, and a chart."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.story.acting import Day
-from shared.database.tables import TrainingJob
+from benchmarks.story.acting import Day, Phase
+from benchmarks.story.same_orders import SameOrders
+from shared.database.tables import TrainingJob, WorkState
 
 _WIDTH, _HEIGHT, _EDGE, _MIDDLE = 760, 460, 60, 300
 _LINE, _BAD, _GOOD, _FAINT = "#1f5fa8", "#b3261e", "#3d8a4e", "#b8b8b8"
+_HEADS = ("day", "phase", "orders", "trimmed MAE, min", "operations right", "evidence", "noticed", "done")
+_FIGURES = {"trim_mae": ("trimmed MAE, minutes", "{:.1f}"), "process_match": ("operations right", "{:.1%}")}
 
 
 def table(days: Sequence[Day]) -> str:
-    """Return the days as text: the error with its interval, the strongest evidence beside its limit, what happened."""
-    head = ("day", "cycle of", "orders", "trimmed MAE", "95 % interval", "process match", "evidence / limit", "what")
-    rows = [head, *(_row(day) for day in days)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
+    """Return the days as text: figures with their intervals, the strongest evidence, what was noticed and done."""
+    rows = [_HEADS, *(_row(day) for day in days)]
+    return _aligned(rows) + "\n\n" + "\n".join(f"{day.day}: {said}" for day in days for said in sentences(day))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
 def _row(day: Day) -> tuple[str, ...]:
-    error, match = day.figure("trim_mae"), day.figure("process_match")
-    evidence = strongest(day)
     return (
         day.day.isoformat(),
-        day.version,
-        str(error["n"]),
-        _number(error["value"], "{:.1f} min"),
-        f"{_number(error.get('low'), '{:.1f}')} to {_number(error.get('high'), '{:.1f}')}",
-        _number(match["value"], "{:.1%}"),
-        "" if evidence is None else f"{evidence[0]:.1f} / {evidence[1]:.1f}",
-        "; ".join(events(day)),
+        day.phase,
+        str(day.figure("trim_mae")["n"]),
+        shown(day.figure("trim_mae"), "{:.1f}"),
+        shown(day.figure("process_match"), "{:.1%}"),
+        _evidence(day),
+        "; ".join(noticed(day)),
+        "; ".join(done(day)),
     )
 
 
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
+def shown(figure: dict[str, Any], form: str) -> str:
+    """Return a figure with its 95 % interval."""
+    if figure["value"] is None:
+        return "-"
+    low, high = figure.get("low"), figure.get("high")
+    between = "" if low is None or high is None else f" ({form.format(low)} to {form.format(high)})"
+    return form.format(figure["value"]) + between
 
 
-def strongest(day: Day) -> tuple[float, float] | None:
-    """Return the log evidence that comes nearest to its limit, and the limit; None where nothing was weighed."""
-    streams = ((day.cycle.metrics or {}).get("evidence") or {}).get("streams") or []
-    known = [(float(s["log_evidence"]), float(s["limit"])) for s in streams if s.get("log_evidence") is not None]
-    known += [
-        (float(finding["log_evidence"]), float(finding["limit"]))
-        for finding in day.findings
-        if finding.get("log_evidence") is not None and finding.get("limit")
-    ]
-    return max(known, key=lambda pair: pair[0] / pair[1], default=None)
+def _evidence(day: Day) -> str:
+    """Return the strongest evidence as a share of what an alarm needs, and how many more items are expected to do."""
+    found = strongest(day)
+    if found is None:
+        return ""
+    needed = found.get("needed")
+    more = f", {needed} more items" if needed and 0 < found["log_evidence"] < found["limit"] else ""
+    return f"{max(0.0, found['log_evidence'] / found['limit']):.0%}{more}"
 
 
-def events(day: Day) -> list[str]:
-    """Return what happened on a day, a few words each."""
-    told = [f"ALARM: {finding['message']}" for finding in day.alarms]
-    told += [f"job {job.kind}: {job.state}, {_outcome(job)}" for job in day.jobs]
+def strongest(day: Day) -> dict[str, Any] | None:
+    """Return the stream whose evidence comes nearest to its limit; None where nothing was weighed."""
+    streams = [*(((day.cycle.metrics or {}).get("evidence") or {}).get("streams") or ()), *day.findings]
+    known = [one for one in streams if one.get("log_evidence") is not None and one.get("limit")]
+    return max(known, key=lambda one: one["log_evidence"] / one["limit"], default=None)
+
+
+def noticed(day: Day) -> list[str]:
+    """Return the day's alarms, a few words each."""
+    return [f"ALARM {_named(finding)}" for finding in day.alarms]
+
+
+def _named(finding: dict[str, Any]) -> str:
+    about = finding["metric"].partition("unit.")[2] or finding.get("family") or ""
+    times = f" {finding['value']:.3g} x" if finding.get("value") is not None and finding["threshold"] == 1.0 else ""
+    return f"{finding['issue']}{f' {about}' if about else ''}{times}"
+
+
+def done(day: Day) -> list[str]:
+    """Return what was done on a day, a few words each."""
+    told = [day.person] if day.person else []
+    if day.retraining.get("refused"):
+        told.append("no job")
+    told += [f"{job.actor}'s {job.kind}: {_in_short(job)}" for job in day.jobs]
     if day.activated is not None:
         told.append(f"{day.activated} serves")
-    watch = (day.cycle.metrics or {}).get("watch")
-    if watch:
-        told.append(f"watch: {watch.get('outcome') or watch.get('verdict') or watch.get('decision')}")
-    return told
+    if _watch(day):
+        told.append(f"watch: {_watch(day)['outcome']}")
+    return [*told, *(f"alert {alert.kind} {alert.subject} closed" for alert in day.closed)]
+
+
+def _in_short(job: TrainingJob) -> str:
+    comparison = (job.result or {}).get("comparison")
+    if job.state != WorkState.SUCCEEDED or not comparison:
+        return job.state
+    change = comparison["trim_mae_change"]["value"]
+    gain = "" if change is None else f", minutes {change:+.1%}"
+    return ("registered" if comparison["promoted"] else "not registered") + gain
+
+
+def sentences(day: Day) -> list[str]:
+    """Return what was noticed and done on a day, in the product's own words."""
+    told = [day.person] if day.person else []
+    told += [finding["message"] for finding in day.alarms]
+    told += [day.retraining["refused"]] if day.retraining.get("refused") else []
+    told += [f"{job.actor}'s {job.kind} job {job.state}: {_outcome(job)}" for job in day.jobs]
+    told += [_watch(day)["reason"]] if _watch(day) else []
+    return told + [f"alert closed: {alert.closed_note or alert.message}" for alert in day.closed]
+
+
+def _watch(day: Day) -> dict[str, Any]:
+    return (day.cycle.metrics or {}).get("watch") or {}
 
 
 def _outcome(job: TrainingJob) -> str:
     result: dict[str, Any] = job.result or {}
     recipe = f"{result['recipe']}: " if "recipe" in result else ""
-    return recipe + str(job.error or result.get("reason") or job.step)
+    skipped = job.reason if job.state == WorkState.SKIPPED else None
+    return recipe + str(job.error or result.get("reason") or skipped or job.step)
 
 
-def summary(days: Sequence[Day]) -> dict[str, Any]:
-    """Return the story in a few figures: days until noticed, what was promoted, and the error before and after."""
-    broken = [day for day in days if day.broken]
+def phases(days: Sequence[Day], operations: Sequence[str] = (), same: SameOrders | None = None) -> str:
+    """Return the error before, during and after the change: each phase's last cycle, and both models side by side.
+
+    `operations` have a line of their own. A cycle judges all orders that its model has not seen, so "during" holds the
+    steady days as well.
+    """
+    last: dict[Phase, Day] = {day.phase: day for day in days}
+    rows: list[Sequence[str]] = [("figure", *(f"{phase}, {last[phase].day}" for phase in last))]
+    for name, (label, form) in _FIGURES.items():
+        rows.append((label, *(_with_n(day.figure(name), form) for day in last.values())))
+    rows += [
+        (f"MAE of {code}, minutes", *(_with_n(day.figure("mae", code), "{:.1f}") for day in last.values()))
+        for code in operations
+    ]
+    return _aligned(rows) + ("" if same is None else "\n\n" + same.table())
+
+
+def _with_n(figure: dict[str, Any], form: str) -> str:
+    return f"{shown(figure, form)}, n {figure['n']}"
+
+
+def summary(days: Sequence[Day], same: SameOrders | None = None) -> dict[str, Any]:
+    """Return the story in a few figures: days until noticed, what was promoted or stated, and the error throughout."""
+    broken = [day for day in days if day.phase != "before"]
     alarmed = [day for day in broken if day.alarms]
     activated = [day for day in broken if day.activated is not None]
-    after = [day for day in days if activated and day.day > activated[0].day]
     comparison = _comparison(activated[0].jobs) if activated else None
+    last: dict[str, Day] = {day.phase: day for day in days}
     return {
-        "steady_days": sum(not day.broken for day in days),
-        "false_alarms": sum(bool(day.alarms) for day in days if not day.broken),
+        "steady_days": sum(day.phase == "before" for day in days),
+        "false_alarms": sum(bool(day.alarms) for day in days if day.phase == "before"),
         "days_until_alarm": len([d for d in broken if d.day <= alarmed[0].day]) if alarmed else None,
-        "alarms": sorted({finding["issue"] for day in alarmed for finding in day.alarms}),
+        "alarms": sorted({_named(finding) for finding in alarmed[0].alarms}) if alarmed else [],
+        "quiet_after": not any(day.alarms for day in days if day.phase == "after"),
+        "jobs": [f"{job.actor} {job.kind}: {_in_short(job)}" for day in broken for job in day.jobs],
         "activated": activated[0].activated if activated else None,
+        "person": [day.person for day in days if day.person],
+        "alerts_closed": sorted({alert.kind for day in days for alert in day.closed}),
         "trim_mae_change": None if comparison is None else comparison["trim_mae_change"],
         "process_match_change": None if comparison is None else comparison["process_match_change"],
-        "trim_mae": {
-            "steady": _middle([day for day in days if not day.broken]),
-            "broken": _middle([day for day in broken if not activated or day.day <= activated[0].day][-1:]),
-            "after": _middle(after),
-        },
+        "phases": {phase: {name: day.figure(name) for name in _FIGURES} for phase, day in last.items()},
+        "same_orders": None if same is None else same.as_json(),
     }
 
 
 def _comparison(jobs: Sequence[TrainingJob]) -> dict[str, Any] | None:
     found = [job.result["comparison"] for job in jobs if job.result and job.result.get("comparison")]
     return found[-1] if found else None
-
-
-def _middle(days: Sequence[Day]) -> float | None:
-    values = sorted(day.figure("trim_mae")["value"] for day in days if day.figure("trim_mae")["value"] is not None)
-    return float(values[len(values) // 2]) if values else None
 
 
 def chart(days: Sequence[Day], title: str) -> str:
@@ -121,7 +188,7 @@ def chart(days: Sequence[Day], title: str) -> str:
         f'stroke-dasharray="4 3"/><text x="{_WIDTH - _EDGE + 4}" y="{strip(1) + 4:.1f}" fill="{_BAD}">limit</text>'
     )
     marks = [limit]
-    broken = next((number for number, day in enumerate(days) if day.broken), None)
+    broken = next((number for number, day in enumerate(days) if day.phase != "before"), None)
     if broken is not None:
         marks.append(_flag(x(broken) - step / 2, "change", _FAINT))
     for number, (day, value) in enumerate(zip(days, values, strict=True)):
@@ -133,7 +200,7 @@ def chart(days: Sequence[Day], title: str) -> str:
             )
         evidence = strongest(day)
         if evidence is not None:
-            share = max(0.0, evidence[0] / evidence[1])
+            share = max(0.0, evidence["log_evidence"] / evidence["limit"])
             marks.append(
                 f'<rect x="{x(number) - step / 4:.1f}" width="{step / 2:.1f}" y="{strip(share):.1f}" '
                 f'height="{_HEIGHT - _EDGE - strip(share):.1f}" fill="{_BAD if day.alarms else _LINE}"/>'
@@ -142,6 +209,8 @@ def chart(days: Sequence[Day], title: str) -> str:
             marks.append(_flag(x(number), "alarm", _BAD))
         if day.activated is not None:
             marks.append(_flag(x(number) + step / 2, "new model", _GOOD))
+        if day.person:
+            marks.append(_flag(x(number) - step / 2, "unit stated", _GOOD))
         marks.append(
             f'<text x="{x(number):.1f}" y="{_HEIGHT - _EDGE + 16}" text-anchor="middle">{day.day:%d.%m.}</text>'
         )
