@@ -3,11 +3,13 @@
 import azure.functions as func
 
 from functions import data, exports, models, operations, predictions, quality, training, unknown
+from functions.running import ModelSuccession
 from shared.logs import configure_logging
 from shared.settings import current_settings
 
 configure_logging(current_settings().log_level)
 
+succession = ModelSuccession()  # a host that knows the name changes models by changing workers
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(data.blueprint)
 app.register_functions(exports.blueprint)

@@ -39,7 +39,7 @@ def index_app(app_dir: Path) -> list[Indexed]:
     Raises:
         AppLoadError: it cannot be imported, or has not exactly one top-level app object, or cannot be indexed.
     """
-    script = app_dir / (os.environ.get("PYTHON_SCRIPT_FILE_NAME") or "function_app.py")
+    script = app_script(app_dir)
     module = _import(script)
     apps = [value for name, value in vars(module).items() if isinstance(value, func.FunctionRegister)]
     if len(apps) != 1:
@@ -50,6 +50,11 @@ def index_app(app_dir: Path) -> list[Indexed]:
     except Exception as error:
         raise AppLoadError(f"{script}: the app cannot be indexed: {error}") from error
     return [_index(function, app_dir) for function in functions]
+
+
+def app_script(app_dir: Path) -> Path:
+    """Return the file that is the app's module; it is imported under its name without the ending."""
+    return app_dir / (os.environ.get("PYTHON_SCRIPT_FILE_NAME") or "function_app.py")
 
 
 def _import(script: Path) -> Any:

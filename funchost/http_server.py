@@ -88,6 +88,7 @@ class HttpServer:
         self.throttled = options.max_concurrent > 0 or options.max_outstanding > 0
         self._slots = asyncio.Semaphore(options.max_concurrent) if options.max_concurrent > 0 else None
         self.running: dict[str, Running] = {}
+        self.is_leaving = False  # another worker takes the connections from now on: each answer asks to close its own
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
@@ -256,6 +257,8 @@ class HttpServer:
         headers: RawHeaders = list(answer.headers)
         if answer.status >= 200 and answer.status not in (204, 304):
             headers.append((b"content-length", str(len(answer.body)).encode()))
+        if self.is_leaving:
+            headers.append((b"connection", b"close"))
         if self._options.custom_headers:
             present = {name for name, _ in headers}
             headers.extend((name, value) for name, value in self._options.custom_headers if name not in present)

@@ -2,24 +2,30 @@
 
 import asyncio
 import base64
+import contextlib
 import gc
 import os
 import socket
 import sys
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from funchost import logs
+from funchost.errors import ChannelClosed
 from funchost.http_functions import HttpFunction, RouteTable
 from funchost.http_server import HttpOptions, HttpServer
 from funchost.keys import Keys
 from funchost.metrics import Metrics
 from funchost.routes import compile_route
 from funchost.rpc import Answer
+from funchost.succession import succession_of
 from funchost.worker_base import WorkerBase
+
+_IDLE_CONNECTION_SECONDS = 2.0
 
 
 class HttpWorker(WorkerBase):
@@ -29,9 +35,16 @@ class HttpWorker(WorkerBase):
         """Serve until told to stop."""
         self.metrics = Metrics()
         self._server: uvicorn.Server | None = None
+        self._application: HttpServer | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         if not self.load():
             return
         plan = self.channel.call("ready_to_serve", {}).result(timeout=600).body
+        self._succession = succession_of(Path(self.boot["app_dir"]))
+        if self._succession is not None:
+            self._succession.offer(lambda: self.channel.call("wants_successor", {}))
+        if self.boot["successor"] and not self._prepare():
+            return
         listener = _inherited_socket(self.boot)
         config = uvicorn.Config(
             _not_yet,
@@ -49,6 +62,19 @@ class HttpWorker(WorkerBase):
         )
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(self._serve(config, plan, listener))
+        if self._application is not None and self._application.is_leaving:
+            with contextlib.suppress(TimeoutError, ChannelClosed):
+                self.channel.call("farewell", self.metrics.document()).result(timeout=2)
+
+    def _prepare(self) -> bool:
+        """Have the app make ready to take over from the present worker; tell the host where it cannot."""
+        try:
+            if self._succession is not None:
+                self._succession.prepare()
+        except Exception as error:  # noqa: BLE001 - the present worker goes on, whatever keeps this one from it
+            self.channel.call("cannot_take_over", {"reason": str(error)}).result(timeout=10)
+            return False
+        return True
 
     async def _serve(self, config: uvicorn.Config, plan: Mapping[str, Any], listener: socket.socket) -> None:
         application = HttpServer(
@@ -59,6 +85,7 @@ class HttpWorker(WorkerBase):
             metrics=self.metrics,
             host=self._call_host,
         )
+        self._application, self._loop = application, asyncio.get_running_loop()
         config.app = application
         self._server = uvicorn.Server(config)
         threading.Thread(target=application.watch_time_outs, name="time-outs", daemon=True).start()
@@ -103,6 +130,15 @@ class HttpWorker(WorkerBase):
             answer({})
         elif method == "metrics":
             answer(self.metrics.document())
+        elif method == "leave":
+            answer({})
+            if self._loop is None:
+                os._exit(0)  # nothing is served yet
+            asyncio.run_coroutine_threadsafe(self._leave(body["seconds"]), self._loop)
+        elif method == "not_succeeded":
+            answer({})
+            if self._succession is not None:
+                self._succession.failed(body["reason"])
         elif method == "stop":
             answer({})
             self.stop_asked.set()
@@ -111,6 +147,22 @@ class HttpWorker(WorkerBase):
             self._server.should_exit = True
         else:
             answer({"error": f"an HTTP worker does not know {method!r}"})
+
+    async def _leave(self, seconds: float) -> None:
+        """Take no more connections, let those that are open end with their next answer, then end.
+
+        Who keeps a connection without using it finds it closed after a moment, as with any server that is replaced.
+        """
+        server, application = self._server, self._application
+        assert server is not None
+        assert application is not None
+        application.is_leaving = True
+        for listening in server.servers:
+            listening.close()
+        patience = asyncio.get_running_loop().time() + min(_IDLE_CONNECTION_SECONDS, seconds)
+        while server.server_state.connections and asyncio.get_running_loop().time() < patience:
+            await asyncio.sleep(0.02)
+        server.should_exit = True
 
 
 def _inherited_socket(boot: Mapping[str, Any]) -> socket.socket:

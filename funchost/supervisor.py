@@ -16,6 +16,7 @@ from funchost.admin import AdminApi
 from funchost.catalogue import Entry, make_catalogue
 from funchost.errors import AppLoadError, ChannelClosed, ConfigurationError, HostError
 from funchost.hostjson import HostJson, read_host_json
+from funchost.incarnation import Incarnation
 from funchost.keys import Keys, load_keys
 from funchost.metrics import Metrics, add_up
 from funchost.routes import full_template
@@ -75,6 +76,7 @@ class Supervisor:
         self._environment = environment
         self._state = HostState()
         self._metrics = Metrics()
+        self._past = Metrics().document()  # of workers that have handed over and left
         self._lock = threading.Lock()
         self._catalogue: Future[list[Entry]] = Future()
         self._fatal: Future[HostError] = Future()
@@ -100,6 +102,7 @@ class Supervisor:
             on_call=self._from_worker,
             listener=self._socket if role == "http" else None,
             log_level=self._host_json.log_level,
+            leave_seconds=self._settings.grace_seconds,
         )
 
     def ask_to_stop(self) -> None:
@@ -216,7 +219,7 @@ class Supervisor:
         logs.info("host.stopped")
 
     def _all_metrics(self) -> dict[str, Any]:
-        documents = [self._metrics.document()]
+        documents = [self._metrics.document(), self._past]
         for slot in self._http:
             future, _ = slot.call("metrics", {})
             try:
@@ -228,18 +231,28 @@ class Supervisor:
         total["underWay"] = self._state.under_way
         return total
 
-    def _from_worker(self, slot: WorkerSlot, method: str, body: dict[str, Any], answer: Answer) -> None:
+    def _from_worker(
+        self, slot: WorkerSlot, caller: Incarnation, method: str, body: dict[str, Any], answer: Answer
+    ) -> None:
         """Handle a worker's call; runs on the channel's reading thread, so slow work goes to another."""
         if method == "indexed":
-            self._indexed(slot, body)
+            self._indexed(slot, caller, body)
             answer({})
         elif method == "ready_to_serve":
             slot.hold(lambda: answer(self._serving_plan()))
             if self._admin is not None:
                 slot.release_held()
         elif method == "serving":
-            slot.mark_ready()
+            slot.mark_ready(caller)
             self._http_serving.set()
+            answer({})
+        elif method == "wants_successor":
+            answer({"begun": slot.raise_successor()})
+        elif method == "cannot_take_over":
+            caller.complaint = str(body["reason"])
+            answer({})
+        elif method == "farewell":
+            self._past = add_up([self._past, body])
             answer({})
         elif method in ("emit", "admin"):
             work = self._emit if method == "emit" else self._answer_admin
@@ -247,8 +260,9 @@ class Supervisor:
         else:
             answer({"error": f"the host does not know {method!r}"})
 
-    def _indexed(self, slot: WorkerSlot, body: Mapping[str, Any]) -> None:
+    def _indexed(self, slot: WorkerSlot, caller: Incarnation, body: Mapping[str, Any]) -> None:
         if "failure" in body:
+            caller.complaint = str(body["failure"])
             if not self._catalogue.done() and not self._fatal.done():
                 self._fatal.set_result(AppLoadError(str(body["failure"])))
             return
@@ -256,7 +270,7 @@ class Supervisor:
             if not self._catalogue.done():
                 self._catalogue.set_result(make_catalogue(body["functions"], self._host_json, self._environment))
         if slot is self._event:
-            slot.mark_ready()
+            slot.mark_ready(caller)
 
     def _serving_plan(self) -> dict[str, Any]:
         settings, host_json = self._settings, self._host_json

@@ -1,42 +1,31 @@
-"""The host's side of a worker process: starts it, restarts it when it ends, ends it with all its children."""
+"""The host's side of a place for a worker: keeps it filled, and lets one worker take over from another."""
 
-import base64
-import contextlib
-import json
-import os
-import secrets
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 from typing import Any
 
 from funchost import logs
 from funchost.errors import ChannelClosed, HostError
-from funchost.rpc import TOKEN_BYTES, Answer, Channel, Reply, Switchboard
+from funchost.incarnation import Birth, Incarnation
+from funchost.rpc import Answer, Reply, Switchboard
 
-_CODE = "import sys; sys.path.append({root!r}); from funchost.worker import main; main()"
-_CONNECT_SECONDS = 60
 _STABLE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 30.0
+_TAKE_OVER_SECONDS = 300  # to load the app and all that it wants to have ready
 
-FromWorker = Callable[["WorkerSlot", str, dict[str, Any], Answer], None]
-
-
-@dataclass(kw_only=True)
-class _Incarnation:
-    process: "subprocess.Popen[bytes]"
-    channel: Channel
-    ready: threading.Event = field(default_factory=threading.Event)
+FromWorker = Callable[["WorkerSlot", Incarnation, str, dict[str, Any], Answer], None]
 
 
 class WorkerSlot:
-    """One place for a worker of a role; whoever fills it is replaced when it ends."""
+    """One place for a worker of a role; whoever fills it is replaced when it ends, or by a successor that it asks for.
+
+    A successor loads the app beside the present worker and takes its place once it is ready; the present one then
+    finishes what it has begun and leaves. A successor that cannot take over changes nothing.
+    """
 
     def __init__(
         self,
@@ -48,18 +37,27 @@ class WorkerSlot:
         on_call: FromWorker,
         listener: socket | None = None,
         log_level: str | None = None,
+        leave_seconds: float = 10.0,
     ) -> None:
+        """Prepare the place; `leave_seconds` are what a worker that was succeeded has to finish its requests."""
         self.role = role
         self.name = name
         self.restarts = 0
-        self._app_dir = app_dir
-        self._switchboard = switchboard
-        self._on_call = on_call
-        self._listener = listener
-        self._log_level = log_level
+        self._birth = Birth(
+            role=role,
+            app_dir=app_dir,
+            switchboard=switchboard,
+            on_call=lambda caller, method, body, answer: on_call(self, caller, method, body, answer),
+            listener=listener,
+            log_level=log_level,
+        )
+        self._leave_seconds = leave_seconds
         self._lock = threading.Lock()
         self._ready = threading.Condition(self._lock)
-        self._current: _Incarnation | None = None
+        self._current: Incarnation | None = None
+        self._successor: Incarnation | None = None
+        self._leaving: Incarnation | None = None
+        self._changing = False  # a successor is on its way, or its predecessor has not left yet
         self._stopping = False
         self._held: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._keep_filled, name=f"{role}-slot", daemon=True)
@@ -80,11 +78,14 @@ class WorkerSlot:
         current = self._current
         return current is not None and current.ready.is_set()
 
-    def mark_ready(self) -> None:
-        """Note that the present worker takes calls."""
+    def mark_ready(self, worker: Incarnation) -> None:
+        """Note that a worker takes calls; a successor takes the place with it."""
         with self._ready:
-            if self._current is not None:
-                self._current.ready.set()
+            worker.ready.set()
+            if worker is self._successor and not self._stopping:
+                self._leaving, self._current, self._successor = self._current, worker, None
+                if self._leaving is not None:
+                    self._leaving.call("leave", {"seconds": self._leave_seconds})
             self._ready.notify_all()
 
     def hold(self, answer: Callable[[], None]) -> None:
@@ -112,29 +113,92 @@ class WorkerSlot:
             failed: Future[Reply] = Future()
             failed.set_exception(ChannelClosed(f"no {self.role} worker is running"))
             return failed, None
-        return current.channel.call(method, body, payload), current
+        return current.call(method, body, payload), current
 
     def kill(self, mark: object = None) -> None:
         """End the present worker and everything below it at once; with a mark, only if it is still that one."""
         current = self._current
         if current is not None and (mark is None or mark is current):
-            _end(current.process)
+            current.kill()
 
     def stop(self, grace_seconds: float) -> None:
         """Ask the worker to end, wait, then end it; nothing takes its place."""
         with self._ready:
             self._stopping = True
             self._ready.notify_all()
-        current = self._current
-        if current is not None:
-            current.channel.call("stop", {})
-            try:
-                current.process.wait(max(grace_seconds, 0.05))
-            except subprocess.TimeoutExpired:
+            workers, successor = [one for one in (self._leaving, self._current) if one is not None], self._successor
+        if successor is not None:
+            successor.kill()
+        deadline = time.monotonic() + max(grace_seconds, 0.05)
+        for worker in workers:
+            worker.call("stop", {})
+        for worker in workers:
+            if worker.wait(max(0.0, deadline - time.monotonic())) is None:
                 logs.warning("worker.killed", role=self.role, reason="it did not end within the grace period")
-                _end(current.process)
+                worker.kill()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(6)
+
+    # -- succession
+
+    def raise_successor(self) -> bool:
+        """Start another worker that takes over once it is ready; False while one is on its way or cannot be."""
+        with self._lock:
+            if self._stopping or self._changing or not self.is_ready:
+                return False
+            self._changing = True
+        threading.Thread(target=self._succeed, name=f"{self.role}-successor", daemon=True).start()
+        return True
+
+    def _succeed(self) -> None:
+        began = time.monotonic()
+        complaint = ""
+        try:
+            complaint = self._await_successor()
+            if not complaint:
+                logs.info("worker.succeeded", role=self.role, seconds=round(time.monotonic() - began, 3))
+                self._see_off()
+        except (OSError, HostError) as error:
+            complaint = str(error)
+        finally:
+            with self._lock:
+                self._changing = False
+        if complaint and not self._stopping:
+            logs.error("worker.not_succeeded", role=self.role, reason=complaint)
+            self.call("not_succeeded", {"reason": complaint})
+
+    def _await_successor(self) -> str:
+        """Return why a successor did not take over, or nothing when it did."""
+        successor = Incarnation(self._birth, successor=True)
+        with self._lock:
+            self._successor = successor
+            stopping = self._stopping
+        if not stopping:
+            successor.start()
+            deadline = time.monotonic() + _TAKE_OVER_SECONDS
+            while time.monotonic() < deadline and not successor.ready.wait(0.05) and successor.wait(0) is None:
+                continue
+        with self._lock:
+            if self._current is successor:
+                return ""
+            self._successor = None
+        code = successor.wait(0)
+        successor.end()
+        return successor.complaint or (
+            f"the next worker was not ready within {_TAKE_OVER_SECONDS} s"
+            if code is None
+            else f"the next worker ended with exit code {code} before it was ready"
+        )
+
+    def _see_off(self) -> None:
+        """Wait until the worker that was succeeded has left; end it where it takes too long."""
+        leaving = self._leaving
+        if leaving is not None and leaving.wait(self._leave_seconds + 5) is None:
+            logs.warning("worker.killed", role=self.role, reason="it did not leave in time after it was succeeded")
+            leaving.kill()
+        self._leaving = None
+
+    # -- the place
 
     def _keep_filled(self) -> None:
         pause = 0.0
@@ -154,97 +218,33 @@ class WorkerSlot:
                 self._ready.wait_for(lambda: self._stopping, pause)
 
     def _fill_once(self) -> None:
-        token = secrets.token_hex(TOKEN_BYTES)
-        expected = self._switchboard.expect(token)
-        process = self._spawn(token)
-        try:
-            connection = self._await_connection(expected, process)
-            channel = Channel(connection, self._dispatch, on_close=lambda: None)
+        """Fill the place, and return when the worker in it, or the last of its successors, has ended."""
+        worker = self._placed(Incarnation(self._birth))
+        while True:
+            code = worker.wait()
             with self._ready:
-                self._current = _Incarnation(process=process, channel=channel)
-            channel.start(f"{self.role}-channel")
-            if self._stopping:
-                channel.call("stop", {})
-            code = process.wait()
-            if not self._stopping:
-                logs.error("worker.ended", role=self.role, exit_code=code, process_id=process.pid)
-            channel.close()
-        finally:
-            with self._ready:
-                self._current = None
-            self._switchboard.forget(token)
-            _end(process)
-            process.wait()
+                heir = self._current if self._current is not worker else None
+                if heir is None:
+                    self._current = None
+            if heir is None and not self._stopping:
+                logs.error("worker.ended", role=self.role, exit_code=code, process_id=worker.process.pid)
+            worker.end()
+            if heir is None:
+                return
+            worker = heir
 
-    def _spawn(self, token: str) -> "subprocess.Popen[bytes]":
-        boot: dict[str, Any] = {
-            "role": self.role,
-            "app_dir": str(self._app_dir),
-            "port": self._switchboard.port,
-            "token": token,
-            "log_level": self._log_level,
-        }
-        root = str(Path(__file__).resolve().parent.parent)
-        options: dict[str, Any] = {}
-        if sys.platform == "win32":
-            options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
-        else:
-            options["start_new_session"] = True
-            if self._listener is not None:
-                boot["socket_number"] = self._listener.fileno()
-                options["pass_fds"] = (self._listener.fileno(),)
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            [sys.executable, "-c", _CODE.format(root=root)],
-            stdin=subprocess.PIPE,
-            cwd=self._app_dir,
-            env=_without_secrets(),
-            **options,
-        )
-        if sys.platform == "win32" and self._listener is not None:
-            boot["shared_socket"] = base64.b64encode(self._listener.share(process.pid)).decode()
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(boot).encode() + b"\n")
-        process.stdin.flush()
-        return process
-
-    def _await_connection(self, expected: "Future[socket]", process: "subprocess.Popen[bytes]") -> socket:
-        deadline = time.monotonic() + _CONNECT_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                return expected.result(timeout=0.2)
-            except TimeoutError:
-                if process.poll() is not None:
-                    raise HostError(
-                        f"the worker ended with exit code {process.returncode} before it connected"
-                    ) from None
-        raise HostError(f"the worker did not connect within {_CONNECT_SECONDS} s")
-
-    def _dispatch(self, method: str, body: dict[str, Any], payload: bytes, answer: Answer) -> None:  # noqa: ARG002
-        self._on_call(self, method, body, answer)
-
-
-def _without_secrets() -> dict[str, str]:
-    """The app's code has no business with the key to the admin API."""
-    return {name: value for name, value in os.environ.items() if name.upper() != "FUNCHOST_MASTER_KEY"}
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Close the keeper's input, which makes it end everything below; on Windows end the tree by its own means."""
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-    if sys.platform == "win32":
-        if process.poll() is None:
-            subprocess.run(  # noqa: S603
-                ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607
-                check=False,
-                capture_output=True,
-            )
-        return
-    try:
-        process.wait(5)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    def _placed(self, worker: Incarnation) -> Incarnation:
+        """Put a new worker into the place and return it, or the successor that has taken the place meanwhile."""
+        with self._ready:
+            if (there := self._current) is None:
+                self._current = worker
+        if there is not None:
+            worker.end()
+            return there
+        worker.start()
+        if self._stopping:
+            worker.call("stop", {})
+        return worker
 
 
 def describe(slots: Sequence[WorkerSlot]) -> dict[str, Any]:

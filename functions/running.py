@@ -1,8 +1,11 @@
 """The services of a process that answers requests: the active model is followed by a watcher of its own."""
 
 import contextlib
+from collections.abc import Callable
+from typing import Any
 
 from shared.bootstrap import Services, current_services
+from shared.cores import leaving_one_core
 from shared.errors import SetupError
 
 
@@ -12,5 +15,38 @@ def running_services() -> Services:
     # An installation whose database cannot even be opened still answers that it is alive; whoever needs the database
     # meets the same error again, and says it.
     with contextlib.suppress(SetupError):
-        services.serving.start()
+        services.serving.start(_succession.ask)
     return services
+
+
+class _Succession:
+    """What this process's host can do for the next model, as far as it has told."""
+
+    ask: Callable[[], Any] | None = None
+
+
+_succession = _Succession()
+
+
+class ModelSuccession:
+    """Another version is loaded by another process, which then takes over: the answers of this one are not held up.
+
+    Reading a model holds the interpreter's lock, a third of a second of it in one piece at full size.
+    """
+
+    def offer(self, ask: Callable[[], Any]) -> None:
+        """Take what asks the host for a process that is to take over from this one."""
+        _succession.ask = ask
+
+    def prepare(self) -> None:
+        """Load the active version before the first request, off the core that the present process answers on.
+
+        Raises:
+            NoActiveModel: it cannot be loaded; the present process goes on with what it has.
+        """
+        with leaving_one_core():
+            running_services().serving.take_over()
+
+    def failed(self, reason: str) -> None:
+        """Note why the process that was to take over could not."""
+        current_services().serving.note_failed_successor(reason)

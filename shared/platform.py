@@ -28,7 +28,6 @@ if sys.platform == "win32":
 
 POLL_SECONDS = 0.05
 REPLACE_PATIENCE_SECONDS = 2.0
-_NICENESS = 10
 _SERVER_PORTS = range(15_000, 32_000)
 Stream = int | IO[Any] | None
 
@@ -321,23 +320,6 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-
-
-def work_in_background() -> None:
-    """Lower this process's priority and keep it, with all that it starts, off one core: that one is left to serving.
-
-    Called before libraries are imported that start a thread for each core they see. Where there is only one core, or
-    the system does not tell, only the priority changes.
-    """
-    if sys.platform == "win32":
-        windows.lower_priority()
-        windows.leave_one_core()
-        return
-    os.nice(_NICENESS)
-    if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) > 1:
-            os.sched_setaffinity(0, cores[1:])
 
 
 def process_identity(pid: int) -> str | None:

@@ -187,15 +187,25 @@ def lower_priority() -> None:
     _kernel.SetPriorityClass(_kernel.GetCurrentProcess(), BELOW_NORMAL_PRIORITY_CLASS)
 
 
-def leave_one_core() -> None:
-    """Keep this process and its children off the first of the cores it may use, where there are two or more."""
+def leave_one_core() -> int | None:
+    """Keep this process and its children off the first of the cores it may use, where there are two or more.
+
+    Returns the mask of the cores it could use before, for `use_cores`; None where nothing was changed.
+    """
     own, system = ctypes.c_size_t(), ctypes.c_size_t()
     this = _kernel.GetCurrentProcess()
     if not _kernel.GetProcessAffinityMask(this, ctypes.byref(own), ctypes.byref(system)):
-        return
+        return None
     others = own.value & (own.value - 1)  # without the lowest bit that is set
     if others:
         _kernel.SetProcessAffinityMask(this, others)
+        return own.value
+    return None
+
+
+def use_cores(mask: int) -> None:
+    """Let this process use the cores of a mask that `leave_one_core` returned."""
+    _kernel.SetProcessAffinityMask(_kernel.GetCurrentProcess(), mask)
 
 
 def _terminate(pid: int) -> None:

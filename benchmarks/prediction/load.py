@@ -63,6 +63,16 @@ class Connection:
         return len(self.received) >= self.expected
 
     @property
+    def is_last(self) -> bool:
+        """Whether the server closes the connection after this answer, and another one is to be made."""
+        return b"\r\nconnection: close\r\n" in bytes(self.received[: self.received.find(b"\r\n\r\n") + 2]).lower()
+
+    def renew(self) -> None:
+        """Connect anew."""
+        self.sock.close()
+        self.__post_init__()
+
+    @property
     def status(self) -> int:
         """The answer's status."""
         return int(self.received[9:12])
@@ -184,10 +194,7 @@ def _heard(connection: Connection, outcome: Outcome, selector: selectors.BaseSel
             return False
     except (ConnectionError, OSError) as fault:
         outcome.failures.append(repr(fault))
-        selector.unregister(connection.sock)
-        connection.sock.close()
-        connection.__post_init__()
-        selector.register(connection.sock, selectors.EVENT_READ, connection)
+        _renew(connection, selector)
         return True
     now = time.perf_counter()
     outcome.latencies_ms.append((now - connection.sent_at) * 1000)
@@ -195,7 +202,15 @@ def _heard(connection: Connection, outcome: Outcome, selector: selectors.BaseSel
     outcome.received_bytes += len(connection.received)
     if connection.status != 200:
         outcome.failures.append(bytes(connection.received[:300]).decode("utf-8", "replace"))
+    if connection.is_last:
+        _renew(connection, selector)
     return True
+
+
+def _renew(connection: Connection, selector: selectors.BaseSelector) -> None:
+    selector.unregister(connection.sock)
+    connection.renew()
+    selector.register(connection.sock, selectors.EVENT_READ, connection)
 
 
 def main() -> int:

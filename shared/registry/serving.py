@@ -10,6 +10,7 @@ import gc
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,6 +110,8 @@ class Serving:
         self._served: ServedModel | None = None
         self._in_force: _InForce | None = None
         self._failure: _Failure | None = None
+        self._ask_for_successor: Callable[[], Any] | None = None
+        self._asked: ModelVersion | None = None
         self._loading = threading.Lock()
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -174,13 +177,43 @@ class Serving:
                 return False
             if self._should_rest(row):
                 return False
+            if self._served is not None and self._ask_for_successor is not None:
+                self._asked = row
+                self._ask_for_successor()
+                return False
             return self._load(row)
+
+    def take_over(self) -> None:
+        """Load the active version in a process that is to follow another one.
+
+        Raises:
+            RoutingError: it cannot be loaded, or none is active; nobody is alerted, since the other process serves on.
+            OSError, MemoryError: likewise.
+        """
+        with self._loading:
+            started = time.perf_counter()
+            row = self._versions.active()
+            if row is None:
+                raise self._nothing_to_serve()
+            self._put_in_service(self._verified(row), started)
+            self._alerts.close_matching(ALERT_KIND, row.version, "serving")
+
+    def note_failed_successor(self, reason: str) -> None:
+        """Note why the process that was asked for did not take over; it is asked for again after a growing rest."""
+        with self._loading:
+            if self._asked is not None:
+                self._note_failure(self._asked, NoActiveModel(reason))
 
     # -- the watcher
 
-    def start(self) -> None:
-        """Start following the registry in the background; a second call does nothing."""
+    def start(self, ask_for_successor: Callable[[], Any] | None = None) -> None:
+        """Start following the registry in the background; a second call does nothing.
+
+        With `ask_for_successor`, another version than the first is not loaded here: the call asks for a process that
+        loads it and takes over. It returns at once, and may be made again at every look.
+        """
         with self._starting:
+            self._ask_for_successor = ask_for_successor
             if self._watcher is None:
                 self._stop.clear()
                 sys.setswitchinterval(_SWITCH_SECONDS)
@@ -238,6 +271,10 @@ class Serving:
         except (RoutingError, OSError, MemoryError) as fault:
             self._note_failure(row, fault)
             return False
+        self._put_in_service(package, started)
+        return True
+
+    def _put_in_service(self, package: VerifiedPackage, started: float) -> None:
         is_first = self._served is None
         if is_first:
             self._read_configuration()
@@ -247,8 +284,8 @@ class Serving:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-        log.info("model.serving", model_version=row.version, load_seconds=round(time.perf_counter() - started, 3))
-        return True
+        seconds = round(self._served.load_seconds, 3)
+        log.info("model.serving", model_version=self._served.version, load_seconds=seconds)
 
     def _read_configuration(self) -> None:
         """Read the live configuration before the first answer; the watcher follows it from then on."""

@@ -6,7 +6,8 @@ error. It touches nothing but the folder it was given; claiming, registering and
 worker's part.
 """
 
-from shared.platform import die_with_parent, work_in_background
+from shared.cores import work_in_background
+from shared.platform import die_with_parent
 
 if __name__ == "__main__":
     die_with_parent()

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 FLOORS = [
     {"schedules"},  # below everything, and the one room that the embedded host shares
     {"shared.errors", "shared.clock", "shared.platform_windows", "shared.logs"},
-    {"shared.settings", "shared.platform"},
+    {"shared.settings", "shared.platform", "shared.cores"},
     {"shared.configuration", "shared.azurite"},
     {"shared.erp", "shared.database", "shared.storage", "shared.similarity"},
     {"shared.features", "shared.learning", "shared.snapshots"},

@@ -179,7 +179,7 @@ def test_a_note_is_believed_only_of_the_very_process_it_was_written_for(tmp_path
 
 BACKGROUND = """
 import json, os, subprocess, sys
-from shared.platform import work_in_background
+from shared.cores import work_in_background
 before = sorted(os.sched_getaffinity(0)), os.nice(0)
 work_in_background()
 tell = "import json, os; print(json.dumps([sorted(os.sched_getaffinity(0)), os.nice(0)]))"

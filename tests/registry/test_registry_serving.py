@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.database.configuration import ConfigurationStore
-from shared.errors import NoActiveModel
+from shared.errors import NoActiveModel, PackageRejected
 from shared.prediction.answers import ItemQuery, Status
 from shared.prediction.model import RoutingModel
 from shared.registry.serving import ALERT_KIND, Serving
@@ -230,3 +230,60 @@ def test_a_change_made_by_another_process_is_followed(instance: Instance) -> Non
         wait_for(lambda: serving.active().model.settings.medium_probability == 0.123)
     finally:
         serving.stop()
+
+
+class Successors:
+    """A host that raises a successor whenever it is asked: another `Serving`, as another process would hold it."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.wishes = 0
+        self._instance = instance
+        self.raised: Serving | None = None
+
+    def ask(self) -> None:
+        self.wishes += 1
+        instance = self._instance
+        successor = Serving(instance.settings, instance.versions, instance.alerts, keys=instance.keys)
+        try:
+            successor.take_over()
+        except PackageRejected as fault:
+            reason = str(fault)
+            threading.Thread(target=instance.serving.note_failed_successor, args=(reason,)).start()
+        else:
+            self.raised = successor
+
+
+def test_where_the_host_can_another_process_loads_the_next_version(instance: Instance) -> None:
+    activate(instance, "first")
+    host = Successors(instance)
+    instance.serving.start(host.ask)
+    instance.serving.ensure_loaded(5)
+    assert host.wishes == 0, "the first version is loaded where it is asked for"
+    activate(instance, "second")
+    wait_for(lambda: host.raised is not None)
+    assert host.raised is not None
+    assert host.raised.active().version == "second"
+    assert instance.serving.active().version == "first", "this process answers as it did until it has handed over"
+
+
+def test_a_version_that_no_successor_can_load_alerts_once_and_is_tried_again(instance: Instance) -> None:
+    activate(instance, "first")
+    instance.serving.ensure_loaded(1)
+    activate(instance, "second")
+    path = instance.store.folder("second") / "metrics.json"
+    good = path.read_bytes()
+    damage(instance, "second")
+    host = Successors(instance)
+    instance.serving.start(host.ask)
+    wait_for(lambda: host.wishes >= 2)
+    assert alerts(instance) == [("second", 1)]
+    assert instance.serving.active().version == "first"
+    assert instance.serving.status()["last_error"] is not None
+    path.write_bytes(good)
+    wait_for(lambda: host.raised is not None)
+    assert alerts(instance) == []
+
+
+def test_nobody_can_take_over_with_no_version(instance: Instance) -> None:
+    with pytest.raises(NoActiveModel):
+        instance.serving.take_over()
