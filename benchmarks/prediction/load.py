@@ -3,17 +3,23 @@
     python -m benchmarks.prediction.load < plan.json
 
 The plan holds `port` and `runs`; a run holds `path`, `bodies` (texts; each is sent once), `clients`, and may hold
-`headers`, `warm` (bodies sent before anything counts), `seconds` (stop after so long) and `per_second`: then requests
-arrive at that rate whatever the answers take, at random moments drawn from `seed`, and wait where all connections are
-busy; a latency counts from the arrival. The answer on standard output holds, for each run, the latencies in
-milliseconds, the wall-clock seconds, the failures and the bytes of the answers.
+`headers`, `warm` (bodies sent before anything counts), `seconds` (stop after so long), `again` (begin anew with the
+bodies when all are sent), `tell` (keep of each answer which body it is of, the model's version and a hash of the
+predictions) and `per_second`: then requests arrive at that rate whatever the answers take, at random moments drawn from
+`seed`, and wait where all connections are busy; a latency counts from the arrival. The answer on standard output
+holds, for each run, the latencies in milliseconds, the wall-clock seconds, the failures and the bytes of the answers.
+A SIGTERM ends a run that has `seconds` early.
 """
 
+import hashlib
+import itertools
 import json
 import random
 import selectors
+import signal
 import socket
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -22,6 +28,7 @@ from typing import Any
 
 _TIMEOUT_SECONDS = 60.0
 _CHUNK = 1 << 18
+_told_to_end = threading.Event()
 
 
 @dataclass(kw_only=True)
@@ -31,6 +38,7 @@ class Connection:
     port: int
     sock: socket.socket = field(init=False)
     sent_at: float = 0.0
+    asked: bytes = b""
     received: bytearray = field(default_factory=bytearray)
     expected: int = -1  # bytes of the whole answer; -1 while its head is not complete
 
@@ -42,6 +50,7 @@ class Connection:
         """Send one request."""
         self.received.clear()
         self.expected = -1
+        self.asked = request
         self.sent_at = time.perf_counter()
         self.sock.sendall(request)
 
@@ -95,13 +104,14 @@ class Outcome:
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     received_bytes: int = 0
+    told: list[tuple[str, str, str]] | None = None  # of each answer: its question's hash, the version, its own hash
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {
             "latencies_ms": self.latencies_ms, "finished_at": self.finished_at, "began": self.began,
             "seconds": self.seconds, "failures": self.failures[:20], "failed": len(self.failures),
-            "received_bytes": self.received_bytes,
+            "received_bytes": self.received_bytes, "told": self.told,
         }  # fmt: skip
 
 
@@ -119,7 +129,7 @@ def run(port: int, plan: Mapping[str, Any]) -> Outcome:
     try:
         warming = _requests(plan, "warm")
         _drive(connections, warming, Outcome(), None)
-        outcome = Outcome()
+        outcome = Outcome(told=[] if plan.get("tell") else None)
         if plan.get("per_second"):
             _arrive(connections, _requests(plan, "bodies"), outcome, plan)
         else:
@@ -132,7 +142,7 @@ def run(port: int, plan: Mapping[str, Any]) -> Outcome:
 
 def _requests(plan: Mapping[str, Any], name: str) -> Iterator[bytes]:
     made = [request_bytes(plan["path"], body, plan.get("headers")) for body in plan.get(name, ())]
-    return iter(made)
+    return itertools.cycle(made) if plan.get("again") and name == "bodies" else iter(made)
 
 
 def _drive(connections: list[Connection], requests: Iterator[bytes], outcome: Outcome, seconds: float | None) -> None:
@@ -145,7 +155,7 @@ def _drive(connections: list[Connection], requests: Iterator[bytes], outcome: Ou
                 connection = key.data
                 if not _heard(connection, outcome, selector, started):
                     continue
-                over = seconds is not None and time.perf_counter() - started > seconds
+                over = seconds is not None and (time.perf_counter() - started > seconds or _told_to_end.is_set())
                 selector.unregister(connection.sock)
                 if not over:
                     _next(connection, requests, selector)
@@ -200,6 +210,8 @@ def _heard(connection: Connection, outcome: Outcome, selector: selectors.BaseSel
     outcome.latencies_ms.append((now - connection.sent_at) * 1000)
     outcome.finished_at.append(now - started)
     outcome.received_bytes += len(connection.received)
+    if outcome.told is not None:
+        outcome.told.append(_told(connection))
     if connection.status != 200:
         outcome.failures.append(bytes(connection.received[:300]).decode("utf-8", "replace"))
     if connection.is_last:
@@ -213,8 +225,20 @@ def _renew(connection: Connection, selector: selectors.BaseSelector) -> None:
     selector.register(connection.sock, selectors.EVENT_READ, connection)
 
 
+def _told(connection: Connection) -> tuple[str, str, str]:
+    """Return hashes of question and predictions, and the version that head and body agree upon."""
+    head, _, body = bytes(connection.received).partition(b"\r\n\r\n")
+    begin, _, predictions = body.partition(b'"predictions":')
+    [line] = [line for line in head.split(b"\r\n") if line.lower().startswith(b"x-model-version:")] or [b":"]
+    version = line.partition(b":")[2].strip()
+    agreed = version if b'"model_version":"%b"' % version in begin else b"head and body disagree"
+    short = [hashlib.sha256(part).hexdigest()[:12] for part in (connection.asked, predictions)]
+    return short[0], agreed.decode(), short[1]
+
+
 def main() -> int:
     """Do every run of the plan on standard input."""
+    signal.signal(signal.SIGTERM, lambda *_: _told_to_end.set())
     plan = json.load(sys.stdin)
     print(json.dumps([run(plan["port"], each).as_json() for each in plan["runs"]]))
     return 0
