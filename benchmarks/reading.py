@@ -26,7 +26,8 @@ import structlog
 from shared.erp.demo.generate import ITEMS, RESULTS, ROUTINGS, generate_demo
 from shared.erp.extract import extract
 from shared.erp.issues import IssueLog
-from shared.erp.mapping.tables import TableReading, map_work_results, read_work_results
+from shared.erp.mapping.reports import map_work_results
+from shared.erp.mapping.tables import TableReading, read_work_results
 from shared.erp.profiles.model import load_profile
 from shared.erp.sources.location import FolderLocation, Location, OdbcLocation, location_of
 from shared.erp.sources.opening import open_source

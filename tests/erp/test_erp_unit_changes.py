@@ -46,8 +46,8 @@ def test_reports_count_in_the_unit_that_holds_on_their_day_at_their_place(report
     change = {"since": "2025-03-09", "until": "2025-03-12", "time_unit": "minutes"}
     assert minutes(reported, change | {"operations": "TURN", "resources": ["T1"]}) == [RIGHT] * 6
     assert reported.extract().issues["work_results"] == {
-        "run_minutes read in minutes, by unit_changes since 2025-03-09": 2,
-        "setup_minutes read in minutes, by unit_changes since 2025-03-09": 2,
+        "run_minutes read in minutes since 2025-03-09, as the profile says": 2,
+        "setup_minutes read in minutes since 2025-03-09, as the profile says": 2,
     }
     wider = minutes(reported, change | {"operations": ["TURN"]})
     assert wider == [RIGHT, RIGHT, RIGHT, (1.0, 2.0), RIGHT, RIGHT]

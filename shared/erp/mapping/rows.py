@@ -17,6 +17,8 @@ from shared.erp.units import MINUTES_PER, TimeUnit, minutes_factor
 # Columns that say which of several rows of one key counts: the one in which they are highest, empty being lowest.
 RANK_SCHEMA: dict[str, pl.DataType] = {"\0number": pl.Float64(), "\0letters": pl.UInt32(), "\0text": pl.String()}
 
+LARGEST_SEQUENCE = 2**31 - 1
+
 
 class TableRows:
     """One source table; rows that are rejected stay in place until `keep` so that every mask fits every column.
@@ -121,6 +123,13 @@ class TableRows:
         flags, bad = parsing.flag(cells, null_tokens=self.source.null_tokens, true_values=yes, false_values=no)
         self.note(bad, f"{field} is neither {'/'.join(yes)} nor {'/'.join(no)}", cells)
         return flags
+
+    def sequence(self, names: Sequence[str] | None, *, required: bool = False) -> pl.Series:
+        """Return the places of steps; what is no whole number is counted and null, or its row is rejected."""
+        values = self.number("sequence", names, required=required)
+        odd = ((values != values.round(0)) | (values < 0) | (values > LARGEST_SEQUENCE)).fill_null(value=False)
+        (self.reject if required else self.note)(odd, "sequence is not a whole number", values)
+        return values.set(odd, None).cast(pl.Int32)
 
     def minutes_factor(self, unit: TimeUnit, names: Sequence[str] | None) -> pl.Series:
         """Return what each row's times are multiplied with to be minutes; null, and counted, where that is unknown."""

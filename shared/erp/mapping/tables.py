@@ -11,15 +11,14 @@ from shared.erp.canonical import ROUTING_SCHEMA, WORK_RESULT_SCHEMA, AttributeKi
 from shared.erp.issues import IssueLog
 from shared.erp.mapping import rows
 from shared.erp.mapping.ordering import in_order
+from shared.erp.mapping.reports import map_work_results
 from shared.erp.mapping.rows import TableRows
-from shared.erp.mapping.unit_changes import ReportPlaces, in_changed_units
-from shared.erp.profiles.believable import Reports, broken_rules
+from shared.erp.mapping.time_units import setup_factors
 from shared.erp.profiles.mapped import mapped_columns
-from shared.erp.profiles.model import AttributeMapping, Profile, RoutingsTable, SourceTable, WorkResultsTable
+from shared.erp.profiles.model import AttributeMapping, Profile, RoutingsTable, SourceTable
 from shared.erp.sources.source import Condition, Source, find_column
 from shared.erp.units import factor
 
-_LARGEST_SEQUENCE = 2**31 - 1
 _MAPPERS = 2  # batches mapped at once, while another is read
 ONLY_ROUTING = "1"  # the routing number of a source that keeps one routing an item
 
@@ -210,7 +209,7 @@ def map_routings(source: TableRows, profile: Profile, known_items: pl.Series) ->
     at = mapping.columns
     codes = source.item_codes(at.item_code)
     source.reject(~rows.are_known(codes, known_items), "item_code is unknown")
-    sequence = _sequence(source, at.sequence, required=True)
+    sequence = source.sequence(at.sequence, required=True)
     operation = source.text("operation_code", at.operation_code)
     source.reject(operation.is_null(), "operation_code is empty")
     factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
@@ -223,7 +222,7 @@ def map_routings(source: TableRows, profile: Profile, known_items: pl.Series) ->
         "resource_code": source.text("resource_code", at.resource_code),
         "resource_name": source.text("resource_name", at.resource_name),
         "inside": source.flag("inside", at.inside, yes=mapping.inside_values, no=mapping.outside_values),
-        "setup_minutes": source.time("setup_minutes", at.setup_minutes, _setup_factors(source, mapping, factors)),
+        "setup_minutes": source.time("setup_minutes", at.setup_minutes, setup_factors(source, mapping, factors)),
         "run_minutes_per_unit": _run_per_unit(source, mapping, factors),
         "wait_minutes": source.time("wait_minutes", at.wait_minutes, factors),
         "move_minutes": source.time("move_minutes", at.move_minutes, factors),
@@ -236,18 +235,6 @@ def map_routings(source: TableRows, profile: Profile, known_items: pl.Series) ->
     return source.keep(columns, routing_schema(profile))
 
 
-def _sequence(source: TableRows, names: tuple[str, ...] | None, *, required: bool = False) -> pl.Series:
-    values = source.number("sequence", names, required=required)
-    odd = ((values != values.round(0)) | (values < 0) | (values > _LARGEST_SEQUENCE)).fill_null(value=False)
-    (source.reject if required else source.note)(odd, "sequence is not a whole number", values)
-    return values.set(odd, None).cast(pl.Int32)
-
-
-def _setup_factors(source: TableRows, mapping: RoutingsTable | WorkResultsTable, factors: pl.Series) -> pl.Series:
-    """Return each row's factor from setup times to minutes: that of all times, unless setup has a unit of its own."""
-    return factors if mapping.setup_time_unit is None else source.minutes_factor(mapping.setup_time_unit, None)
-
-
 def _run_per_unit(source: TableRows, mapping: RoutingsTable, factors: pl.Series) -> pl.Series:
     run = source.time("run_minutes_per_unit", mapping.columns.run_minutes_per_unit, factors)
     if mapping.lot_quantity is None:
@@ -256,67 +243,3 @@ def _run_per_unit(source: TableRows, mapping: RoutingsTable, factors: pl.Series)
     usable = (pieces > 0).fill_null(value=False)
     source.note(run.is_not_null() & ~usable, "lot_quantity is missing or not positive, so the run time is", pieces)
     return (run / pieces).set(~usable, None)
-
-
-def map_work_results(source: TableRows, profile: Profile, known_items: pl.Series, now: datetime) -> pl.DataFrame:
-    """Return the canonical work results of one batch; those of items that are not known are left out."""
-    mapping = profile.work_results
-    at = mapping.columns
-    codes = source.item_codes(at.item_code)
-    source.reject(~rows.are_known(codes, known_items), "item_code is unknown")
-    operation = source.text("operation_code", at.operation_code)
-    source.reject(operation.is_null(), "operation_code is empty")
-    reported = source.day("reported_at", at.reported_at, required=True)
-    resource = source.text("resource_code", at.resource_code)
-    quantity, bad_quantity = _quantities(source, mapping)
-    setup, run = _work_times(source, mapping, quantity, ReportPlaces(operation, resource, reported))
-    reports = Reports(operation=operation, reported=reported, quantity=quantity, setup=setup, run=run)
-    for broken, reason, values in broken_rules(mapping.believable, reports, profile.source.today(now)):
-        source.reject(broken, reason, values)
-    columns = {
-        "item_code": codes,
-        "routing_no": source.text("routing_no", at.routing_no),
-        "sequence": _sequence(source, at.sequence),
-        "operation_code": operation,
-        "resource_code": resource,
-        "order_no": source.text("order_no", at.order_no),
-        "reported_at": reported,
-        "quantity": quantity,
-        "bad_quantity": bad_quantity,
-        "setup_minutes": setup,
-        "run_minutes": run,
-    }
-    return source.keep(columns, WORK_RESULT_SCHEMA)
-
-
-def _quantities(source: TableRows, mapping: WorkResultsTable) -> tuple[pl.Series, pl.Series]:
-    """Return how many pieces the run time is for, and the bad ones among them; a row without any piece is rejected."""
-    at = mapping.columns
-    quantity = source.number("quantity", at.quantity, required=True)
-    bad = source.number("bad_quantity", at.bad_quantity)
-    source.note(bad < 0, "bad_quantity is negative", bad)
-    bad = bad.set((bad < 0).fill_null(value=False), None)
-    if mapping.quantity_counts == "good":
-        quantity = (quantity + bad.fill_null(0.0)).zip_with((quantity >= 0).fill_null(value=False), quantity)
-    source.reject(quantity <= 0, "quantity is not positive", quantity)
-    return quantity, bad
-
-
-def _work_times(
-    source: TableRows, mapping: WorkResultsTable, quantity: pl.Series, places: ReportPlaces
-) -> tuple[pl.Series, pl.Series]:
-    """Return setup and total run minutes; a row whose run time is missing or negative is rejected."""
-    at = mapping.columns
-    factors = source.minutes_factor(mapping.time_unit, mapping.time_unit_column)
-    setup_factors = _setup_factors(source, mapping, factors)
-    if at.setup_minutes is not None:
-        setup_factors = in_changed_units(source, mapping.unit_changes, "setup_minutes", setup_factors, places)
-    factors = in_changed_units(source, mapping.unit_changes, "run_minutes", factors, places)
-    setup = rows.in_canonical_unit(source.number("setup_minutes", at.setup_minutes), setup_factors)
-    run = rows.in_canonical_unit(source.number("run_minutes", at.run_minutes, required=True), factors)
-    if mapping.run_time == "per_unit":
-        run = run * quantity
-    source.reject(run.is_null(), "run_minutes is in an unknown unit")
-    source.reject(run < 0, "run_minutes is negative", run)
-    source.reject(setup < 0, "setup_minutes is negative", setup)
-    return setup, run

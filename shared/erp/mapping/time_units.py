@@ -1,4 +1,4 @@
-"""Reports in another time unit from a day on, as the profile's `unit_changes` say."""
+"""Factors from a source's times to minutes, where these are not one for the whole table."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from shared.erp.mapping.rows import TableRows
+from shared.erp.profiles.model import RoutingsTable, WorkResultsTable
 from shared.erp.profiles.unit_changes import TimeColumn, UnitChange
 from shared.erp.units import MINUTES_PER
 
@@ -16,6 +17,11 @@ class ReportPlaces(NamedTuple):
     operation: pl.Series
     resource: pl.Series
     reported: pl.Series
+
+
+def setup_factors(source: TableRows, mapping: RoutingsTable | WorkResultsTable, factors: pl.Series) -> pl.Series:
+    """Return each row's factor from setup times to minutes: that of all times, unless setup has a unit of its own."""
+    return factors if mapping.setup_time_unit is None else source.minutes_factor(mapping.setup_time_unit, None)
 
 
 def in_changed_units(
@@ -34,6 +40,6 @@ def in_changed_units(
         for codes, named in ((places.operation, change.operations), (places.resource, change.resources)):
             if named is not None:
                 holds = holds & codes.is_in(list(named)).fill_null(value=False)
-        source.note(holds, f"{time} read in {change.time_unit.value}, by unit_changes since {change.since}")
+        source.note(holds, f"{time} read in {change.time_unit.value} since {change.since}, as the profile says")
         factors = factors.set(holds, MINUTES_PER[change.time_unit])
     return factors
