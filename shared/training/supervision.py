@@ -18,6 +18,7 @@ import structlog
 from shared.database.pulse import Pulse
 from shared.platform import end_process_tree, open_append_log, start_child
 from shared.settings import PROJECT_DIR
+from shared.training.cores import training_cores
 
 log = structlog.get_logger()
 
@@ -141,6 +142,6 @@ def _tail(log_file: Path) -> str:
 
 def child_environment(inherited: Mapping[str, str]) -> dict[str, str]:
     """Leave one core to serving: numeric libraries in the child use the others, and at least one."""
-    threads = str(max(1, (os.cpu_count() or 2) - 1))
+    threads = str(training_cores())
     path = [str(PROJECT_DIR), *filter(None, [inherited.get("PYTHONPATH", "")])]
     return {**inherited, **dict.fromkeys(_THREAD_LIMITS, threads), "PYTHONPATH": os.pathsep.join(path)}

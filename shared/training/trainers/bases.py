@@ -1,7 +1,9 @@
 """The learners of scikit-learn, each fitted once for every set of parts that is left out."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -119,10 +121,17 @@ class _Entries:
         sample, usual = self.material.sample, self.material.usual[self.left]
         return np.asarray(usual.centres[0, sample.task, sample.resource % usual.centres.shape[2]], dtype=np.float64)
 
-    def spread_out(self, rows: Ints, values: Floats) -> Floats:
-        """Return (sample, 2) with the values of some rows' entries, nan elsewhere."""
-        found = np.full((len(self.material.sample.row), 2), np.nan)
-        found[rows] = values.reshape(-1, 2)
+    def expected(self, learner: Any, inputs: Callable[[Ints], Any]) -> Floats:
+        """Return (sample, 2) what a fitted learner expects of the rows that it has not seen, nan of the others.
+
+        Args:
+            learner: with a `predict` of scikit-learn's kind.
+            inputs: gives what it reads of some entries.
+        """
+        found, outside = np.full((len(self.material.sample.row), 2), np.nan), self.outside()
+        if len(outside):
+            both = (outside[:, None] * 2 + np.arange(2)).ravel()
+            found[outside] = learner.predict(inputs(both)).reshape(-1, 2)
         return found
 
 
@@ -147,13 +156,11 @@ class PerceptronBase:
             early_stopping=len(inside) >= _ENOUGH_TO_STOP_BY, n_iter_no_change=_STOP_AFTER, random_state=self.seed,
         )  # fmt: skip
         goals, weights = entries.goals(inside).astype(np.float32), entries.weights(inside).astype(np.float32)
-        with _quiet():  # all in single precision: goals in double would make every product so
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it stopped at its last pass: passes are bounded here
+            # all in single precision: goals in double would make every product so
             learner.fit(*_at_least_one(self._inputs(entries, inside), goals, weights))
-        outside = entries.outside()
-        if not len(outside):
-            return learner, entries.spread_out(outside, np.zeros(0))
-        both = (outside[:, None] * 2 + np.arange(2)).ravel()
-        return learner, entries.spread_out(outside, learner.predict(self._inputs(entries, both)))
+        return learner, entries.expected(learner, partial(self._inputs, entries))
 
     def _inputs(self, entries: _Entries, chosen: Ints) -> Floats:
         """Return (entries, varied + 2 tasks + 1): the design, a 1 in the operation's column, the work centre."""
@@ -199,7 +206,7 @@ class ForestBase:
         from sklearn.ensemble import RandomForestRegressor
 
         entries = _Entries(material=self.material, left=left)
-        inside, outside = entries.inside(), entries.outside()
+        inside = entries.inside()
         sample, usual = self.material.sample, self.material.usual[left]
         rows = tree_rows(
             self.material.features, np.arange(len(sample.row)), usual.typical[0, sample.task], entries.centres()
@@ -209,10 +216,7 @@ class ForestBase:
             max_samples=max(1, len(inside) // 2), random_state=self.seed,
         )  # fmt: skip
         learner.fit(*_at_least_one(rows[inside], entries.goals(inside), entries.weights(inside)))
-        if not len(outside):
-            return learner, entries.spread_out(outside, np.zeros(0))
-        both = (outside[:, None] * 2 + np.arange(2)).ravel()
-        return learner, entries.spread_out(outside, learner.predict(rows[both]))
+        return learner, entries.expected(learner, lambda asked: rows[asked])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,17 +253,3 @@ def _known_alike(goals: Floats, rows: Ints) -> list[tuple[slice, Ints]]:
     """Return setup (0) and run (1) with the rows that know them; together where these are the same rows."""
     setup, run = (rows[~np.isnan(goals[rows, out])] for out in range(2))
     return [(slice(2), run)] if np.array_equal(setup, run) else [(slice(1), setup), (slice(1, 2), run)]
-
-
-class _quiet:  # noqa: N801 - used as a context
-    """Keep scikit-learn's warning about a fit that stopped at its last pass to itself: the passes are bounded here."""
-
-    def __enter__(self) -> None:
-        import warnings
-
-        self._caught = warnings.catch_warnings()
-        self._caught.__enter__()
-        warnings.simplefilter("ignore")
-
-    def __exit__(self, *error: object) -> None:
-        self._caught.__exit__(None, None, None)
