@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from shared.quality.actuals import ItemActuals
 from shared.quality.intervals import Figure, Resampling, medians, nothing, wilson
-from shared.quality.observations import Tally
 from shared.quality.routing_figures import share_figure
 
 Floats = NDArray[np.float64]
@@ -35,8 +34,7 @@ def completeness(actuals: Mapping[str, ItemActuals], weights: Mapping[str, float
     booked = [item.tally for item in items]
 
     def share(hits: Sequence[int], totals: Sequence[int], message: str) -> Figure:
-        tallies = [Tally(hit, total) for hit, total in zip(hits, totals, strict=True)]
-        return share_figure(tallies, mass, seed, message, DRAWS)
+        return share_figure(np.array([hits, totals], dtype=np.float64).T, mass, seed, message, DRAWS)
 
     totals = [tally.booked for tally in booked]
     shares = {

@@ -11,7 +11,6 @@ from sqlmodel import col, select
 from shared.database.engine import reading
 from shared.database.tables import PredictionScore
 from shared.quality.intervals import Figure, Resampling, nothing, numbered
-from shared.quality.observations import Tally
 from shared.quality.routing_figures import share_figure
 from shared.quality.time_figures import mean_figure
 
@@ -53,8 +52,8 @@ def _figures(scores: Sequence[PredictionScore], seed: int) -> dict[str, Any]:
         figures["mae"] = _counted(mean_figure(errors, orders, draws), orders)
         figures["interval_coverage"] = _counted(mean_figure(inside, orders, draws, ceiling=1.0), orders)
         figures["days_to_order"] = mean_figure(days, np.ones(len(days)), draws)
-    matched = [Tally(*score.figures["matched"]) for score in scores if "matched" in score.figures]
-    if matched:
+    matched = np.array([score.figures["matched"] for score in scores if "matched" in score.figures], dtype=np.float64)
+    if len(matched):
         figures["process_match"] = share_figure(matched, np.ones(len(matched)), seed, NO_SCORES, DRAWS)
     return {name: figure.as_json() for name, figure in figures.items()}
 

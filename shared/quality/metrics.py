@@ -5,24 +5,24 @@ figures are weighted by the sample's weights, so they speak of the population an
 measured has the value None and n = 0, never 0.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from shared.quality.intervals import Figure
+import numpy as np
+
+from shared.quality.intervals import Figure, numbered
 from shared.quality.observations import OrderObservation, RoutingObservation
-from shared.quality.routing_figures import operation_figures, routing_figures
-from shared.quality.time_figures import GROUP_DRAWS, group_figures, time_figures
+from shared.quality.routing_figures import Ints, RoutingTable, operation_figures, routing_figures
+from shared.quality.time_figures import GROUP_DRAWS, OrderTable, group_figures, time_figures
 
 MAX_GROUPS = 200  # families or operations reported by themselves, those with most orders first
 FAMILY_FIGURES = (
     "process_match", "exact_top1", "precedence_accuracy", "work_centre_accuracy", "in_house_accuracy",
     "outsourcing_success",
 )  # fmt: skip
-
-Observation = TypeVar("Observation", OrderObservation, RoutingObservation)
+NONE: Ints = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,49 +65,53 @@ def measure(
     its spread counts. The same observations and seed give the same figures.
     """
     of_times = partial(group_figures, trim_share=trim_share, minimum_samples=minimum_samples, seed=seed)
-    overall = time_figures(orders, trim_share=trim_share, minimum_samples=minimum_samples, seed=seed)
-    overall |= routing_figures(routings, seed=seed)
+    times, shares = OrderTable.of(orders), RoutingTable.of(routings)
+    overall = time_figures(times, trim_share=trim_share, minimum_samples=minimum_samples, seed=seed)
+    overall |= routing_figures(shares, seed=seed)
     return {
         "overall": _plain(overall),
-        "by_family": _by_family(orders, routings, of_times, seed),
-        "by_operation": _by_operation(orders, routings, of_times),
-    }
+        "by_family": _by_family(
+            times, _places([row.family for row in orders]), shares, _places([row.family for row in routings]),
+            of_times, seed,
+        ),
+        "by_operation": _by_operation(times, _places([row.operation_code for row in orders]), routings, of_times),
+    }  # fmt: skip
 
 
-OfTimes = Callable[[Sequence[OrderObservation]], dict[str, Figure]]
+OfTimes = Callable[[OrderTable], dict[str, Figure]]
+Places = Mapping[str, Ints]  # group to its rows, rising
 
 
 def _by_family(
-    orders: Sequence[OrderObservation], routings: Sequence[RoutingObservation], of_times: OfTimes, seed: int
+    times: OrderTable, orders_of: Places, shares: RoutingTable, items_of: Places, of_times: OfTimes, seed: int
 ) -> dict[str, Any]:
-    times, items = _grouped(orders), _grouped(routings)
     answer = {}
-    for name in _largest(times, items.keys() | times.keys()):
-        shares = routing_figures(items.get(name, []), seed=seed, draws=GROUP_DRAWS)
-        answer[name] = _plain(of_times(times.get(name, [])) | {key: shares[key] for key in FAMILY_FIGURES})
+    for name in _largest(orders_of, items_of.keys() | orders_of.keys()):
+        own = shares.part(items_of.get(name, NONE))
+        of_routings = routing_figures(own, seed=seed, draws=GROUP_DRAWS, names=FAMILY_FIGURES)
+        answer[name] = _plain(of_times(times.part(orders_of.get(name, NONE))) | of_routings)
     return answer
 
 
 def _by_operation(
-    orders: Sequence[OrderObservation], routings: Sequence[RoutingObservation], of_times: OfTimes
+    times: OrderTable, orders_of: Places, routings: Sequence[RoutingObservation], of_times: OfTimes
 ) -> dict[str, Any]:
-    times: dict[str, list[OrderObservation]] = defaultdict(list)
-    for order in orders:
-        times[order.operation_code].append(order)
-    shares = operation_figures(routings, times.keys())
-    return {name: _plain(of_times(times.get(name, [])) | shares[name]) for name in _largest(times, shares.keys())}
+    shares = operation_figures(routings, orders_of.keys())
+    return {
+        name: _plain(of_times(times.part(orders_of.get(name, NONE))) | shares[name])
+        for name in _largest(orders_of, shares.keys())
+    }
 
 
-def _grouped(rows: Sequence[Observation]) -> dict[str, list[Observation]]:
-    grouped: dict[str, list[Observation]] = defaultdict(list)
-    for row in rows:
-        grouped[row.family].append(row)
-    return grouped
+def _places(groups: Sequence[str]) -> Places:
+    number, names = numbered(groups)
+    rows = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+    return dict(zip(names, rows, strict=False))  # without any row there is one part of none
 
 
-def _largest(times: Mapping[str, Sequence[OrderObservation]], names: Collection[str]) -> list[str]:
+def _largest(orders_of: Places, names: Collection[str]) -> list[str]:
     """Return the names with most orders, as many as are reported, in order."""
-    return sorted(sorted(names, key=lambda name: (-len(times.get(name, ())), name))[:MAX_GROUPS])
+    return sorted(sorted(names, key=lambda name: (-len(orders_of.get(name, NONE)), name))[:MAX_GROUPS])
 
 
 def _plain(figures: dict[str, Figure]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Figures of predicted routings against the routings in force, overall and for any part of the items."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,42 +12,89 @@ from shared.quality.observations import RoutingObservation, Tally
 from shared.quality.time_figures import OVERALL_DRAWS, mean_figure
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 NO_ROUTINGS = "no item with a routing in force was predicted"
 ROUTING_FIGURES = (
     "process_match", "exact_top1", "exact_top3", "edit_distance", "precedence_accuracy", "work_centre_accuracy",
     "in_house_accuracy", "outsourcing_success",
 )  # fmt: skip
+EXACT = frozenset({"exact_top1", "exact_top3"})
+UNKNOWN_SHARE = {
+    "precedence_accuracy": "no item shares two operations with its prediction",
+    "work_centre_accuracy": "no aligned operation names its work centre",
+    "in_house_accuracy": "no aligned operation says whether it is in-house",
+    "outsourcing_success": "no routing in force holds an outsourced operation",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingTable:
+    """Routing observations as columns, one row an item; tallies are (items, 2): hits and how many there were."""
+
+    weight: Floats
+    edit_distance: Floats
+    exact_top1: Floats  # 1 or 0
+    exact_top3: Floats
+    process_match: Floats
+    precedence_accuracy: Floats
+    work_centre_accuracy: Floats
+    in_house_accuracy: Floats
+    outsourcing_success: Floats
+
+    @classmethod
+    def of(cls, rows: Sequence[RoutingObservation]) -> Self:
+        """Arrange observations."""
+
+        def tallies(found: list[Tally]) -> Floats:
+            return np.array(found, dtype=np.float64).reshape(len(rows), 2)
+
+        return cls(
+            weight=np.array([row.weight for row in rows], dtype=np.float64),
+            edit_distance=np.array([row.edit_distance for row in rows], dtype=np.float64),
+            exact_top1=np.array([row.exact_first for row in rows], dtype=np.float64),
+            exact_top3=np.array([row.exact_among_three for row in rows], dtype=np.float64),
+            process_match=tallies([row.matched for row in rows]),
+            precedence_accuracy=tallies([row.precedence for row in rows]),
+            work_centre_accuracy=tallies([row.work_centres for row in rows]),
+            in_house_accuracy=tallies([row.in_house for row in rows]),
+            outsourcing_success=tallies([row.outsourced for row in rows]),
+        )
+
+    def __len__(self) -> int:
+        """Return how many items there are."""
+        return len(self.weight)
+
+    def part(self, rows: Ints) -> Self:
+        """Return some of the rows."""
+        return replace(self, **{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
 
 def routing_figures(
-    routings: Sequence[RoutingObservation], *, seed: int, draws: int = OVERALL_DRAWS
+    table: RoutingTable, *, seed: int, draws: int = OVERALL_DRAWS, names: Sequence[str] = ROUTING_FIGURES
 ) -> dict[str, Figure]:
-    """Return the figures of `ROUTING_FIGURES`."""
-    if not routings:
-        return {name: nothing(NO_ROUTINGS) for name in ROUTING_FIGURES}
-    weights = np.array([r.weight for r in routings])
-    distance = np.array([r.edit_distance for r in routings])
-    sampled = Resampling(np.arange(len(routings)), seed=seed, draws=draws)
-    shares = {
-        "process_match": ([r.matched for r in routings], ""),
-        "precedence_accuracy": ([r.precedence for r in routings], "no item shares two operations with its prediction"),
-        "work_centre_accuracy": ([r.work_centres for r in routings], "no aligned operation names its work centre"),
-        "in_house_accuracy": ([r.in_house for r in routings], "no aligned operation says whether it is in-house"),
-        "outsourcing_success": ([r.outsourced for r in routings], "no routing in force holds an outsourced operation"),
-    }
-    return {
-        **{name: share_figure(tallies, weights, seed, said, draws) for name, (tallies, said) in shares.items()},
-        "exact_top1": wilson(np.array([float(r.exact_first) for r in routings]), weights),
-        "exact_top3": wilson(np.array([float(r.exact_among_three) for r in routings]), weights),
-        "edit_distance": mean_figure(distance, weights, sampled, ceiling=1.0),
-    }
+    """Return the figures called `names`, of those in `ROUTING_FIGURES`."""
+    if not len(table):
+        return dict.fromkeys(names, nothing(NO_ROUTINGS))
+
+    def figure(name: str) -> Figure:
+        column: Floats = getattr(table, name)
+        if name in EXACT:
+            return wilson(column, table.weight)
+        if name == "edit_distance":
+            every = Resampling(np.arange(len(table)), seed=seed, draws=draws)
+            return mean_figure(column, table.weight, every, ceiling=1.0)
+        return share_figure(column, table.weight, seed, UNKNOWN_SHARE.get(name, ""), draws)
+
+    return {name: figure(name) for name in names}
 
 
-def share_figure(tallies: Sequence[Tally], weights: Floats, seed: int, message: str, draws: int) -> Figure:
-    """Hits over all, with whole items resampled because one item's operations are right or wrong together."""
-    hits = np.array([tally.hits for tally in tallies], dtype=np.float64)
-    totals = np.array([tally.total for tally in tallies], dtype=np.float64)
+def share_figure(tallies: Floats, weights: Floats, seed: int, message: str, draws: int) -> Figure:
+    """Hits over all, with whole items resampled because one item's operations are right or wrong together.
+
+    `tallies` is (items, 2): hits and how many there were; `message` says what is missing where there were none.
+    """
+    hits, totals = tallies.T
     used = totals > 0
     if not used.any():
         return nothing(message)

@@ -1,11 +1,13 @@
 """Figures of predicted times against booked ones, overall and for any part of the orders."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.quality.intervals import Figure, Resampling, medians, nothing, numbered, trimmed_means
+from shared.quality.intervals import Figure, Resampling, dense, medians, nothing, numbered, trimmed_means, weighted_mean
 from shared.quality.observations import OrderObservation
 
 Floats = NDArray[np.float64]
@@ -18,63 +20,81 @@ GROUP_FIGURES = ("mae", "trim_mae", "rmse", "mdape", "interval_coverage", "inter
 ALL_FIGURES = (*GROUP_FIGURES, "mae_per_piece", "bias", "sample_count")
 
 
+@dataclass(frozen=True, kw_only=True)
 class OrderTable:
-    """Order observations as columns."""
+    """Order observations as columns, one row an order and operation."""
 
-    def __init__(self, rows: Sequence[OrderObservation]) -> None:
-        self.rows = rows
+    item: Ints  # numbers of the items, and of each item's operations
+    step: Ints
+    weight: Floats
+    quantity: Floats
+    predicted: Floats  # minutes of the order, as all that follow
+    booked: Floats
+    error: Floats
+    inside: Floats  # 1 where the booked minutes lie in the stated interval, else 0
+    score: Floats  # the interval's
+
+    @classmethod
+    def of(cls, rows: Sequence[OrderObservation]) -> Self:
+        """Arrange observations."""
         numbers = np.array([row[5:] for row in rows], dtype=np.float64).reshape(len(rows), 6)
-        self.weight, self.quantity, self.predicted, self.low, self.high, self.booked = numbers.T
-        self.item, _ = numbered([row.item_code for row in rows])
-        self.error = np.abs(self.predicted - self.booked)
-        self.inside = ((self.booked >= self.low) & (self.booked <= self.high)).astype(np.float64)
-        missed = np.clip(self.low - self.booked, 0, None) + np.clip(self.booked - self.high, 0, None)
-        self.score = self.high - self.low + missed * 2 / INTERVAL_MISS
+        weight, quantity, predicted, low, high, booked = numbers.T
+        missed = np.clip(low - booked, 0, None) + np.clip(booked - high, 0, None)
+        return cls(
+            item=numbered([row.item_code for row in rows])[0],
+            step=numbered([(row.item_code, row.operation_code, row.step) for row in rows])[0],
+            weight=weight,
+            quantity=quantity,
+            predicted=predicted,
+            booked=booked,
+            error=np.abs(predicted - booked),
+            inside=((booked >= low) & (booked <= high)).astype(np.float64),
+            score=high - low + missed * 2 / INTERVAL_MISS,
+        )
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.item)
+
+    def part(self, rows: Ints) -> Self:
+        """Return some of the rows."""
+        return replace(self, **{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
     def steps(self) -> tuple[Ints, Floats, Floats]:
         """Return, for each item's operation, its first order's place, its number of orders, and their sd over mean.
 
         The sd is that of the minutes a piece; it is nan for a single order, or where nothing was booked.
         """
-        of_row, _ = numbered([(row.item_code, row.operation_code, row.step) for row in self.rows])
+        of_row, firsts = dense(self.step)
         per_piece = self.booked / self.quantity
         counts = np.bincount(of_row).astype(np.float64)
         mean = np.bincount(of_row, per_piece) / counts
         square = np.bincount(of_row, (per_piece - mean[of_row]) ** 2)
         with np.errstate(invalid="ignore", divide="ignore"):
             spread = np.sqrt(square / (counts - 1)) / mean
-        firsts = np.unique(of_row, return_index=True)[1]
         return firsts, counts, np.where((counts > 1) & (mean > 0), spread, np.nan)
 
 
 def time_figures(
-    orders: Sequence[OrderObservation],
-    *,
-    trim_share: float,
-    minimum_samples: int,
-    seed: int,
-    draws: int = OVERALL_DRAWS,
+    table: OrderTable, *, trim_share: float, minimum_samples: int, seed: int, draws: int = OVERALL_DRAWS
 ) -> dict[str, Figure]:
     """Return every figure of `ALL_FIGURES`."""
-    if not orders:
+    if not len(table):
         return {name: nothing(NO_ORDERS) for name in ALL_FIGURES}
-    table = OrderTable(orders)
     resampled = Resampling(table.item, seed=seed, draws=draws)
     figures = _errors(table, resampled, trim_share)
     figures["mae_per_piece"] = mean_figure(table.error / table.quantity, table.weight, resampled)
     figures["bias"] = _bias(table, resampled)
-    return figures | _spread(table, minimum_samples, seed)
+    figures["sample_count"] = _sample_count(table, seed)
+    return figures | {"cv": _spread(table, minimum_samples, seed)}
 
 
-def group_figures(
-    orders: Sequence[OrderObservation], *, trim_share: float, minimum_samples: int, seed: int
-) -> dict[str, Figure]:
+def group_figures(table: OrderTable, *, trim_share: float, minimum_samples: int, seed: int) -> dict[str, Figure]:
     """Return the figures of `GROUP_FIGURES` for the orders of one family or operation."""
-    if not orders:
+    if not len(table):
         return {name: nothing(NO_ORDERS) for name in GROUP_FIGURES}
-    table = OrderTable(orders)
     figures = _errors(table, Resampling(table.item, seed=seed, draws=GROUP_DRAWS), trim_share)
-    return figures | {"cv": _spread(table, minimum_samples, seed)["cv"]}
+    return figures | {"cv": _spread(table, minimum_samples, seed)}
 
 
 def _errors(table: OrderTable, draws: Resampling, trim_share: float) -> dict[str, Figure]:
@@ -102,7 +122,7 @@ def _errors(table: OrderTable, draws: Resampling, trim_share: float) -> dict[str
 
 def mean_figure(values: Floats, weights: Floats, draws: Resampling, *, ceiling: float | None = None) -> Figure:
     """Return the weighted mean of `values` with its interval."""
-    value = float(np.average(values, weights=weights))
+    value = weighted_mean(values, weights)
     low, high = draws.interval(value, draws.means(values, weights), ceiling=ceiling)
     return Figure(value=value, n=len(values), low=low, high=high)
 
@@ -132,19 +152,22 @@ def _bias(table: OrderTable, draws: Resampling) -> Figure:
     means = draws.means(table.predicted, table.weight), draws.means(table.booked, table.weight)
     with np.errstate(invalid="ignore", divide="ignore"):
         low, high = draws.interval(value, means[0] / means[1])
-    return Figure(value=value, n=len(table.rows), low=low, high=high)
+    return Figure(value=value, n=len(table), low=low, high=high)
 
 
-def _spread(table: OrderTable, minimum_samples: int, seed: int) -> dict[str, Figure]:
+def _sample_count(table: OrderTable, seed: int) -> Figure:
+    """How many orders an item's operation has."""
+    firsts, counts, _ = table.steps()
+    draws = Resampling(table.item[firsts], seed=seed, draws=GROUP_DRAWS)
+    return mean_figure(counts, table.weight[firsts], draws)
+
+
+def _spread(table: OrderTable, minimum_samples: int, seed: int) -> Figure:
     """How much the shop floor itself varies: sd over mean of the minutes per piece, per item and operation."""
     firsts, counts, spread = table.steps()
-    weights, items = table.weight[firsts], table.item[firsts]
     usable = (counts >= max(2, minimum_samples)) & np.isfinite(spread)
-    figures = {
-        "sample_count": mean_figure(counts, weights, Resampling(items, seed=seed, draws=GROUP_DRAWS)),
-        "cv": nothing(f"no item's operation has {minimum_samples} orders"),
-    }
-    if usable.any():
-        part = Resampling(items[usable], seed=seed, draws=GROUP_DRAWS)
-        figures["cv"] = mean_figure(spread[usable], weights[usable], part)
-    return figures
+    if not usable.any():
+        return nothing(f"no item's operation has {minimum_samples} orders")
+    rows = firsts[usable]
+    draws = Resampling(table.item[rows], seed=seed, draws=GROUP_DRAWS)
+    return mean_figure(spread[usable], table.weight[rows], draws)

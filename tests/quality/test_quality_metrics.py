@@ -4,16 +4,17 @@ import dataclasses
 import math
 from typing import Any, TypedDict
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.quality.alignment import align, edit_distance, precedence
-from shared.quality.intervals import Figure
+from shared.quality.intervals import Figure, dense, quantile, weighted_mean
 from shared.quality.metrics import QualityMetrics, measure
 from shared.quality.observations import OrderObservation, RoutingObservation, Tally
-from shared.quality.routing_figures import routing_figures
-from shared.quality.time_figures import time_figures
+from shared.quality.routing_figures import RoutingTable, routing_figures
+from shared.quality.time_figures import OrderTable, time_figures
 
 
 class Rules(TypedDict):
@@ -87,7 +88,7 @@ TEN = [order(f"item-{n}", 100.0, 100.0 - error) for n, error in enumerate([1, 2,
 
 
 def test_errors_of_ten_orders_are_those_worked_out_by_hand() -> None:
-    figures = time_figures(TEN, **RULES)
+    figures = time_figures(OrderTable.of(TEN), **RULES)
 
     assert figures["mae"].value == pytest.approx(14.5)
     assert figures["trim_mae"].value == pytest.approx((2 + 3 + 4 + 5 + 6 + 7 + 8 + 9) / 8)  # 1 and 100 left out
@@ -97,7 +98,7 @@ def test_errors_of_ten_orders_are_those_worked_out_by_hand() -> None:
 
 def test_the_median_percentage_error_leaves_out_orders_booked_as_zero() -> None:
     rows = [order("a", 110, 100), order("b", 130, 100), order("c", 90, 120), order("d", 5, 0)]
-    figures = time_figures(rows, **RULES)
+    figures = time_figures(OrderTable.of(rows), **RULES)
 
     assert figures["mdape"].value == pytest.approx(0.25)
     assert figures["mdape"].n == 3
@@ -106,7 +107,7 @@ def test_the_median_percentage_error_leaves_out_orders_booked_as_zero() -> None:
 def test_a_piece_s_error_is_the_order_s_over_its_quantity() -> None:
     rows = [order("a", 120, 100, quantity=10.0), order("b", 90, 100, quantity=5.0)]
 
-    assert time_figures(rows, **RULES)["mae_per_piece"].value == pytest.approx((2 + 2) / 2)
+    assert time_figures(OrderTable.of(rows), **RULES)["mae_per_piece"].value == pytest.approx((2 + 2) / 2)
 
 
 def test_coverage_and_score_of_intervals_are_those_worked_out_by_hand() -> None:
@@ -116,7 +117,7 @@ def test_coverage_and_score_of_intervals_are_those_worked_out_by_hand() -> None:
         order("above", 100, 125, low_minutes=80.0, high_minutes=120.0),  # 40 + 5 * 2 / 0.2
         order("edge", 100, 120, low_minutes=80.0, high_minutes=120.0),  # a bound lies inside
     ]
-    figures = time_figures(rows, **RULES)
+    figures = time_figures(OrderTable.of(rows), **RULES)
 
     assert figures["interval_coverage"].value == pytest.approx(0.5)
     assert figures["interval_score"].value == pytest.approx((40 + 140 + 90 + 40) / 4)
@@ -125,7 +126,7 @@ def test_coverage_and_score_of_intervals_are_those_worked_out_by_hand() -> None:
 def test_the_spread_is_taken_per_piece_and_only_where_there_are_enough_orders() -> None:
     often = [order("a", 10, booked * quantity, quantity=quantity) for booked, quantity in [(8, 2), (10, 1), (12, 4)]]
     rarely = [order("b", 10, 5), order("b", 10, 500)]
-    figures = time_figures(often + rarely, **RULES)
+    figures = time_figures(OrderTable.of(often + rarely), **RULES)
 
     assert figures["cv"].value == pytest.approx(2.0 / 10.0)
     assert figures["cv"].n == 1
@@ -135,7 +136,7 @@ def test_the_spread_is_taken_per_piece_and_only_where_there_are_enough_orders() 
 def test_weights_undo_the_sample_s_bias() -> None:
     rows = [order("a", 10, 0.5, weight=3.0), order("b", 10, 6.5, weight=1.0)]
 
-    assert time_figures(rows, **RULES)["mae"].value == pytest.approx((3 * 9.5 + 1 * 3.5) / 4)
+    assert time_figures(OrderTable.of(rows), **RULES)["mae"].value == pytest.approx((3 * 9.5 + 1 * 3.5) / 4)
 
 
 def test_nothing_to_evaluate_is_none_with_n_zero_and_a_reason_never_zero() -> None:
@@ -151,7 +152,7 @@ def test_nothing_to_evaluate_is_none_with_n_zero_and_a_reason_never_zero() -> No
 
 
 def test_one_item_has_a_value_but_no_interval() -> None:
-    figure = time_figures([order("a", 10, 8), order("a", 10, 14)], **RULES)["mae"]
+    figure = time_figures(OrderTable.of([order("a", 10, 8), order("a", 10, 14)]), **RULES)["mae"]
 
     assert figure.value == pytest.approx(3.0)
     assert (figure.low, figure.high) == (None, None)
@@ -163,7 +164,7 @@ def test_routing_figures_of_three_items_are_those_worked_out_by_hand() -> None:
         routing("one missing", "ABCD", "ABD", exact_among_three=True),
         routing("swapped", "AB", "BA"),
     ]
-    figures = routing_figures(rows, seed=1)
+    figures = routing_figures(RoutingTable.of(rows), seed=1)
 
     assert figures["process_match"].value == pytest.approx((3 + 3 + 1) / 9)
     assert figures["process_match"].n == 9
@@ -175,7 +176,9 @@ def test_routing_figures_of_three_items_are_those_worked_out_by_hand() -> None:
 
 
 def test_shares_that_are_all_right_still_have_an_honest_lower_bound() -> None:
-    figure = routing_figures([routing(f"item-{n}", "ABC", "ABC") for n in range(10)], seed=1)["process_match"]
+    figure = routing_figures(RoutingTable.of([routing(f"item-{n}", "ABC", "ABC") for n in range(10)]), seed=1)[
+        "process_match"
+    ]
 
     assert figure.value == 1.0
     assert figure.low == pytest.approx(10 / (10 + 1.96**2), abs=1e-3)  # Wilson's bound for ten out of ten items
@@ -185,7 +188,7 @@ def test_shares_that_are_all_right_still_have_an_honest_lower_bound() -> None:
 def test_intervals_see_that_orders_of_one_item_resemble_each_other() -> None:
     apart = [order(f"item-{n}", 10 + n % 7, 10) for n in range(200)]
     together = [order(f"item-{n // 20}", 10 + (n // 20) % 7, 10) for n in range(200)]
-    wide, narrow = (time_figures(rows, **RULES)["mae"] for rows in (together, apart))
+    wide, narrow = (time_figures(OrderTable.of(rows), **RULES)["mae"] for rows in (together, apart))
 
     assert width(wide) > 3 * width(narrow)
 
@@ -228,9 +231,9 @@ observations = st.lists(
 @given(observations)
 @settings(max_examples=40, deadline=None)
 def test_any_figures_lie_inside_their_interval_and_repeat_exactly(rows: list[OrderObservation]) -> None:
-    figures = time_figures(rows, **RULES)
+    figures = time_figures(OrderTable.of(rows), **RULES)
 
-    assert figures == time_figures(rows, **RULES)
+    assert figures == time_figures(OrderTable.of(rows), **RULES)
     errors = [abs(row.predicted_minutes - row.booked_minutes) for row in rows]
     assert min(errors) - 1e-6 <= value(figures["trim_mae"]) <= max(errors) + 1e-6
     assert value(figures["mae"]) <= value(figures["rmse"]) * (1 + 1e-9) + 1e-9
@@ -244,7 +247,35 @@ def test_any_figures_lie_inside_their_interval_and_repeat_exactly(rows: list[Ord
 @settings(max_examples=30, deadline=None)
 def test_only_the_weights_proportions_matter(rows: list[OrderObservation], factor: float) -> None:
     scaled = [row._replace(weight=row.weight * factor) for row in rows]
-    before, after = time_figures(rows, **RULES), time_figures(scaled, **RULES)
+    before, after = time_figures(OrderTable.of(rows), **RULES), time_figures(OrderTable.of(scaled), **RULES)
 
     for name in ("mae", "rmse", "trim_mae", "interval_coverage"):
         assert after[name].value == pytest.approx(before[name].value, rel=1e-6)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300), st.sampled_from([0.025, 0.1, 0.5, 0.9, 0.975]))
+def test_quantiles_and_means_are_numpys_bit_for_bit(values: list[float], share: float) -> None:
+    ordered = np.sort(np.array(values))
+    weights = np.array([1.0 + place % 7 for place in range(len(values))])
+    assert quantile(ordered, share) == float(np.quantile(ordered, share))
+    assert weighted_mean(ordered, weights) == float(np.average(ordered, weights=weights))
+
+
+@given(st.lists(st.integers(0, 9), max_size=40))
+def test_numbers_become_ranks_whether_they_rise_or_not(numbers: list[int]) -> None:
+    for given_numbers in (numbers, sorted(numbers)):
+        ranks, firsts = dense(np.array(given_numbers, dtype=np.int64))
+        different = sorted(set(numbers))
+        assert [different[rank] for rank in ranks.tolist()] == given_numbers
+        assert [given_numbers.index(number) for number in different] == firsts.tolist()
+
+
+def test_a_group_is_measured_as_if_it_were_alone() -> None:
+    rows = [
+        order(f"item-{n}", 10.0 + n, 9.0 + n % 3, family=f"F{n % 2}", operation_code=f"OP{n % 3}") for n in range(24)
+    ]
+    found = measure(rows, [], **RULES)
+    for key, column in (("by_family", "family"), ("by_operation", "operation_code")):
+        for name, figures in found[key].items():
+            alone = measure([row for row in rows if getattr(row, column) == name], [], **RULES)[key]
+            assert alone == {name: figures}
