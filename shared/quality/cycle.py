@@ -37,6 +37,7 @@ from shared.quality.judging import ACTOR, Judge, Judgement, RequestRetraining
 from shared.quality.live import LiveScores, score_live
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
 from shared.quality.options import CycleOptions
+from shared.quality.population import Population
 from shared.quality.unit_changes import UnitWatch
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
@@ -94,6 +95,7 @@ class QualityCycles:
             alerts=alerts, request_retraining=request_retraining, scales=Scales(engine, clock), units=UnitWatch(alerts)
         )
         self._after_cycle = tuple(after_cycle)
+        self._last_population: Population | None = None
         self._clock = clock
         self._worker = worker or f"{socket.gethostname()}:{os.getpid()}"
 
@@ -185,7 +187,7 @@ class QualityCycles:
     def _work_through(self, claim: Claim[QualityCycle], serving: ModelSource, pulse: Pulse) -> None:
         steps = _Steps(claim.id, pulse)
         configuration = self._configuration.current()[1]
-        measured = measure_cycle(claim.row, configuration, serving.active(), self._snapshot, self._history, steps)
+        measured = measure_cycle(claim.row, configuration, serving.active(), self._population, self._history, steps)
         steps.step(85, "scoring live predictions")
         live = self._score_live(measured)
         steps.step(90, "deciding", scored_now=len(live.rows))
@@ -211,7 +213,7 @@ class QualityCycles:
         return score_live(
             self._engine,
             measured.snapshot,
-            measured.drawn.reported,
+            measured.population.reported,
             cycle_id=measured.row.id,
             now=self._clock(),
             keep_days=measured.configuration.quality.keep_prediction_days,
@@ -253,6 +255,13 @@ class QualityCycles:
                 continue
             return ended
         raise RoutingError("Other cycles kept adding evidence while this one was judged.", remedy="Run it again.")
+
+    def _population(self) -> Population:
+        """Return the population of the current snapshot; what was read of it is kept until there is another one."""
+        snapshot = self._snapshot()
+        if self._last_population is None or self._last_population.snapshot is not snapshot:
+            self._last_population = Population(snapshot)
+        return self._last_population
 
     def _snapshot(self) -> Snapshot:
         try:

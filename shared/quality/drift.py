@@ -17,7 +17,7 @@ And of both samples how similar the nearest item is that is no sister: below the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,11 @@ from scipy.special import chdtrc
 
 from shared.database.alerts import Alerts
 from shared.erp.canonical import Attribute, AttributeKind
-from shared.erp.snapshot import Snapshot
 from shared.prediction.memory import sister_keys
 from shared.prediction.model import RoutingModel
 from shared.quality.judging import Judgement
 from shared.quality.measured import MeasuredCycle
+from shared.quality.population import Population
 
 RECENT_DAYS, EARLIER_DAYS = 28, 365
 MOST_RECENT, MOST_EARLIER = 500, 1_000
@@ -66,7 +66,7 @@ class DriftDiagnosis:
 
     def __call__(self, measured: MeasuredCycle, judgement: Judgement) -> dict[str, Any]:
         """Return `{"drift": ...}`."""
-        drift = diagnose(measured.served.model, measured.snapshot, seed=measured.row.seed)
+        drift = diagnose(measured.served.model, measured.population, seed=measured.row.seed)
         asked = measured.evaluation.asked
         drift["abstained"] = {
             "items": len(measured.evaluation.abstained),
@@ -79,9 +79,9 @@ class DriftDiagnosis:
         return {"drift": drift}
 
 
-def diagnose(model: RoutingModel, snapshot: Snapshot, *, seed: int) -> dict[str, Any]:
+def diagnose(model: RoutingModel, population: Population, *, seed: int) -> dict[str, Any]:
     """Compare the items ordered lately with earlier ones; the figures, each with its n, and a sentence."""
-    samples = _samples(model, snapshot, seed)
+    samples = _samples(model, population, seed)
     n = {"recent": samples.recent.height, "earlier": samples.earlier.height}
     counted = {
         "n": n,
@@ -114,23 +114,18 @@ def _is_compared(attribute: Attribute) -> bool:
     return attribute.kind not in (AttributeKind.DATE, AttributeKind.CODE)
 
 
-def _samples(model: RoutingModel, snapshot: Snapshot, seed: int) -> _Samples:
+def _samples(model: RoutingModel, population: Population, seed: int) -> _Samples:
     items = model.knowledge.items
-    newest = snapshot.query("work_results", lambda rows: rows.select(pl.col("reported_at").max()))["reported_at"][0]
-    if newest is None:
+    newest = population.days["newest_at"].max()
+    if not isinstance(newest, date):
         return _Samples(items.frame.head(0), items.frame.head(0), 0, 0, 0)
     since = newest - timedelta(days=RECENT_DAYS)
-    ordered = snapshot.query(
-        "work_results",
-        lambda rows: (
-            rows.filter(pl.col("reported_at") > since - timedelta(days=EARLIER_DAYS))
-            .group_by("item_code")
-            .agg((pl.col("reported_at") > since).any().alias("recent"))
-        ),
-    ).sort("item_code")
+    ordered = population.days.filter(pl.col("newest_at") > since - timedelta(days=EARLIER_DAYS)).select(
+        "item_code", (pl.col("newest_at") > since).alias("recent")
+    )
     recent = ordered.filter("recent")["item_code"]
     chosen = recent.sample(min(MOST_RECENT, len(recent)), seed=seed)
-    frame = snapshot.query("items", lambda rows: rows.filter(pl.col("item_code").is_in(chosen.implode())))
+    frame = population.snapshot.query("items", lambda rows: rows.filter(pl.col("item_code").is_in(chosen.implode())))
     known = {code: place for code in _drawn(ordered, seed) if (place := items.place_of(code)) >= 0}
     return _Samples(
         recent=_one_a_drawing(frame, model.attributes),

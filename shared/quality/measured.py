@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-import polars as pl
-
 from shared.configuration import Configuration
 from shared.database.tables import QualityCycle
 from shared.erp.snapshot import Snapshot
@@ -42,7 +40,6 @@ class Drawn:
     """The sample, and which orders count."""
 
     sample: Sample
-    reported: pl.DataFrame  # `item_code, last_reported_at` of every item of the snapshot with a work result
     reported_after: date | None  # only orders reported later than this day count; None: all, the item being withheld
 
     @property
@@ -63,12 +60,17 @@ class MeasuredCycle:
     row: QualityCycle
     configuration: Configuration
     served: Served
-    snapshot: Snapshot
+    population: Population  # of the snapshot
     drawn: Drawn
     actuals: dict[str, ItemActuals]
     evaluation: Evaluation
     figures: dict[str, Any]  # `overall`, `by_family`, `by_operation`, `completeness`
     begun: float  # time.perf_counter() at the start
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot that the actuals were read from."""
+        return self.population.snapshot
 
     @property
     def seconds(self) -> float:
@@ -99,15 +101,16 @@ def measure_cycle(
     row: QualityCycle,
     configuration: Configuration,
     served: Served,
-    find_snapshot: Callable[[], Snapshot],
+    find_population: Callable[[], Population],
     find_history: FindHistory,
     steps: Steps,
 ) -> MeasuredCycle:
     """Do the cycle's work up to its figures."""
     begun = time.perf_counter()
-    snapshot = find_snapshot()
+    population = find_population()
+    snapshot = population.snapshot
     steps.step(5, "sampling", model_version=served.version, snapshot_id=snapshot.id)
-    drawn = _draw(row, configuration, snapshot, served.model, find_history)
+    drawn = _draw(row, configuration, population, served.model, find_history)
     steps.step(15, "reading actuals", sampled=len(drawn.sample.item_codes), mode=drawn.mode)
     actuals = collect_actuals(snapshot, drawn.sample.item_codes, reported_after=drawn.reported_after)
     steps.step(25, "predicting", items=len(actuals))
@@ -131,7 +134,7 @@ def measure_cycle(
         row=row,
         configuration=configuration,
         served=served,
-        snapshot=snapshot,
+        population=population,
         drawn=drawn,
         actuals=actuals,
         evaluation=evaluation,
@@ -141,19 +144,18 @@ def measure_cycle(
 
 
 def _draw(
-    row: QualityCycle, configuration: Configuration, snapshot: Snapshot, model: RoutingModel, history: FindHistory
+    row: QualityCycle, configuration: Configuration, population: Population, model: RoutingModel, history: FindHistory
 ) -> Drawn:
     """Sample among orders that the model cannot have seen where there are enough, otherwise among all."""
-    families = family_attributes(snapshot)
+    families = family_attributes(population.snapshot)
     strata = tuple(row.strata or ()) if row.strategy == "stratified" else ()
     cut_off = model.data_as_of.date()
-    population = Population(snapshot)
     items = population.eligible(strata or families)
     fresh = later_than(items, cut_off)
     enough = fresh.height >= min(row.sample_size, FRESH_ITEMS)
     chosen = fresh if enough else items
     if row.strategy == "error_seeking":
-        chosen = with_favour(chosen, snapshot, history(row.created_at))
+        chosen = with_favour(chosen, population.snapshot, history(row.created_at))
     half_life = configuration.quality.recent_half_life_days
     sample = draw_sample(chosen, strategy=row.strategy, size=row.sample_size, seed=row.seed, half_life_days=half_life)
-    return Drawn(sample=sample, reported=population.reported, reported_after=cut_off if enough else None)
+    return Drawn(sample=sample, reported_after=cut_off if enough else None)

@@ -14,6 +14,7 @@ from shared.erp.canonical import AttributeKind
 from shared.erp.snapshot import Snapshot
 from shared.prediction.model import RoutingModel
 from shared.quality.drift import LEAST_ITEMS, RECENT_DAYS, diagnose, stability
+from shared.quality.population import Population
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -49,7 +50,7 @@ def late_half(demo_model: RoutingModel) -> Change:
 def test_items_that_did_not_change_are_said_so(
     demo_model: RoutingModel, changed: Callable[..., Snapshot], late_half: Change
 ) -> None:
-    drift = diagnose(demo_model, changed(work_results=late_half), seed=1)
+    drift = diagnose(demo_model, Population(changed(work_results=late_half)), seed=1)
 
     assert min(drift["n"].values()) >= LEAST_ITEMS
     assert drift["shifted"] == []
@@ -70,7 +71,7 @@ def test_a_unit_that_changed_and_a_value_never_seen_are_named(
     def in_inches(items: pl.DataFrame) -> pl.DataFrame:
         return items.with_columns(pl.col(size) / 25.4, pl.lit("NEW MATERIAL").alias(category))
 
-    drift = diagnose(demo_model, changed(work_results=late_half, items=in_inches), seed=1)
+    drift = diagnose(demo_model, Population(changed(work_results=late_half, items=in_inches)), seed=1)
     by_name = {entry["attribute"]: entry for entry in drift["shifted"]}
 
     assert {size, category} <= by_name.keys()
@@ -83,7 +84,7 @@ def test_too_few_items_are_no_finding(demo_model: RoutingModel, changed: Callabl
     def thin(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.filter(pl.col("item_code").is_in(frame["item_code"].unique().sort().head(20).implode()))
 
-    drift = diagnose(demo_model, changed(work_results=thin), seed=1)
+    drift = diagnose(demo_model, Population(changed(work_results=thin)), seed=1)
 
     assert drift["message"].startswith("Too little to tell whether the items have changed")
     assert f"the last {RECENT_DAYS} days" in drift["message"]
@@ -93,7 +94,7 @@ def test_too_few_items_are_no_finding(demo_model: RoutingModel, changed: Callabl
 def test_a_factory_without_any_order_has_nothing_to_compare(
     demo_model: RoutingModel, changed: Callable[..., Snapshot]
 ) -> None:
-    drift = diagnose(demo_model, changed(work_results=lambda frame: frame.head(0)), seed=1)
+    drift = diagnose(demo_model, Population(changed(work_results=lambda frame: frame.head(0))), seed=1)
 
     assert drift["n"] == {"recent": 0, "earlier": 0}
     assert drift["shifted"] == []
