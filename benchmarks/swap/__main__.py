@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prediction.__main__ import prepare, surroundings
+from benchmarks.prediction.__main__ import surroundings
 from benchmarks.prediction.figures import Figure, Spread, table
 from benchmarks.prediction.instance import eventually, finish_load, load, running, start_load
+from benchmarks.prediction.kept import make_instance
 from benchmarks.prediction.making import VERSION
 from benchmarks.prediction.questions import Questions, known_body
 from benchmarks.swap import other
@@ -181,13 +182,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, help="make everything in this folder, or use what a run before left there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
-    options.factory = options.package = None
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"before: {surroundings()}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="swap-") as scratch:
         folder = (options.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        _, environment = prepare(options, folder)
+        _, environment = make_instance(folder, items=options.items, seed=options.seed)
         subprocess.run([sys.executable, "-m", "benchmarks.swap.other"], env=environment, check=True)
         os.environ.update(environment)
         with running(folder / "data") as instance:
