@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shared.operations.timetable import Timetable
     from shared.prediction.combining import Combiner
     from shared.quality.cycle import QualityCycles
+    from shared.registry.key_changes import KeyChanges
     from shared.registry.lifecycle import Lifecycle
     from shared.registry.lineage import Lineage
     from shared.registry.registrations import Registrations
@@ -151,6 +152,14 @@ class Services:
         from shared.registry.signing import Keys
 
         return Keys(self.settings.keys, clock=self.clock)
+
+    @cached_property
+    def key_changes(self) -> "KeyChanges":
+        """New keys, and keys trusted no more."""
+        from shared.registry.key_changes import KeyChanges
+        from shared.registry.store import ModelStore
+
+        return KeyChanges(self.keys, ModelStore(self.settings.models), self.model_versions)
 
     @cached_property
     def packages(self) -> "Packages":

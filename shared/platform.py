@@ -90,6 +90,14 @@ def write_secret(path: Path | str, data: bytes) -> None:
     write_atomically(target, data, mode=0o600)
 
 
+def remove_durably(path: Path | str) -> None:
+    """Remove a file, or nothing where there is none; a crash after it does not bring the file back."""
+    target = Path(path)
+    target.unlink(missing_ok=True)
+    if target.parent.is_dir():
+        _sync_folder(target.parent)
+
+
 def publish_folder(staging: Path | str, final: Path | str) -> None:
     """Make a finished folder appear under its final name in one step, its contents on disk before its name.
 

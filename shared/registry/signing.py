@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from shared.clock import Clock, utc_now
-from shared.errors import PackageRejected, SetupError
-from shared.platform import exclusive_lock, write_atomically, write_secret
+from shared.errors import NotFound, PackageRejected, SetupError
+from shared.platform import exclusive_lock, remove_durably, write_atomically, write_secret
 from shared.registry.manifest import Manifest, Signature, canonical_bytes, format_time, parse_time
 
 log = structlog.get_logger()
@@ -99,9 +99,24 @@ class Keys:
             Ed25519PublicKey.from_public_bytes(raw)
         except ValueError as fault:
             raise SetupError(
-                "This is not an Ed25519 public key.", remedy="Give the 64 hexadecimal digits of `manage.py keys show`."
+                "This is not an Ed25519 public key.",
+                remedy="Give the 64 hexadecimal digits that `manage.py keys list` shows there.",
             ) from fault
         return self._trust(raw.hex(), label=label, development=False)
+
+    def distrust(self, key_id: str) -> None:
+        """Trust a key no more; a private half that is here goes with it, or the next start would adopt it again.
+
+        Raises:
+            NotFound: no such key is trusted here.
+        """
+        path = self._trusted / f"{key_id}.json"
+        if key_id not in {key.key_id for key in self.list()}:
+            raise NotFound(
+                f"No key {key_id!r:.80} is trusted here.", remedy="`manage.py keys list` shows those that are."
+            )
+        remove_durably(self._signing / f"{key_id}.pem")
+        remove_durably(path)
 
     def sign(self, manifest: Manifest) -> Manifest:
         """Return the manifest with this instance's signature in place of any other."""
