@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from cli.services import current_services, model_of
 from shared.database.tables import ModelVersion
+from shared.platform import write_atomically
 from shared.registry.lineage import event_facts
 
 app = typer.Typer(help="Model versions.", no_args_is_help=True)
@@ -125,6 +127,25 @@ def verify(version: Version, as_json: JsonFlag = False) -> None:
         show_table(f"Checks of {version}", ("check", "outcome", "detail"), checks)
     if not report["ok"]:
         raise typer.Exit(10)
+
+
+@app.command("bom")
+@reports_errors
+def bom(
+    version: Version,
+    output: Annotated[Path | None, typer.Option(help="Write it to this file instead.")] = None,
+    as_json: JsonFlag = False,  # noqa: ARG001 - a bill of materials is JSON
+) -> None:
+    """Print an installed version's bill of materials (CycloneDX 1.6, JSON), made from its manifest.
+
+    Example: manage.py models bom version_20261121_020000 --output model.cdx.json
+    """
+    document = current_services().lifecycle.bill_of_materials(version)
+    if output is None:
+        emit_json(document)
+    else:
+        write_atomically(output, orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        say(f"Wrote {shown(output)}.")
 
 
 @app.command("push")

@@ -87,6 +87,12 @@ def get_model_lineage(call: Call) -> Reply:
     return Reply(body=call.services.lineage.of(call.params["version"]))
 
 
+@endpoint(blueprint, "GET", "models/{version}/bom", access=Access.READ, summary="A version's bill of materials")
+def get_model_bom(call: Call) -> Reply:
+    """Show an installed version's files, data, libraries and figures as CycloneDX 1.6."""
+    return Reply(body=call.services.lifecycle.bill_of_materials(call.params["version"]))
+
+
 @endpoint(
     blueprint, "POST", "models/{version}/verify", access=Access.CHANGE, summary="Check a version without changing it"
 )

@@ -6,6 +6,8 @@ from shared.clock import Clock, utc_now
 from shared.database.models import TRANSITIONS, ModelVersions
 from shared.database.tables import ModelVersion, VersionState
 from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
+from shared.registry.bill_of_materials import bill_of_materials
+from shared.registry.manifest import parse_manifest, read_manifest_file
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
 from shared.registry.verify import CHECKS, CheckedPackage, check_package, load_checked
@@ -95,6 +97,15 @@ class Lifecycle:
             return _report(version, missing)
         checks = [{"check": check, "ok": True, "detail": ""} for check in CHECKS]
         return {"version": version, "ok": True, "checks": checks, "warnings": list(package.warnings)}
+
+    def bill_of_materials(self, version: str) -> dict[str, Any]:
+        """Return an installed version's CycloneDX document, made from its manifest alone.
+
+        Raises:
+            NotFound: no such folder.
+            PackageRejected: its manifest is missing or not one.
+        """
+        return bill_of_materials(parse_manifest(read_manifest_file(self._store.require(version))))
 
     def _checked(self, version: str) -> CheckedPackage:
         row = self._versions.find(version)
