@@ -9,14 +9,16 @@ from shared.database.tables import TrainingJob, WorkState
 
 _WIDTH, _HEIGHT, _EDGE, _MIDDLE = 760, 460, 60, 300
 _LINE, _BAD, _GOOD, _FAINT = "#1f5fa8", "#b3261e", "#3d8a4e", "#b8b8b8"
-_HEADS = ("day", "phase", "orders", "trimmed MAE, min", "operations right", "evidence", "noticed", "done")
+_HEADS = ("day", "phase", "bookings", "trimmed MAE, min", "operations right", "evidence", "noticed", "done")
 _FIGURES = {"trim_mae": ("trimmed MAE, minutes", "{:.1f}"), "process_match": ("operations right", "{:.1%}")}
 
 
 def table(days: Sequence[Day]) -> str:
     """Return the days as text: figures with their intervals, the strongest evidence, what was noticed and done."""
     rows = [_HEADS, *(_row(day) for day in days)]
-    return _aligned(rows) + "\n\n" + "\n".join(f"{day.day}: {said}" for day in days for said in sentences(day))
+    told = [sentences(day, (days[number - 1] if number else None)) for number, day in enumerate(days)]
+    said = [f"{day.day}: {sentence}" for day, each in zip(days, told, strict=True) for sentence in each]
+    return "\n".join([_aligned(rows), "", *said])
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -77,7 +79,7 @@ def _named(finding: dict[str, Any]) -> str:
 
 def done(day: Day) -> list[str]:
     """Return what was done on a day, a few words each."""
-    told = [day.person] if day.person else []
+    told = ["the person states the unit"] if day.person else []
     if day.retraining.get("refused"):
         told.append("no job")
     told += [f"{job.actor}'s {job.kind}: {_in_short(job)}" for job in day.jobs]
@@ -97,11 +99,13 @@ def _in_short(job: TrainingJob) -> str:
     return ("registered" if comparison["promoted"] else "not registered") + gain
 
 
-def sentences(day: Day) -> list[str]:
-    """Return what was noticed and done on a day, in the product's own words."""
+def sentences(day: Day, before: Day | None = None) -> list[str]:
+    """Return what was noticed and done on a day, in the product's own words, but for what the day `before` said too."""
     told = [day.person] if day.person else []
-    told += [finding["message"] for finding in day.alarms]
-    told += [day.retraining["refused"]] if day.retraining.get("refused") else []
+    again = {_named(finding) for finding in before.alarms} if before else set()
+    told += [finding["message"] for finding in day.alarms if _named(finding) not in again]
+    refused = day.retraining.get("refused")
+    told += [refused] if refused and not (before and before.retraining.get("refused") == refused) else []
     told += [f"{job.actor}'s {job.kind} job {job.state}: {_outcome(job)}" for job in day.jobs]
     told += [_watch(day)["reason"]] if _watch(day) else []
     return told + [f"alert closed: {alert.closed_note or alert.message}" for alert in day.closed]

@@ -121,6 +121,12 @@ class Alerts:
             same = (Alert.kind == kind[:64], Alert.subject == subject[:200], Alert.state != AlertState.CLOSED)
             return session.exec(select(Alert).where(*same)).one_or_none()
 
+    def all_standing(self, kind: str) -> list_of[Alert]:
+        """Return the alerts of this kind that nobody has closed, by what they are about."""
+        same = (Alert.kind == kind[:64], Alert.state != AlertState.CLOSED)
+        with reading(self._engine) as session:
+            return list_of(session.exec(select(Alert).where(*same).order_by(col(Alert.subject))).all())
+
     def count_open(self) -> int:
         """Return how many alerts nobody has closed, acknowledged ones included."""
         with reading(self._engine) as session:

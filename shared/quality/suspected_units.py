@@ -6,10 +6,10 @@ from what was predicted, on several items, that operation is suspected.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from math import log
+from math import exp, log
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -70,10 +70,24 @@ class SuspectedUnit:
         )
 
 
-def compare_days(orders: Sequence[OrderObservation], actuals: Mapping[str, ItemActuals]) -> dict[str, list[Compared]]:
-    """Return each operation's orders beside their predictions, oldest first; those without a day cannot be placed."""
+def far_off(orders: Sequence[OrderObservation]) -> set[str]:
+    """Return the operations of which enough items are booked as far from their predictions as another unit is."""
+    least = min(UNIT_FACTORS) / exp(NEAR)
+    items: dict[str, set[str]] = defaultdict(set)
+    for row in orders:
+        if not row.predicted_minutes / least < row.booked_minutes < row.predicted_minutes * least:
+            items[row.operation_code].add(row.item_code)
+    return {code for code, its in items.items() if len(its) >= LEAST_ITEMS}
+
+
+def compare_days(
+    orders: Sequence[OrderObservation], actuals: Mapping[str, ItemActuals], operations: Collection[str]
+) -> dict[str, list[Compared]]:
+    """Return the orders of `operations` beside their predictions, oldest first; those without a day have no place."""
     found: dict[str, list[Compared]] = defaultdict(list)
     for row in orders:
+        if row.operation_code not in operations:
+            continue
         day = actuals[row.item_code].orders[row.order].reported_at
         if day is not None and row.booked_minutes > 0 and row.predicted_minutes > 0:
             ratio = log(row.booked_minutes / row.predicted_minutes)

@@ -21,18 +21,17 @@ from typing import Any
 import structlog
 
 from shared.database.alerts import Alerts
-from shared.database.tables import Alert, AlertState
+from shared.database.tables import Alert
 from shared.erp.profiles.model import WorkResultsTable, parse_profile
 from shared.erp.profiles.unit_changes import UnitChange, confirmed
 from shared.quality.measured import MeasuredCycle
 from shared.quality.observations import OrderObservation
-from shared.quality.suspected_units import LEAST_ITEMS, Compared, SuspectedUnit, compare_days, find_suspected
+from shared.quality.suspected_units import LEAST_ITEMS, Compared, SuspectedUnit, compare_days, far_off, find_suspected
 from shared.quality.unit_alerts import UNIT_SUSPECTED, no_job, since_of
 
 log = structlog.get_logger()
 
 ACTOR = "quality cycle"
-MOST_ALERTS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +71,12 @@ class UnitWatch:
         """
         if measured.drawn.reported_after is None:
             return UnitLook()
-        compared = compare_days(measured.evaluation.orders, measured.actuals)
-        found = find_suspected(compared, measured.snapshot)
-        standing = self._standing()
-        if not found and not standing:
+        standing = self._alerts.all_standing(UNIT_SUSPECTED)
+        operations = far_off(measured.evaluation.orders) | {alert.subject for alert in standing}
+        if not operations:
             return UnitLook()
+        compared = compare_days(measured.evaluation.orders, measured.actuals, operations)
+        found = find_suspected(compared, measured.snapshot)
         rules = parse_profile(measured.snapshot.profile_document, source=measured.snapshot.id).work_results
         suspected = [one for one in found if _stated(rules, one.operation_code, compared, one.since) is None]
         named = {one.operation_code for one in suspected}
@@ -97,12 +97,6 @@ class UnitWatch:
         log.warning("quality.unit_suspected", cycle_id=cycle_id, operation=one.operation_code, factor=one.factor)
         details = one.as_json() | {"cycle_id": cycle_id}
         return self._alerts.raise_alert(UNIT_SUSPECTED, one.operation_code, one.message, details=details)
-
-    def _standing(self) -> list[Alert]:
-        states = (AlertState.OPEN, AlertState.ACKNOWLEDGED)
-        return [
-            a for state in states for a in self._alerts.list(kind=UNIT_SUSPECTED, state=state, limit=MOST_ALERTS)[0]
-        ]
 
 
 def _stated(
