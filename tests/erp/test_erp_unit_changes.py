@@ -1,12 +1,14 @@
 """Reports in another time unit from a day on, as a profile says it: read right, bounded, and mistakes named."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from shared.erp.check.checking import check_profile
 from shared.erp.profiles.model import load_profile, parse_profile
 from shared.erp.profiles.unit_changes import confirmed
+from shared.erp.sources.location import FolderLocation
 from shared.erp.units import TimeUnit
 from shared.errors import ProfileError
 from tests.erp.erp_support import TinyFactory
@@ -104,6 +106,18 @@ def test_a_mistake_in_a_change_is_named(factory: TinyFactory, change: dict[str, 
     with pytest.raises(ProfileError) as error:
         parse_profile(factory.document, source="tiny")
     assert said in str(error.value)
+
+
+def test_a_change_that_speaks_of_no_report_is_told_by_the_check(reported: TinyFactory) -> None:
+    change = {"since": "2025-03-09", "time_unit": "minutes"}
+    spoken = [change | {"operations": "TURN", "resources": "T1"}, change | {"operations": "TURM"}]
+    reported.document["work_results"]["unit_changes"] = [*spoken, change | {"until": "2025-03-10", "resources": "G2"}]
+    profile = parse_profile(reported.document, source="tiny")
+    report = check_profile(profile, FolderLocation(reported.source), now=datetime(2025, 6, 1, tzinfo=UTC))
+    found = [finding for finding in report.findings if "unit_changes" in finding.field]
+
+    assert [finding.field for finding in found] == ["work_results.unit_changes.1", "work_results.unit_changes.2"]
+    assert "holds for none of 6 reports" in found[0].message
 
 
 def test_changes_are_bounded_in_number() -> None:

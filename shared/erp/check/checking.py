@@ -16,6 +16,7 @@ from shared.erp.check.sizes import check_sizes
 from shared.erp.check.sums import check_sums
 from shared.erp.check.tables import CheckedTable, lot_columns, missing_columns, named_columns
 from shared.erp.check.times import check_time_names, check_times
+from shared.erp.check.unit_changes import check_unit_changes
 from shared.erp.check.unread import check_unread, unread_tables
 from shared.erp.check.versions import check_age, check_versions
 from shared.erp.findings import CheckReport, Finding, Severity, TableFacts
@@ -61,6 +62,7 @@ def check_profile(profile: Profile, location: Location, *, now: datetime, rows: 
         report.findings += [_damaged(file, reason, count) for reason, count in reasons.items()]
     if "work_results" in checked:
         report.findings += check_reports(checked["work_results"])
+        report.findings += check_unit_changes(checked["work_results"])
     report.findings += check_time_names(profile, checked)
     report.findings += _check_days(checked, profile, profile.source.today(now.astimezone(UTC)))
     if "items" in checked:

@@ -34,12 +34,18 @@ def in_changed_units(
     for change in changes:
         if time not in change.times:
             continue
-        holds = (places.reported >= change.since).fill_null(value=False)
-        if change.until is not None:
-            holds = holds & (places.reported <= change.until)
-        for codes, named in ((places.operation, change.operations), (places.resource, change.resources)):
-            if named is not None:
-                holds = holds & codes.is_in(list(named)).fill_null(value=False)
+        holds = are_changed(change, places)
         source.note(holds, f"{time} read in {change.time_unit.value} since {change.since}, as the profile says")
         factors = factors.set(holds, MINUTES_PER[change.time_unit])
     return factors
+
+
+def are_changed(change: UnitChange, places: ReportPlaces) -> pl.Series:
+    """Return for which reports a change holds."""
+    holds = (places.reported >= change.since).fill_null(value=False)
+    if change.until is not None:
+        holds = holds & (places.reported <= change.until)
+    for codes, named in ((places.operation, change.operations), (places.resource, change.resources)):
+        if named is not None:
+            holds = holds & codes.is_in(list(named)).fill_null(value=False)
+    return holds
