@@ -149,6 +149,8 @@ class RoutingModel:
     ) -> list[OrdersPrediction]:
         """Answer each query in order as if unknown, with the minutes of an order at each of its quantities.
 
+        What this is asked for is compared and not read, so no answer names its evidence.
+
         Args:
             queries: item codes, each with attributes or without.
             quantities: pieces of the orders of each query, finite and above 0.
@@ -162,7 +164,7 @@ class RoutingModel:
         answers = [None if one is None else without_orders(one) for one in unanswerable]
         left = [place for place, answer in enumerate(answers) if answer is None]
         for chosen in _together(left):
-            worked = self._work_out(queries, asked, chosen, candidates, 1.0, as_if_unknown=True)
+            worked = self._work_out(queries, asked, chosen, candidates, 1.0, as_if_unknown=True, evidence=False)
             minutes = order_minutes(worked.estimates, worked.plans, [quantities[place] for place in chosen])
             for place, prediction, mine in zip(chosen, worked.answers, minutes, strict=True):
                 answers[place] = OrdersPrediction(prediction=prediction, minutes=mine)
@@ -170,7 +172,7 @@ class RoutingModel:
 
     def _work_out(
         self, queries: Sequence[ItemQuery], asked: Sequence[Asked], chosen: Sequence[int], candidates: int,
-        quantity: float, *, as_if_unknown: bool,
+        quantity: float, *, as_if_unknown: bool, evidence: bool = True,
     ) -> "_Worked":  # fmt: skip
         """Answer the `chosen` ones of the queries together."""
         batch = make_batch(
@@ -178,7 +180,7 @@ class RoutingModel:
             quantity=quantity, as_if_unknown=as_if_unknown, factors=self._factors,
         )  # fmt: skip
         steps = [() if as_if_unknown else asked[place].steps for place in chosen]
-        return self._answers(batch, [queries[place] for place in chosen], steps, candidates)
+        return self._answers(batch, [queries[place] for place in chosen], steps, candidates, evidence=evidence)
 
     @property
     def _factors(self) -> Singles | None:
@@ -197,8 +199,9 @@ class RoutingModel:
         return _abstained(query, "None of the item's attributes has a value, so nothing can be compared.")
 
     def _answers(
-        self, batch: Batch, queries: Sequence[ItemQuery], steps: Sequence[tuple[Any, ...]], count: int
-    ) -> "_Worked":
+        self, batch: Batch, queries: Sequence[ItemQuery], steps: Sequence[tuple[Any, ...]], count: int, *,
+        evidence: bool,
+    ) -> "_Worked":  # fmt: skip
         near, wanted = batch.near, Wanted()
         may_repeat = bool((near.own >= 0).any()) or any(steps)  # the item's own routing may be among the proposed
         choices = self.knowledge.candidates.choose(near, batch.rows, batch.views, count + may_repeat)
@@ -208,7 +211,7 @@ class RoutingModel:
         choices = [found if enough else [] for found, enough in zip(choices, near_enough.tolist(), strict=True)]
         plans = plans_of(batch, steps, wanted, choices=choices, count=count, least_probability=_LEAST_PROBABILITY)
         operations = work_out(self.knowledge, batch, wanted, self.settings.time_profile)
-        rendered = Rendering(self.knowledge, batch, operations, plans, self.settings).candidates()
+        rendered = Rendering(self.knowledge, batch, operations, plans, self.settings, evidence=evidence).candidates()
         said = None if self._reweighting is None else self._reweighting.sentence
         answers = [
             ItemPrediction(item_code=query.item_code, status=Status.OK, candidates=found, message=said)

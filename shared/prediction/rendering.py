@@ -72,11 +72,14 @@ class Rendering:
 
     def __init__(
         self, memory: Memory, batch: Batch, operations: Operations, plans: Sequence[Sequence[Plan]],
-        settings: PredictionConfiguration,
+        settings: PredictionConfiguration, *, evidence: bool = True,
     ) -> None:  # fmt: skip
-        """Take the worked-out operations and the candidates that consist of them."""
+        """Take the worked-out operations and the candidates that consist of them.
+
+        Without `evidence` no answer names the items that speak for it: writing them down takes half the time.
+        """
         self._memory, self._batch, self._operations, self._settings = memory, batch, operations, settings
-        self._plans = plans
+        self._plans, self._evidence = plans, evidence
         self._answers: dict[int, PredictedOperation] = {}
 
     def candidates(self) -> list[list[Candidate]]:
@@ -96,7 +99,7 @@ class Rendering:
             routing_signature=SIGNATURE_SEPARATOR.join([operation.operation_code for operation in operations]),
             probability=probability, similarity=similarity, tier=self._tier(probability), operations=operations,
             totals=_totals(operations, self._batch.quantity),
-            evidence=[self._similar[member] for member in members[:SHOWN_ITEMS].tolist()],
+            evidence=[self._similar[member] for member in members[:SHOWN_ITEMS].tolist()] if self._evidence else [],
         )  # fmt: skip
 
     def _tier(self, probability: float) -> Tier:
@@ -146,7 +149,7 @@ class Rendering:
             order_minutes=Minutes(middle, low, high, plan_order), optimistic_minutes=optimistic, safe_minutes=safe,
             wait_minutes=wait or 0.0, move_minutes=move or 0.0, queue_minutes=queue or 0.0, samples=samples,
             trimmed=trimmed, trimmed_mean=mean, std=std, confidence=confidence, supporting=supporting,
-            disagreeing=disagreeing, evidence=self._supports(index),
+            disagreeing=disagreeing, evidence=self._supports(index) if self._evidence else [],
         )  # fmt: skip
 
     def _names(self, index: int) -> tuple[str, str | None, str | None, str | None, bool | None]:

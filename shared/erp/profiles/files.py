@@ -21,19 +21,20 @@ def read_document(path: Path) -> tuple[Any, dict[Location, int]]:
         raise ProfileError(f"There is no profile file {path}.", remedy="Check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path} cannot be read: {error}.", remedy="Save it as UTF-8 text.") from error
+    lines: dict[Location, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, lines
+        _note_lines(node, (), lines, path)  # first: constructing merges what `<<` names into the node
+        return loader.construct_document(node), lines
     except yaml.YAMLError as error:
         raise ProfileError(f"{path} is not valid YAML: {_where(error)}", remedy="Correct that line.") from error
     except ValueError as error:  # a day that no calendar has
         raise ProfileError(
             f"{path} holds a value that cannot be read: {error}.", remedy="Put it in quotes, or correct it."
         ) from error
-    lines: dict[Location, int] = {}
-    if node is not None:
-        _note_lines(node, (), lines, path)
-    return document, lines
 
 
 def _where(error: yaml.YAMLError) -> str:
