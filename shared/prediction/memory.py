@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from shared.erp.canonical import ROUTING_SCHEMA, Attribute
+from shared.erp.canonical import Attribute
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -238,7 +238,7 @@ def choose_current(frame: pl.DataFrame, day: date) -> pl.DataFrame:
     return (
         frame.join(best, on=["item_code", "routing_no"], how="left")
         .with_columns((pl.col("current").fill_null(value=False) & pl.col("valid")).alias("chosen"))
-        .select(*ROUTING_SCHEMA, "chosen")
+        .select(*frame.columns, "chosen")
         .sort("item_code", "routing_no", "sequence", "operation_code", maintain_order=True)
     )
 

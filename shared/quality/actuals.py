@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from shared.erp.canonical import ROUTING_SCHEMA
 from shared.erp.snapshot import Snapshot
 from shared.prediction.memory import choose_current
 from shared.quality.bookings import NOTHING_BOOKED, BookingTally, bookings_of, count_bookings, read_reports
 from shared.quality.population import UNKNOWN_STRATUM
 
+_STEP_COLUMNS = (
+    "item_code", "routing_no", "sequence", "operation_code", "resource_code", "inside", "valid_from", "valid_to",
+    "created_at",
+)  # fmt: skip
 ORDERS_PER_OPERATION = 20  # the latest ones; older orders say little about today's shop floor
 
 
@@ -96,8 +99,9 @@ def collect_actuals(
 def _routings(
     snapshot: Snapshot, of_wanted: pl.Expr
 ) -> tuple[dict[str, list[ActualOperation]], dict[str, date | None]]:
-    known = of_wanted & pl.col("operation_code").is_not_null()
-    rows = snapshot.query("routings", lambda rows: rows.filter(known).select(list(ROUTING_SCHEMA)))
+    # A scan that filters by the code alone unpacks the other columns of few rows only.
+    rows = snapshot.query("routings", lambda rows: rows.filter(of_wanted).select(_STEP_COLUMNS))
+    rows = rows.filter(pl.col("operation_code").is_not_null())
     current = choose_current(rows, snapshot.data_as_of.date()).filter("chosen").sort("item_code", "sequence")
     routings: dict[str, list[ActualOperation]] = defaultdict(list)
     columns = current.select("item_code", "sequence", "operation_code", "resource_code", "inside")
