@@ -29,6 +29,7 @@ from shared.database.alerts import Alerts
 from shared.erp.canonical import Attribute, AttributeKind
 from shared.prediction.memory import sister_keys
 from shared.prediction.model import RoutingModel
+from shared.quality.intervals import holm
 from shared.quality.judging import Judgement
 from shared.quality.measured import MeasuredCycle
 from shared.quality.population import Population
@@ -229,11 +230,8 @@ def stability(recent: Floats, earlier: Floats) -> tuple[float, float]:
 
 def _corrected(attributes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add Holm's corrected p-values."""
-    least = 0.0
-    for rank, entry in enumerate(sorted(attributes, key=lambda entry: entry["p"])):
-        least = max(least, min(1.0, entry["p"] * (len(attributes) - rank)))
-        entry["p_corrected"] = least
-    return attributes
+    corrected = holm([entry["p"] for entry in attributes])
+    return [entry | {"p_corrected": chance} for entry, chance in zip(attributes, corrected, strict=True)]
 
 
 def _similarity(model: RoutingModel, samples: _Samples) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Honest 95 % intervals: orders of one item resemble each other, so whole items are resampled, not orders."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -187,3 +187,12 @@ def wilson(hits: Floats, weights: Floats) -> Figure:
     )
     low, high = max(0.0, min(share, centre - spread)), min(1.0, max(share, centre + spread))
     return Figure(value=share, n=len(hits), low=low, high=high)
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Return p-values corrected for how many there are, in the order given (S. Holm, 1979, Scand. J. Statist. 6)."""
+    corrected, least = [0.0] * len(chances), 0.0
+    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        least = max(least, min(1.0, chances[place] * (len(chances) - rank)))
+        corrected[place] = least
+    return corrected

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from shared.quality.evaluate import Evaluation
-from shared.quality.intervals import trimmed_means
+from shared.quality.intervals import holm, trimmed_means
 from shared.training.pairing import (
     Change,
     PairedOrders,
@@ -153,12 +153,8 @@ def compare(
 def worse_families(orders: PairedOrders) -> tuple[str, ...]:
     """Return the families whose errors grew significantly: one-sided paired t-tests over drawings, Holm-corrected."""
     chances = chance_of_no_growth(orders, MINIMUM_FAMILY_ITEMS)
-    worse = []
-    for rank, family in enumerate(sorted(chances, key=lambda name: (chances[name], name))):
-        if chances[family] * (len(chances) - rank) > SIGNIFICANCE:
-            break
-        worse.append(family)
-    return tuple(sorted(worse))
+    corrected = holm(list(chances.values()))
+    return tuple(sorted(name for name, chance in zip(chances, corrected, strict=True) if chance <= SIGNIFICANCE))
 
 
 def _figures(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.quality.alignment import align, edit_distance, precedence
-from shared.quality.intervals import Figure, dense, quantile, weighted_mean
+from shared.quality.intervals import Figure, dense, holm, quantile, weighted_mean
 from shared.quality.metrics import QualityMetrics, measure
 from shared.quality.observations import OrderObservation, RoutingObservation, Tally
 from shared.quality.routing_figures import RoutingTable, routing_figures
@@ -279,3 +279,9 @@ def test_a_group_is_measured_as_if_it_were_alone() -> None:
         for name, figures in found[key].items():
             alone = measure([row for row in rows if getattr(row, column) == name], [], **RULES)[key]
             assert alone == {name: figures}
+
+
+def test_holms_correction_is_the_worked_one_and_never_falls_as_chances_grow() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # Holm's steps: 4, 3, 2, 1
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []

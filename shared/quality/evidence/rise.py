@@ -12,7 +12,6 @@ wobble: a Bayes factor, which for independent errors is a martingale under "no c
 procedure (A. Shiryaev 1963, S. Roberts 1966).
 """
 
-from collections.abc import Sequence
 from math import log
 
 import numpy as np
@@ -27,8 +26,6 @@ RISE_WEIGHTS = (0.65, 0.2, 0.15)
 DEFAULT_SHIFTS = (0.25, 0.5, 1.0)  # of the mean score, where the reference cannot tell what a rise would do
 DEFAULT_OFFSET = 0.03
 LEAST_PERIODS = 10  # of the reference; with fewer, the first live cycles join it
-
-DEFAULT_SLOPE = DEFAULT_SHIFTS[0] / log(RISES[0])
 
 _ROOT_OF_TWO_PI = 2.5066282746310002
 _PERSISTENCE = (0.3, 0.6, 0.85)
@@ -178,8 +175,3 @@ class RiseTest:
         cycles = credible.shape[1] - begun
         known = np.maximum(information[line, begun], 1e-12)
         return cycles.astype(np.float64), agreement[line, begun] / known, known / cycles
-
-
-def shifts_or_default(shifts: Sequence[float]) -> tuple[float, ...]:
-    """Return the shifts that `RISES` would make, or those of a middling spread where the reference told too little."""
-    return tuple(shifts) if min(shifts) > 0.02 else DEFAULT_SHIFTS
