@@ -38,7 +38,7 @@ from shared.quality.live import LiveScores, score_live
 from shared.quality.measured import MeasuredCycle, Served, measure_cycle
 from shared.quality.options import CycleOptions
 from shared.quality.population import Population
-from shared.quality.unit_changes import UnitWatch
+from shared.quality.unit_changes import UnitLook, UnitWatch
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.doorbells import Doorbells
@@ -91,9 +91,8 @@ class QualityCycles:
         self._configuration = configuration
         self._alerts = alerts
         self._serving = serving
-        self._judge = Judge(
-            alerts=alerts, request_retraining=request_retraining, scales=Scales(engine, clock), units=UnitWatch(alerts)
-        )
+        self._judge = Judge(alerts=alerts, request_retraining=request_retraining, scales=Scales(engine, clock))
+        self._units = UnitWatch(alerts)
         self._after_cycle = tuple(after_cycle)
         self._last_population: Population | None = None
         self._clock = clock
@@ -188,12 +187,16 @@ class QualityCycles:
         steps = _Steps(claim.id, pulse)
         configuration = self._configuration.current()[1]
         measured = measure_cycle(claim.row, configuration, serving.active(), self._population, self._history, steps)
+        steps.step(84, "looking at units")
+        with self._work.fenced(claim):
+            pulse.check()
+        units = self._units.look(measured)
         steps.step(85, "scoring live predictions")
-        live = self._score_live(measured)
+        live = self._score_live(measured, units)
         steps.step(90, "deciding", scored_now=len(live.rows))
         with self._work.fenced(claim):
             pulse.check()
-        ended = self._decide(claim, measured, live, steps)
+        ended = self._decide(claim, measured, units, live, steps)
         if ended is None:
             return
         self._alerts.close_matching(FAILED_ALERT, "", ACTOR)
@@ -209,7 +212,7 @@ class QualityCycles:
             message=ended.message,
         )
 
-    def _score_live(self, measured: MeasuredCycle) -> LiveScores:
+    def _score_live(self, measured: MeasuredCycle, units: UnitLook) -> LiveScores:
         return score_live(
             self._engine,
             measured.snapshot,
@@ -218,6 +221,7 @@ class QualityCycles:
             now=self._clock(),
             keep_days=measured.configuration.quality.keep_prediction_days,
             seed=measured.row.seed,
+            in_doubt=units.in_doubt,
         )
 
     def _finish(self, claim: Claim[QualityCycle], ended: Conclusion, judgement: Judgement, live: LiveScores) -> None:
@@ -234,12 +238,12 @@ class QualityCycles:
         return read_history(self._engine, before=before)
 
     def _decide(
-        self, claim: Claim[QualityCycle], measured: MeasuredCycle, live: LiveScores, steps: "_Steps"
+        self, claim: Claim[QualityCycle], measured: MeasuredCycle, units: UnitLook, live: LiveScores, steps: "_Steps"
     ) -> Conclusion | None:
         """Judge what was measured and end the row, again when evidence came between; None when the cycle failed."""
         decisions = planners_decisions(self._engine, before=claim.row.created_at)
         for attempt in range(1, MAX_JUDGEMENTS + 1):
-            judgement = self._judge.judge(measured)
+            judgement = self._judge.judge(measured, units)
             steps.step(93, "looking for causes")
             further = [{"decisions": decisions, "live": live.figures}]
             further += [dict(hook(measured, judgement)) for hook in self._after_cycle]

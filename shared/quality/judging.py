@@ -12,7 +12,7 @@ from shared.errors import Conflict
 from shared.quality.alarms import ALERT_KIND, Finding, findings, quiet_subjects
 from shared.quality.evidence.weighing import Scales, nothing_stored
 from shared.quality.measured import MeasuredCycle
-from shared.quality.unit_changes import UnitWatch
+from shared.quality.unit_changes import UnitLook
 
 log = structlog.get_logger()
 
@@ -39,11 +39,9 @@ class Judge:
     alerts: Alerts
     request_retraining: RequestRetraining
     scales: Scales
-    units: UnitWatch
 
-    def judge(self, measured: MeasuredCycle) -> Judgement:
+    def judge(self, measured: MeasuredCycle, units: UnitLook) -> Judgement:
         """Raise and close alerts by the figures of `measured`, and ask for one retraining where that can help."""
-        units = self.units.look(measured)
         weighed = self.scales.weigh(units.trusted(measured))
         crossed = findings(measured.figures["overall"], measured.configuration.quality, weighed.readings)
         alert_ids = self._raise(measured, crossed)

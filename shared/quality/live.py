@@ -6,7 +6,7 @@ version, the newest one before the last report is the planner's last word and th
 read as it was recorded; nothing is predicted again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -61,14 +61,16 @@ def score_live(
     now: datetime,
     keep_days: int,
     seed: int,
+    in_doubt: Mapping[str, date] | None = None,
 ) -> LiveScores:
     """Score the predictions whose actuals have arrived, as far as they are kept for `keep_days`.
 
-    `reported` has `item_code` and `last_reported_at` of every item with a work result.
+    `reported` has `item_code` and `last_reported_at` of every item with a work result. `in_doubt` are operations whose
+    bookings since a day may be wrong: a prediction that they would judge waits, since it is scored only once.
     """
     due = _due(engine, reported, now - timedelta(days=keep_days))
     actuals = collect_actuals(snapshot, sorted({one.item_code for one in due})) if due else {}
-    ready = [one for one in due if _orders_since(actuals.get(one.item_code), one)]
+    ready = [one for one in due if _is_ready(one, actuals.get(one.item_code), in_doubt or {})]
     ready.sort(key=lambda one: (one.created_at, one.id))
     rows = [row for row in _scored(engine, ready[:MAX_SCORED], actuals, cycle_id, now) if row is not None]
     figures = live_figures(engine, rows, now=now, seed=seed)
@@ -118,6 +120,18 @@ def _unscored(session: Session, codes: Sequence[str], oldest: datetime, limit: i
         .limit(max(0, limit))
     )
     return [_Due(*row) for row in session.exec(statement).all()]
+
+
+def _is_ready(one: _Due, actuals: ItemActuals | None, in_doubt: Mapping[str, date]) -> bool:
+    """Return whether orders since the prediction are settled, and none of them is in doubt."""
+    places = _orders_since(actuals, one)
+    if actuals is None or not places:
+        return False
+    orders = (actuals.orders[place] for place in places)
+    return not any(
+        order.operation_code in in_doubt and (order.reported_at or date.max) >= in_doubt[order.operation_code]
+        for order in orders
+    )
 
 
 def _orders_since(actuals: ItemActuals | None, one: _Due) -> list[int]:

@@ -12,7 +12,7 @@ because the orders are as predicted again, or because the profile confirms that 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from math import exp
 from statistics import median
@@ -39,18 +39,18 @@ class UnitLook:
     """What one cycle shows of units."""
 
     suspected: tuple[SuspectedUnit, ...] = ()
+    in_doubt: Mapping[str, date] = field(default_factory=dict)  # operations with a standing alert -> since when
     alert_ids: tuple[str, ...] = ()
     retraining: dict[str, Any] | None = None  # why none is asked for; None where no unit stands in its way
 
     def trusted(self, measured: MeasuredCycle) -> MeasuredCycle:
-        """Return what was measured without the suspected orders."""
-        if not self.suspected:
+        """Return what was measured without the orders in doubt."""
+        if not self.in_doubt:
             return measured
-        since = {one.operation_code: one.since for one in self.suspected}
 
         def is_trusted(order: OrderObservation) -> bool:
             day = measured.actuals[order.item_code].orders[order.order].reported_at
-            first = since.get(order.operation_code)
+            first = self.in_doubt.get(order.operation_code)
             return first is None or day is None or day < first
 
         kept = tuple(order for order in measured.evaluation.orders if is_trusted(order))
@@ -67,11 +67,11 @@ class UnitWatch:
     def look(self, measured: MeasuredCycle) -> UnitLook:
         """Raise an alert for each suspected operation and close those that are settled.
 
-        Nothing is looked at where no order is new to the model.
+        Where no order is new to the model, what stands stays.
         """
-        if measured.drawn.reported_after is None:
-            return UnitLook()
         standing = self._alerts.all_standing(UNIT_SUSPECTED)
+        if measured.drawn.reported_after is None:
+            return UnitLook(in_doubt={alert.subject: since_of(alert) for alert in standing})
         operations = far_off(measured.evaluation.orders) | {alert.subject for alert in standing}
         if not operations:
             return UnitLook()
@@ -79,19 +79,23 @@ class UnitWatch:
         found = find_suspected(compared, measured.snapshot)
         rules = parse_profile(measured.snapshot.profile_document, source=measured.snapshot.id).work_results
         suspected = [one for one in found if _stated(rules, one.operation_code, compared, one.since) is None]
-        named = {one.operation_code for one in suspected}
+        in_doubt = {one.operation_code: one.since for one in suspected}
         for alert in standing:
-            remark = None if alert.subject in named else _settled(alert, compared, rules)
+            remark = None if alert.subject in in_doubt else _settled(alert, compared, rules)
             if remark is not None:
                 self._alerts.close(alert.id, ACTOR, remark)
+            else:
+                in_doubt.setdefault(alert.subject, since_of(alert))
         raised = [self._raise(one, measured.row.id) for one in suspected]
         if not raised:
-            return UnitLook()
+            return UnitLook(in_doubt=in_doubt)
         refused = {"asked": False, "refused": no_job(raised), "because": UNIT_SUSPECTED}
         for alert in raised:
             self._alerts.add_details(alert.id, {"retraining": refused})
         ids = tuple(alert.id for alert in raised)
-        return UnitLook(suspected=tuple(suspected), alert_ids=ids, retraining=refused | {"alert_ids": list(ids)})
+        return UnitLook(
+            suspected=tuple(suspected), in_doubt=in_doubt, alert_ids=ids, retraining=refused | {"alert_ids": list(ids)}
+        )
 
     def _raise(self, one: SuspectedUnit, cycle_id: str) -> Alert:
         log.warning("quality.unit_suspected", cycle_id=cycle_id, operation=one.operation_code, factor=one.factor)

@@ -76,6 +76,21 @@ def test_a_prediction_is_scored_once_by_the_orders_begun_after_it(
     assert set(told["by_version"]) == {"version_test"}
 
 
+def test_a_prediction_waits_while_the_bookings_that_judge_it_are_in_doubt(
+    ward: Any, demo_model: RoutingModel, last_days: dict[str, date]
+) -> None:
+    code, last = next(iter(last_days.items()))
+    row = record(ward, code, last - timedelta(days=100), model=demo_model)
+    reported = Population(ward.snapshot).reported
+    booked = ward.snapshot.work_results().filter(pl.col("item_code") == code, pl.col("reported_at") == last)
+    operation = str(booked["operation_code"][0])
+
+    assert score(ward, reported, in_doubt={operation: last}).rows == ()
+    assert [found.prediction_row for found in score(ward, reported, in_doubt={"ELSE": last}).rows] == [row]
+    later = {operation: last + timedelta(days=1)}
+    assert [found.prediction_row for found in score(ward, reported, in_doubt=later).rows] == [row]
+
+
 def test_predictions_as_if_unknown_abstained_or_superseded_are_not_scored(
     ward: Any, demo_model: RoutingModel, last_days: dict[str, date]
 ) -> None:

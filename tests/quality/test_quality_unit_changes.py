@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from shared.quality import suspected_units, unit_changes
 from shared.quality.options import CycleOptions
 from shared.quality.suspected_units import Compared, find_suspected
 from tests.quality.quality_factory import factory_of, report
@@ -161,6 +162,20 @@ def test_orders_in_a_suspected_unit_enter_the_test_once_they_are_right(terminals
     assert repaired["tested_before"] == held["new_actuals"]
     assert repaired["new_actuals"] > 0
     assert not any(stream["evident"] for stream in repaired["streams"])
+
+
+def test_while_an_alert_stands_its_orders_stay_out_though_this_cycle_sees_too_few(
+    terminals: tuple[Any, str, date], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward, code, _ = terminals
+    cycle(ward)
+    monkeypatch.setattr(suspected_units, "LEAST_ITEMS", 10_000)
+    monkeypatch.setattr(unit_changes, "LEAST_ITEMS", 10_000)
+    metrics = cycle(ward)
+
+    assert metrics["units"] == []
+    assert metrics["evidence"]["new_actuals"] == 0
+    assert ward.alerts.all_standing("unit-suspected")[0].subject == code
 
 
 def test_the_alert_closes_when_the_orders_are_as_predicted_again(terminals: tuple[Any, str, date]) -> None:
