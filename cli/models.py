@@ -1,7 +1,7 @@
 """`models`: installed versions and which of them serves."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
@@ -19,6 +19,7 @@ Reason = Annotated[str, typer.Option(help="Why; kept with the event.")]
 ACTOR = "command line"
 UNSAID = "no reason given on the command line"
 _SHOWN_CHARACTERS = 600
+_OUTCOMES = {True: "ok", False: "FAILED", None: "not reached"}
 
 
 @app.command("list")
@@ -121,10 +122,9 @@ def verify(version: Version, as_json: JsonFlag = False) -> None:
     if as_json:
         emit_json(report)
     else:
-        checks = [
-            (check["check"], "ok" if check["ok"] else "FAILED", check.get("detail")) for check in report["checks"]
-        ]
+        checks = [(check["check"], _OUTCOMES[check["ok"]], check.get("detail")) for check in report["checks"]]
         show_table(f"Checks of {version}", ("check", "outcome", "detail"), checks)
+        _tell_difference(report.get("difference"))
     if not report["ok"]:
         raise typer.Exit(10)
 
@@ -195,6 +195,17 @@ def list_misses(
         return
     show_table(f"Near items that {name} ({model.backend}) misses", ("item", "missed", "similarity"), rows)
     say(f"{len(rows)} missed of {count} near items each of {len(sample)} items.")
+
+
+def _tell_difference(found: dict[str, Any] | None) -> None:
+    if found is None:
+        return
+    pairs = [(name, *pair) for name, pair in found.items() if isinstance(pair, list)]
+    for part in ("rows", "metrics", "runtime"):
+        pairs += [(f"{part}: {name}", *pair) for name, pair in found[part].items()]
+    show_table(f"Other than with the active {found['active']}", ("what", "now", "then"), pairs)
+    files = found["files"]
+    say(f"Files: {len(files['changed'])} changed, {len(files['added'])} added, {len(files['removed'])} removed.")
 
 
 def _short(value: object) -> str:

@@ -7,7 +7,8 @@ from shared.database.models import TRANSITIONS, ModelVersions
 from shared.database.tables import ModelVersion, VersionState
 from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
 from shared.registry.bill_of_materials import bill_of_materials
-from shared.registry.manifest import parse_manifest, read_manifest_file
+from shared.registry.dry_run import difference, report_of
+from shared.registry.manifest import Manifest, parse_manifest, read_manifest_file
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
 from shared.registry.verify import CHECKS, CheckedPackage, check_package, load_checked
@@ -80,23 +81,35 @@ class Lifecycle:
         return self._move(version, VersionState.REJECTED, actor, reason, expected_active)
 
     def verify(self, version: str) -> dict[str, Any]:
-        """Run every check of an activation without activating, and return what each one says.
+        """Run every check of an activation without activating; see `dry_run.report_of`.
 
-        The answer holds `version`, `ok`, `checks` (each with `check`, `ok` (None: not reached) and `detail`),
-        `warnings` and, after a failure, `remedy`. Raises NotFound when there is neither row nor folder.
+        Where they pass, `difference` tells what would be other than with the active version. Raises NotFound when there
+        is neither row nor folder.
         """
+        row = self._versions.find(version)
         try:
             package = self._checked(version)
             load_checked(package)
         except PackageRejected as fault:
-            return _report(version, fault)
+            return report_of(version, row, fault)
         except NotFound:
-            if self._versions.find(version) is None:
+            if row is None:
                 raise
             missing = PackageRejected("The version's folder is missing.", remedy="Restore it.", check=CHECKS[0])
-            return _report(version, missing)
-        checks = [{"check": check, "ok": True, "detail": ""} for check in CHECKS]
-        return {"version": version, "ok": True, "checks": checks, "warnings": list(package.warnings)}
+            return report_of(version, row, missing)
+        report = report_of(version, row, None, package.warnings)
+        active = self._manifest_of_active()
+        return report | {"difference": None if active is None else difference(package.manifest, active)}
+
+    def _manifest_of_active(self) -> Manifest | None:
+        """Return what the active version says of itself, or None where there is none that does."""
+        active = self._versions.active()
+        if active is None or not self._store.has(active.version):
+            return None
+        try:
+            return parse_manifest(read_manifest_file(self._store.folder(active.version)))
+        except PackageRejected:
+            return None
 
     def bill_of_materials(self, version: str) -> dict[str, Any]:
         """Return an installed version's CycloneDX document, made from its manifest alone.
@@ -145,12 +158,3 @@ class Lifecycle:
         return self._versions.transition(
             version, to, actor=actor, reason=reason, expected_active=expected, details=details
         )
-
-
-def _report(version: str, fault: PackageRejected) -> dict[str, Any]:
-    failed = fault.facts.get("check", CHECKS[0])
-    at = CHECKS.index(failed)
-    checks: list[dict[str, Any]] = [{"check": check, "ok": True, "detail": ""} for check in CHECKS[:at]]
-    checks.append({"check": failed, "ok": False, "detail": fault.detail})
-    checks += [{"check": check, "ok": None, "detail": "not reached"} for check in CHECKS[at + 1 :]]
-    return {"version": version, "ok": False, "checks": checks, "warnings": [], "remedy": fault.remedy}

@@ -8,6 +8,7 @@ import pytest
 
 from shared.database.tables import VersionState
 from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
+from shared.registry.dry_run import STATE_CHECK
 from shared.registry.lineage import Lineage
 from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.repair import MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
@@ -166,17 +167,46 @@ def test_a_dry_run_names_the_first_check_that_would_fail(instance: Instance) -> 
     instance.install("first")
     good = instance.lifecycle.verify("first")
     assert good["ok"]
-    assert [check["check"] for check in good["checks"]] == list(CHECKS)
+    assert [check["check"] for check in good["checks"]] == [STATE_CHECK, *CHECKS]
+    assert good["difference"] is None, "nothing is active"
     damage(instance, "first")
     bad = instance.lifecycle.verify("first")
     assert not bad["ok"]
-    assert [check["ok"] for check in bad["checks"]] == [True, True, False, None, None, None]
-    assert "metrics.json" in bad["checks"][2]["detail"]
+    assert [check["ok"] for check in bad["checks"]] == [True, True, True, False, None, None, None]
+    assert "metrics.json" in bad["checks"][3]["detail"]
     shutil.rmtree(instance.store.folder("first"))
     assert not instance.lifecycle.verify("first")["ok"]
     with pytest.raises(NotFound):
         instance.lifecycle.verify("none")
     json.dumps([good, bad])
+
+
+def test_a_dry_run_tells_what_would_be_other_than_with_the_active_version(instance: Instance) -> None:
+    for version in ("first", "second"):
+        instance.install(version)
+    instance.lifecycle.activate("first", actor="test", reason="a test")
+    report = instance.lifecycle.verify("second")
+    found = report["difference"]
+    assert found["active"] == "first"
+    assert found["rows"] == found["runtime"] == found["metrics"] == {}, "the same model, made twice"
+    assert found["files"]["added"] == found["files"]["removed"] == []
+    same = instance.lifecycle.verify("first")
+    assert same["ok"]
+    assert same["difference"]["files"]["changed"] == []
+    json.dumps(report)
+
+
+def test_a_dry_run_fails_where_the_state_forbids_the_activation(instance: Instance) -> None:
+    instance.install("first")
+    instance.lifecycle.reject("first", actor="test", reason="not wanted")
+    report = instance.lifecycle.verify("first")
+    assert not report["ok"]
+    assert [check["check"] for check in report["checks"] if not check["ok"]] == [STATE_CHECK]
+    assert "rejected" in report["checks"][0]["detail"]
+    with pytest.raises(Conflict):
+        instance.lifecycle.activate("first", actor="test", reason="even so")
+    shutil.copytree(instance.package_of("second"), instance.store.folder("second"))
+    assert not instance.lifecycle.verify("second")["ok"], "a folder without a row cannot be activated"
 
 
 def test_lineage_tells_the_training_and_the_ancestors(instance: Instance) -> None:
