@@ -35,8 +35,19 @@ def list_versions(as_json: JsonFlag = False) -> None:
         return
     show_table(
         f"{total} model version(s)",
-        ("version", "state", "profile", "data as of", "kind", "parent"),
-        [(row.version, row.state, row.profile, row.data_as_of, row.model_kind, row.parent) for row in rows],
+        ("version", "state", "pinned", "profile", "data as of", "kind", "parent"),
+        [
+            (
+                row.version,
+                row.state,
+                "yes" if row.pinned else "",
+                row.profile,
+                row.data_as_of,
+                row.model_kind,
+                row.parent,
+            )
+            for row in rows
+        ],
     )
 
 
@@ -109,6 +120,36 @@ def reject(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False)
     Example: manage.py models reject version_20261121_020000 --reason "trained on a test snapshot"
     """
     _report(current_services().lifecycle.reject(version, actor=ACTOR, reason=reason), as_json)
+
+
+@app.command("remove")
+@reports_errors
+def remove(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
+    """Remove a version's files; its row and history stay. Never the active, the previous or a pinned one.
+
+    Example: manage.py models remove version_20261121_020000 --reason "superseded"
+    """
+    _report(current_services().retention.remove(version, actor=ACTOR, reason=reason), as_json)
+
+
+@app.command("pin")
+@reports_errors
+def pin(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
+    """Keep a version whatever its age.
+
+    Example: manage.py models pin version_20261121_020000 --reason "the one of the audit"
+    """
+    _report(current_services().model_versions.pin(version, pinned=True, actor=ACTOR, reason=reason), as_json)
+
+
+@app.command("unpin")
+@reports_errors
+def unpin(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
+    """Let a version go when its time has come.
+
+    Example: manage.py models unpin version_20261121_020000 --reason "audit over"
+    """
+    _report(current_services().model_versions.pin(version, pinned=False, actor=ACTOR, reason=reason), as_json)
 
 
 @app.command("verify")
@@ -217,4 +258,4 @@ def _report(row: ModelVersion, as_json: bool) -> None:
     if as_json:
         emit_json(row.model_dump(mode="json"))
     else:
-        say(f"[bold]{row.version}[/] is now {row.state}.")
+        say(f"[bold]{row.version}[/] is now {row.state}{' and pinned' if row.pinned else ''}.")

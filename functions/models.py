@@ -28,6 +28,14 @@ class ChangeRequest(BaseModel):
     expected_active: str | None = Field(None, max_length=64, description="refuse unless this version is active")
 
 
+class ReasonedRequest(BaseModel):
+    """Why something is done to a version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=2000)
+
+
 class ActiveAt(BaseModel):
     """The moment that is asked about."""
 
@@ -130,6 +138,55 @@ def reject_model(call: Call) -> Reply:
     """Refuse a version, so that nobody activates it by mistake."""
     asked: ChangeRequest = call.body
     row = call.services.lifecycle.reject(call.params["version"], actor=call.actor, reason=asked.reason)
+    return Reply(body=version_view(row))
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "models/{version}/pin",
+    access=Access.CHANGE,
+    summary="Keep a version whatever its age",
+    body=ReasonedRequest,
+)
+def pin_model(call: Call) -> Reply:
+    """Keep a version out of the clean-up."""
+    return _pinned(call, pinned=True)
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "models/{version}/unpin",
+    access=Access.CHANGE,
+    summary="Keep a version no longer than others",
+    body=ReasonedRequest,
+)
+def unpin_model(call: Call) -> Reply:
+    """Let the clean-up have a version again."""
+    return _pinned(call, pinned=False)
+
+
+def _pinned(call: Call, *, pinned: bool) -> Reply:
+    asked: ReasonedRequest = call.body
+    versions = call.services.model_versions
+    return Reply(
+        body=version_view(versions.pin(call.params["version"], pinned=pinned, actor=call.actor, reason=asked.reason))
+    )
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "models/{version}/remove",
+    access=Access.CHANGE,
+    summary="Remove a version's files",
+    body=ReasonedRequest,
+)
+def remove_model(call: Call) -> Reply:
+    """Remove a version's files; never the active, the previous or a pinned one."""
+    asked: ReasonedRequest = call.body
+    row = call.services.retention.remove(call.params["version"], actor=call.actor, reason=asked.reason)
     return Reply(body=version_view(row))
 
 

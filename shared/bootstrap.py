@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from shared.registry.lifecycle import Lifecycle
     from shared.registry.lineage import Lineage
     from shared.registry.registrations import Registrations
+    from shared.registry.retention import Retention
     from shared.registry.serving import Serving
     from shared.registry.signing import Keys
     from shared.snapshots.service import Snapshots
@@ -192,6 +193,17 @@ class Services:
         return Lifecycle(self.settings, self.model_versions, keys=self.keys, clock=self.clock)
 
     @cached_property
+    def retention(self) -> "Retention":
+        """Versions that are kept, and those that are removed."""
+        from shared.registry.retention import Retention
+        from shared.registry.store import ModelStore
+
+        return Retention(
+            self.model_versions, ModelStore(self.settings.models),
+            keep=lambda: self.configuration_store.current()[1].models.keep,
+        )  # fmt: skip
+
+    @cached_property
     def lineage(self) -> "Lineage":
         """Where versions come from, and what they led to."""
         from shared.registry.lineage import Lineage
@@ -319,6 +331,7 @@ class Services:
                 keep_days=lambda: self.configuration_store.current()[1].quality.keep_prediction_days,
                 clock=self.clock,
             ).run,
+            tidy_models=self.retention.run,
             tidy_jobs=JobTidying(self.settings, JobRows(self.engine), self.configuration_store).run,
             make_up=self.timetable.run,
             clock=self.clock,

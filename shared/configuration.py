@@ -131,6 +131,12 @@ class TrainingConfiguration(_Section):
     seed: Seed
 
 
+class ModelsConfiguration(_Section):
+    """How many installed versions are kept."""
+
+    keep: int = Field(ge=0, le=1_000, description="versions beside the active, the previous and pinned ones")
+
+
 class DataConfiguration(_Section):
     """When the factory's data is too old, or has become too bad, to say nothing."""
 
@@ -148,6 +154,7 @@ class Configuration(_Section):
     quality: QualityConfiguration
     alarms: AlarmsConfiguration
     training: TrainingConfiguration
+    models: ModelsConfiguration
     data: DataConfiguration
 
 

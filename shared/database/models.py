@@ -17,13 +17,16 @@ from shared.errors import Conflict, NotFound
 
 log = structlog.get_logger()
 
-# From each state, where a person's word may lead. `retired` is reached by another version's activation only.
+# From each state, where a person's word may lead. `retired` is reached by another version's activation only, and from
+# `removed` a version comes back when its package is dropped again.
 TRANSITIONS: dict[str, frozenset[str]] = {
-    VersionState.PENDING: frozenset({VersionState.ACTIVE, VersionState.REJECTED}),
+    VersionState.PENDING: frozenset({VersionState.ACTIVE, VersionState.REJECTED, VersionState.REMOVED}),
     VersionState.ACTIVE: frozenset(),
-    VersionState.RETIRED: frozenset({VersionState.ACTIVE}),
-    VersionState.REJECTED: frozenset(),
+    VersionState.RETIRED: frozenset({VersionState.ACTIVE, VersionState.REMOVED}),
+    VersionState.REJECTED: frozenset({VersionState.REMOVED}),
+    VersionState.REMOVED: frozenset({VersionState.PENDING}),
 }
+PINNED, UNPINNED = "pinned", "unpinned"  # events that change no state
 
 
 class ModelVersions:
@@ -83,10 +86,8 @@ class ModelVersions:
 
     def previous(self) -> ModelVersion | None:
         """Return the version that served before the active one, or None; rolling back activates it."""
-        retired = (ModelEvent.to_state == VersionState.RETIRED, ModelVersion.state == VersionState.RETIRED)
         with reading(self._engine) as session:
-            query = select(ModelVersion).join(ModelEvent, col(ModelEvent.version) == col(ModelVersion.version))
-            return session.exec(query.where(*retired).order_by(col(ModelEvent.id).desc()).limit(1)).first()
+            return _previous(session)
 
     def active_at(self, at: datetime) -> ModelEvent | None:
         """Return the activation in force at `at`, or None when nothing was active yet."""
@@ -172,6 +173,8 @@ class ModelVersions:
                         state=row.state,
                         version=version,
                     )
+                if to == VersionState.REMOVED:
+                    _refuse_needed(session, row)
                 if also is not None and active is not None:
                     also(session, active)
                 at = self._event_time(session)
@@ -182,6 +185,26 @@ class ModelVersions:
         except IntegrityError as error:  # the partial unique index: another process activated a version just now
             raise _came_between(version, self.get(version).state) from error
         log.info("model.transition", model_version=version, to=to, actor=actor, reason=reason)
+        return row
+
+    def pin(self, version: str, *, pinned: bool, actor: str, reason: str) -> ModelVersion:
+        """Keep a version whatever its age, or no longer, and return its row; what it is already changes nothing.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: it was removed, or another change came between.
+        """
+        with writing(self._engine) as session:
+            row = _require(session.get(ModelVersion, version), version)
+            if row.state == VersionState.REMOVED:
+                raise Conflict(
+                    f"The version {version} was removed; only its history is left.", state=row.state, version=version
+                )
+            if row.pinned != pinned:
+                event = PINNED if pinned else UNPINNED
+                at = self._event_time(session)
+                _change(session, row, {"pinned": pinned}, event, actor=actor, reason=reason, at=at)
+                session.refresh(row)
         return row
 
     def free_name(self, wanted: str) -> str:
@@ -215,6 +238,24 @@ def _active(session: Session) -> ModelVersion | None:
     return session.exec(select(ModelVersion).where(ModelVersion.state == VersionState.ACTIVE)).one_or_none()
 
 
+def _previous(session: Session) -> ModelVersion | None:
+    retired = (ModelEvent.to_state == VersionState.RETIRED, ModelVersion.state == VersionState.RETIRED)
+    query = select(ModelVersion).join(ModelEvent, col(ModelEvent.version) == col(ModelVersion.version))
+    return session.exec(query.where(*retired).order_by(col(ModelEvent.id).desc()).limit(1)).first()
+
+
+def _refuse_needed(session: Session, row: ModelVersion) -> None:
+    """Refuse to remove what somebody may go back to at any moment."""
+    previous = _previous(session)
+    if row.pinned:
+        why, remedy = "is pinned", f"Unpin it first: `manage.py models unpin {row.version}`."
+    elif previous is not None and previous.version == row.version:
+        why, remedy = "is the one that a rollback would activate", "Activate another version first."
+    else:
+        return
+    raise Conflict(f"The version {row.version} {why}.", remedy=remedy, state=row.state, version=row.version)
+
+
 def _last_activation(session: Session, *conditions: Any) -> ModelEvent | None:
     activated = select(ModelEvent).where(ModelEvent.to_state == VersionState.ACTIVE, *conditions)
     return session.exec(activated.order_by(col(ModelEvent.id).desc()).limit(1)).first()
@@ -242,13 +283,28 @@ def _move(
     details: dict[str, Any] | None = None,
 ) -> None:
     """Change one row's state, provided that nobody changed it since it was read, and append the event."""
-    values: dict[str, Any] = {"state": to, "row_version": row.row_version + 1}
+    values: dict[str, Any] = {"state": to}
     if to == VersionState.ACTIVE:
         values["activated_at"] = at
+    _change(session, row, values, to, actor=actor, reason=reason, at=at, details=details)
+
+
+def _change(
+    session: Session,
+    row: ModelVersion,
+    values: dict[str, Any],
+    event_name: str,
+    *,
+    actor: str,
+    reason: str,
+    at: datetime,
+    details: dict[str, Any] | None = None,
+) -> None:
+    values = values | {"row_version": row.row_version + 1}
     unchanged = (col(ModelVersion.version) == row.version, col(ModelVersion.row_version) == row.row_version)
     statement = update(ModelVersion).where(*unchanged).values(**values).execution_options(synchronize_session=False)
     event = ModelEvent(
-        version=row.version, from_state=row.state, to_state=to, actor=actor[:128], reason=reason[:2000], at=at,
+        version=row.version, from_state=row.state, to_state=event_name, actor=actor[:128], reason=reason[:2000], at=at,
         details=details,
     )  # fmt: skip
     if cast("CursorResult[Any]", session.execute(statement)).rowcount != 1:

@@ -59,6 +59,7 @@ class VersionState(StrEnum):
     ACTIVE = "active"  # serves; exactly one does
     RETIRED = "retired"  # served once, can serve again
     REJECTED = "rejected"  # a person refused it
+    REMOVED = "removed"  # its folder is gone or going; the row stays for the history
 
 
 class AlertState(StrEnum):
@@ -211,6 +212,9 @@ class ModelVersion(SQLModel, table=True):
     notes: str = Field(default="", max_length=2000)
     registered_at: datetime = Field(sa_type=UtcDateTime)
     activated_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    pinned: bool = Field(
+        default=False, sa_column_kwargs={"server_default": false()}, description="kept whatever its age"
+    )
 
 
 class ModelEvent(SQLModel, table=True):

@@ -35,6 +35,7 @@ class Sweep:
     registrations: Registrations
     repair: Repair
     tidy_jobs: Callable[[], int]
+    tidy_models: Callable[[], int]
     forget_predictions: Callable[[], int]
     make_up: Callable[[], int]  # starts what timers missed
     clock: Clock = utc_now
@@ -51,8 +52,8 @@ class Sweep:
         """Do one round; return how much each part found to do.
 
         Missed scheduled times made up for, bells rung, drops noticed, scratch folders removed, versions mended, ended
-        jobs and their folders removed, alerts about the data raised or closed, messages that the webhook heard. One
-        part's trouble does not stop the others: the next round comes in seconds.
+        jobs and their folders removed, versions beyond those kept removed, alerts about the data raised or closed,
+        messages that the webhook heard. One part's trouble does not stop the others: the next round comes in seconds.
         """
         parts = {
             "made_up": self.make_up,
@@ -61,6 +62,7 @@ class Sweep:
             "removed": self._remove_stale,
             "mended": self._mend,
             "tidied": self.tidy_jobs,
+            "retired": self.tidy_models,
             "forgotten": self.forget_predictions,
             "watched": self.watch.run,
             "told": self.webhook.run,  # last: its receiver may be slow

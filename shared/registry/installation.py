@@ -70,6 +70,15 @@ class Installer:
             )
         return there
 
+    def bring_back(self, package: CheckedPackage, *, actor: str, reason: str) -> None:
+        """Make a removed version pending again before its folder is put into its place; others are left as they are.
+
+        In this order, because the folder of a removed version may be taken away at any moment.
+        """
+        row = self._versions.find(package.manifest.version)
+        if row is not None and row.state == VersionState.REMOVED:
+            self._versions.transition(row.version, VersionState.PENDING, actor=actor, reason=reason)
+
     def add_row(self, package: CheckedPackage, *, actor: str, reason: str) -> ModelVersion:
         """Insert the row of an installed package unless another process just did, and return it."""
         try:
@@ -111,6 +120,7 @@ class Installer:
             copy = Path(shutil.copytree(folder, staging / version, symlinks=True))
             package = verify_folder(copy, self._keys, allow_unsigned=self._settings.allow_unsigned)
             if not self.is_installed(version, package.manifest_sha256):
+                self.bring_back(package, actor=actor, reason=reason)
                 self._store.install(copy, version, package.manifest_sha256)
         finally:
             remove_tree(staging)

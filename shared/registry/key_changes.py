@@ -64,7 +64,7 @@ class KeyChanges:
         found = []
         for version in self._store.names():
             row = self._versions.find(version)
-            if row is not None and row.state == VersionState.REJECTED:
+            if row is not None and row.state in (VersionState.REJECTED, VersionState.REMOVED):
                 continue
             try:
                 signature = parse_manifest(read_manifest_file(self._store.folder(version))).signature

@@ -263,6 +263,7 @@ class Registrations:
         package = verify_folder(folder, self._keys, allow_unsigned=unsigned)
         if lost.is_set():
             raise LeaseLost(f"The registration {claim.id} was taken over while its files were verified.")
+        self._installer.bring_back(package, actor=ACTOR, reason=f"dropped package {claim.id}")
         self._store.install(folder, manifest.version, package.manifest_sha256)
         self._finish_installed(claim, package)
 

@@ -81,7 +81,7 @@ class Repair:
     def _report_missing(self, report: RepairReport) -> None:
         rows, _ = self._versions.list(limit=100_000)
         for row in rows:
-            if row.state == VersionState.REJECTED:
+            if row.state in (VersionState.REJECTED, VersionState.REMOVED):
                 continue
             if self._store.has(row.version):
                 self._alerts.close_matching(MISSING_FOLDER, row.version, ACTOR)

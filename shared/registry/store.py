@@ -1,6 +1,7 @@
 """The folder of installed model versions: one folder a version, complete or not there."""
 
 import errno
+import secrets
 import shutil
 import tempfile
 import time
@@ -16,6 +17,7 @@ from shared.registry.versions import check_version_name, why_not_a_version_name
 log = structlog.get_logger()
 
 INCOMING_PREFIX = ".incoming-"
+ASIDE_PREFIX = ".removed-"
 STALE_SECONDS = 6 * 3600.0
 
 
@@ -81,6 +83,35 @@ class ModelStore:
             remove_tree(staging)
         log.info("package.installed", model_version=version)
         return final
+
+    def set_aside(self, version: str) -> Path | None:
+        """Take a version's folder out of its place, in one step, and return where it lies now; None if it is not there.
+
+        Where a file of it is open (Windows), it stays in its place; whoever asks again later may succeed.
+        """
+        aside = self._models / f"{ASIDE_PREFIX}{version}-{secrets.token_hex(4)}.{int(time.time())}"
+        try:
+            self.folder(version).rename(aside)
+        except FileNotFoundError:
+            return None
+        except PermissionError as fault:
+            log.info("model.folder_in_use", model_version=version, error=str(fault))
+            return None
+        return aside
+
+    def put_back(self, aside: Path, version: str) -> None:
+        """Undo `set_aside`, unless the place was taken meanwhile."""
+        try:
+            publish_folder(aside, self.folder(version))
+        except FileExistsError:
+            remove_tree(aside)
+
+    def remove_stale_aside(self) -> None:
+        """Remove what a process that was killed had set aside six hours ago or earlier."""
+        for entry in self._models.glob(f"{ASIDE_PREFIX}*"):
+            since = entry.name.rpartition(".")[2]
+            if since.isdigit() and time.time() - int(since) > STALE_SECONDS:
+                remove_tree(entry)
 
     def remove_stale_incoming(self) -> None:
         """Remove what a killed installation left behind six hours ago or earlier."""

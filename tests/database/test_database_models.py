@@ -30,8 +30,8 @@ def models(engine: Engine, clock: MovableClock) -> ModelVersions:
 def add(models: ModelVersions, clock: MovableClock) -> Add:
     def add(version: str, state: str = VersionState.PENDING) -> str:
         models.insert(a_version(version, clock()))
-        if state == VersionState.REJECTED:
-            models.transition(version, VersionState.REJECTED, actor="anna", reason="")
+        if state in (VersionState.REJECTED, VersionState.REMOVED):
+            models.transition(version, state, actor="anna", reason="")
         if state in (VersionState.ACTIVE, VersionState.RETIRED):
             models.transition(version, VersionState.ACTIVE, actor="anna", reason="")
         if state == VersionState.RETIRED:
@@ -61,6 +61,8 @@ def activate(models: ModelVersions, version: str, **columns: Any) -> ModelVersio
 def test_only_the_listed_transitions_happen(models: ModelVersions, add: Add, state: str, to: str) -> None:
     """Every pair of states either follows the table or is a conflict that names the state and changes nothing."""
     add("v", state)
+    if state == VersionState.RETIRED:
+        activate(models, add("later"))  # the version that a rollback would activate cannot be removed
     before, events = models.get("v"), models.events("v")
     if to in TRANSITIONS[state]:
         assert models.transition("v", to, actor="anna", reason="why").state == to
