@@ -26,7 +26,7 @@ from shared.erp.sources.location import FolderLocation
 from shared.errors import Conflict, NoActiveModel, NotFound
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
-from shared.quality.cycle import QualityCycles
+from shared.quality.cycle import AfterCycle, QualityCycles
 from shared.settings import Settings
 
 
@@ -104,10 +104,10 @@ class Served:
     model: Any
 
 
-@pytest.fixture
-def ward(tmp_path: Path, empty_database: Path, demo_snapshot: Snapshot, demo_model: RoutingModel) -> Iterator[Ward]:
-    file = shutil.copy(empty_database, tmp_path / "routing.db")
-    engine = make_engine(f"sqlite:///{Path(file).as_posix()}")
+def make_ward(
+    folder: Path, engine: Engine, snapshot: Snapshot, model: RoutingModel, hooks: tuple[AfterCycle, ...] = ()
+) -> Ward:
+    """Return a ward on a migrated database; one more on the same database is another worker."""
     work, alerts, configuration = WorkRows(engine), Alerts(engine), ConfigurationStore(engine)
     bells = Bells()
     asked: list[tuple[str, str]] = []
@@ -119,11 +119,11 @@ def ward(tmp_path: Path, empty_database: Path, demo_snapshot: Snapshot, demo_mod
         configuration=configuration,
         bells=bells,
         asked_for=asked,
-        served=Served("version_test", demo_model),
-        snapshot=demo_snapshot,
+        served=Served("version_test", model),
+        snapshot=snapshot,
     )
     made.cycles = QualityCycles(
-        settings=Settings(data_dir=tmp_path, heartbeat_seconds=0.2, lease_seconds=30),
+        settings=Settings(data_dir=folder, heartbeat_seconds=0.2, lease_seconds=30),
         engine=engine,
         work=work,
         doorbells=bells,  # type: ignore[arg-type]
@@ -132,8 +132,16 @@ def ward(tmp_path: Path, empty_database: Path, demo_snapshot: Snapshot, demo_mod
         alerts=alerts,
         serving=made,
         request_retraining=made.request_retraining,
+        after_cycle=hooks,
     )
-    yield made
+    return made
+
+
+@pytest.fixture
+def ward(tmp_path: Path, empty_database: Path, demo_snapshot: Snapshot, demo_model: RoutingModel) -> Iterator[Ward]:
+    file = shutil.copy(empty_database, tmp_path / "routing.db")
+    engine = make_engine(f"sqlite:///{Path(file).as_posix()}")
+    yield make_ward(tmp_path, engine, demo_snapshot, demo_model)
     engine.dispose()
 
 
@@ -158,11 +166,18 @@ def activate(ward: Ward, version: str, at: datetime) -> int:
         return event.id
 
 
+def forget_the_last_400_days(ward: Ward) -> None:
+    """Let the ward serve a model that knows no order of the last 400 days."""
+    assert ward.snapshot is not None
+    model = ward.served.model
+    newest: Any = ward.snapshot.work_results()["reported_at"].max()
+    ended = model.data_as_of - (model.data_as_of.date() - newest) - timedelta(days=400)
+    ward.served = Served("version_old", Older(model, ended))
+
+
 @pytest.fixture
-def unseen(ward: Ward, demo_snapshot: Snapshot, demo_model: RoutingModel) -> Ward:
+def unseen(ward: Ward, demo_model: RoutingModel) -> Ward:
     """A ward whose active model knows no order of the last 400 days."""
-    newest: Any = demo_snapshot.work_results()["reported_at"].max()
-    ended = demo_model.data_as_of - (demo_model.data_as_of.date() - newest) - timedelta(days=400)
-    ward.served = Served("version_old", Older(demo_model, ended))
+    forget_the_last_400_days(ward)
     activate(ward, "version_old", demo_model.data_as_of)
     return ward
