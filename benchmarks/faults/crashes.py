@@ -18,10 +18,13 @@ from shared.database.tables import (
     ModelVersion,
     PoisonMessage,
     QualityCycle,
+    QualityEvidence,
+    TestedActual,
     TrainingJob,
     WorkColumns,
     WorkState,
 )
+from shared.quality.evidence.store import WHOLE
 
 END_SECONDS = 90.0
 
@@ -72,9 +75,14 @@ def _job(instance: Instance, point: Point, done: Round) -> None:
 
 
 def _cycle(instance: Instance, point: Point, done: Round) -> None:
-    row = _follow(instance, point, done, _asked_for(instance, QualityCycle, "quality/cycles", {"sample_size": 20}))
+    instance.go_on()
+    row = _follow(instance, point, done, _asked_for(instance, QualityCycle, "quality/cycles", {"sample_size": 10}))
+    assert isinstance(row, QualityCycle)
     if row.state != WorkState.SUCCEEDED:
         done.lost.append(f"{row.id} ended {row.state}: {row.error}")
+    elif not (row.metrics or {})["evidence"]["new_actuals"]:
+        done.lost.append(f"{row.id} had no new actuals, so that nothing was proven of them")
+    check_evidence(instance, done)
 
 
 def _cancel(instance: Instance, point: Point, done: Round) -> None:
@@ -200,6 +208,23 @@ def check_effect(instance: Instance, job: TrainingJob, done: Round) -> None:
     endings = [line for line in _rows(instance, JobLine, job_id=job.id) if line.message == job.step]
     if job.state == WorkState.SUCCEEDED and len(endings) != 1:
         done.doubled.append(f"the log of {job.id} tells its end {len(endings)} times")
+
+
+def check_evidence(instance: Instance, done: Round) -> None:
+    """Each actual that a cycle tells of has entered the alarm's test once, and each such cycle counts there once."""
+    cycles = [row for row in _rows(instance, QualityCycle) if row.state == WorkState.SUCCEEDED]
+    told = {row.id: row.metrics["evidence"] for row in cycles}
+    keys = [row.cycle_id for row in _rows(instance, TestedActual)]
+    for cycle_id, evidence in told.items():
+        entered = keys.count(cycle_id)
+        kind = done.doubled if entered > evidence["new_actuals"] else done.lost
+        if entered != evidence["new_actuals"]:
+            kind.append(f"{cycle_id} tells of {evidence['new_actuals']} new actuals, and {entered} entered the test")
+    done.doubled += [f"actuals of {other}, which did not end well" for other in sorted(set(keys) - told.keys())]
+    tested = sum(evidence["new_items"] > 0 for evidence in told.values())
+    counted = [row.state["cycles"] for row in _rows(instance, QualityEvidence, stream=WHOLE)]
+    if counted != [tested]:
+        done.doubled.append(f"{tested} cycles had new actuals, and the test counts {counted}")
 
 
 def look_for_doubles(instance: Instance, done: Round) -> None:

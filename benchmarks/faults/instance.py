@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,11 +22,14 @@ import httpx
 from benchmarks.faults.points import POINTS
 from shared.azurite import Azurite, StorageAccount, start_azurite, wait_until_ready
 from shared.bootstrap import Services
+from shared.erp.demo.changes import change_demo
 from shared.platform import end_process_tree, free_ports, start_child
 from shared.settings import PROJECT_DIR, Settings
 
 HOOK = Path(__file__).parent / "hook"
 LEASE_SECONDS = 4.0
+READ_AT = datetime(2026, 7, 1, tzinfo=UTC)  # the demo factory's export ends the day before
+LATER_DAYS = 5  # in each of which about 40 orders end
 SHORT_TIMES = {
     "ROUTING_LEASE_SECONDS": str(LEASE_SECONDS),
     "ROUTING_HEARTBEAT_SECONDS": "1",
@@ -164,6 +168,11 @@ class Instance:
                 self.start_host()
             time.sleep(0.05)
 
+    def go_on(self) -> None:
+        """Let the factory work for some more days, and read it: orders that no model has learned from."""
+        change_demo(self.settings.source_folder, days=LATER_DAYS)
+        self.services.snapshots.take_now(reason="later orders")
+
     def children(self) -> list[int]:
         """The training children of this instance."""
         found = []
@@ -187,10 +196,10 @@ class Instance:
 
 
 def make_instance(folder: Path, database_url: str = "") -> Instance:
-    """Return an instance with a tiny factory and an active model; nothing runs yet."""
+    """Return an instance with a tiny factory, an active model of the day after its export; nothing runs yet."""
     from tests.training.training_plant import build_plant
 
-    build_plant(folder / "data", database_url=database_url)
+    build_plant(folder / "data", database_url=database_url, read_at=READ_AT)
     instance = Instance(folder, database_url)
     key = instance.settings.keys / "administrator.key"
     key.write_text("the-key-of-the-faults-benchmark")

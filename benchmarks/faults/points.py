@@ -96,6 +96,8 @@ POINTS = (
     _cycle("cycle has evaluated", "shared.quality.evaluate:evaluate", "after"),
     _cycle("cycle has scored live predictions", "shared.quality.live:score_live", "after"),
     _cycle("cycle has judged", "shared.quality.conclusion:conclude", "after"),
+    _cycle("cycle's evidence stored, row not ended", "shared.database.work:_write", table=CYCLES),
+    _cycle("evidence and row written, not committed", "shared.database.work:_write", "after", table=CYCLES),
     _cycle("before the cycle's row ends", f"{_WORK}.finish", table=CYCLES),
     _cycle("after the cycle's row ended", f"{_WORK}.finish", "after", table=CYCLES),
 )

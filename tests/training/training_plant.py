@@ -2,10 +2,12 @@
 
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from shared.clock import utc_now
 from shared.configuration import Configuration, default_configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
@@ -93,8 +95,11 @@ def open_plant(
     return Plant(settings, engine, work, jobs, versions, snapshots, installer, configuration, alerts, bells, keys)
 
 
-def build_plant(data_dir: Path, *, database_url: str = "") -> None:
-    """Make the data directory that every test starts from a copy of: demo source, snapshot, an active first model."""
+def build_plant(data_dir: Path, *, database_url: str = "", read_at: datetime | None = None) -> None:
+    """Make the data directory that every test starts from a copy of: demo source, snapshot, an active first model.
+
+    The first model's data were read at `read_at`, now unless given.
+    """
     from shared.erp.demo.generate import generate_demo
     from shared.training.direct import train_now
 
@@ -102,7 +107,9 @@ def build_plant(data_dir: Path, *, database_url: str = "") -> None:
     migrate(plant.settings.database)
     generate_demo(plant.settings.source_folder, items=ITEMS, seed=42)
     plant.keys.ensure()
-    snapshot = plant.snapshots.take_now(reason="a test")
+    clock = utc_now if read_at is None else lambda: read_at
+    snapshots = Snapshots(plant.settings, plant.engine, plant.work, plant.bells, clock)  # type: ignore[arg-type]
+    snapshot = snapshots.take_now(reason="a test")
     folder = data_dir / "first"
     train_now(snapshot, configuration(), folder, version=FIRST, keys=plant.keys, evaluate=False)
     plant.installer.register_local(folder, actor="a test", reason="the first")
