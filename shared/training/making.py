@@ -20,7 +20,7 @@ from shared.prediction.fitted import Fit
 from shared.prediction.model import RoutingModel
 from shared.quality.evaluate import Evaluation, evaluate
 from shared.quality.metrics import measure
-from shared.training.compare import MINIMUM_ITEMS, Comparison, Latency, Rules, compare, slowdown
+from shared.training.compare import MINIMUM_ITEMS, Comparison, Latency, Rules, compare
 from shared.training.cores import training_cores
 from shared.training.latency import measure_latencies
 from shared.training.questions import Questions, choose_questions, halves
@@ -146,11 +146,16 @@ class _Judging:
         for number, (one, speed) in enumerate(zip(contenders, times[1:], strict=True)):
             start = _TRAINED + (_CHOSEN - _TRAINED) * number / len(contenders)
             figures = self._measured(self._evaluate(one.model, choosing, start, start, one.name))["overall"]
-            slower = slowdown(times[0], speed)
             value = figures["trim_mae"]["value"]
-            scores.append((slower > limit, float("inf") if value is None else float(value)))
-            tried.append(_candidate(one, figures, speed, slower))
-            log.info("training.contender", name=one.name, trim_mae=value, slowdown=slower, seconds=one.training_seconds)
+            scores.append((speed.slowdown > limit, float("inf") if value is None else float(value)))
+            tried.append(_candidate(one, figures, speed))
+            log.info(
+                "training.contender",
+                name=one.name,
+                trim_mae=value,
+                slowdown=speed.slowdown,
+                seconds=one.training_seconds,
+            )
         best = min(range(len(contenders)), key=scores.__getitem__)  # one that is fast enough before any that is not
         tried = [candidate | {"is_selected": number == best} for number, candidate in enumerate(tried)]
         chosen = contenders[best]
@@ -184,7 +189,7 @@ class _Judging:
 
     def _latencies(self, models: Sequence[RoutingModel], item_codes: Sequence[str]) -> list[Latency]:
         self._progress(_TRAINED, "measuring how fast the contenders answer")
-        return measure_latencies(models, item_codes, cancelled=self._cancelled)
+        return measure_latencies(models, item_codes, limit=self._rules.maximum_slowdown, cancelled=self._cancelled)
 
     def _fit(self, start: float, end: float) -> Fit:
         return fit_with_lessons(
@@ -245,12 +250,12 @@ class _Judging:
         )
 
 
-def _candidate(one: Contender, figures: Mapping[str, Any], speed: Latency, slower: float) -> dict[str, Any]:
+def _candidate(one: Contender, figures: Mapping[str, Any], speed: Latency) -> dict[str, Any]:
     """Return a contender's stored form: its figures are those of the choosing half."""
     return one.as_json() | {
         "metrics": {name: figures[name] for name in _FIGURES},
         "inference_latency_ms": {"p50": speed.p50_ms, "p95": speed.p95_ms, "answers": speed.answers},
-        "slowdown": slower,
+        "slowdown": speed.slowdown,
     }
 
 

@@ -13,7 +13,7 @@ RULES = Rules(refit_margin=0.02, challenger_gain=0.05, trim_share=0.1)
 
 
 def shown(old: Evaluation, new: Evaluation, capsys: pytest.CaptureFixture[str]) -> str:
-    latency = (Latency(p50_ms=1, p95_ms=2, answers=99), Latency(p50_ms=2, p95_ms=4, answers=99))
+    latency = (Latency(p50_ms=1, p95_ms=2, answers=99), Latency(p50_ms=2, p95_ms=4, answers=99, slowdown=2.0))
     stored = json.loads(json.dumps(compare("challenger", old, new, RULES, latency=latency).as_json()))
     show_comparison(stored)
     return capsys.readouterr().out

@@ -200,7 +200,7 @@ def test_a_worse_family_is_named_however_its_drawings_are_dealt() -> None:
 
 def test_a_challenger_that_is_too_slow_is_refused_with_the_figures() -> None:
     better, quick = evaluation(orders(0.8)), Latency(p50_ms=1.0, p95_ms=2.0, answers=200)
-    slow = Latency(p50_ms=1.1, p95_ms=3.0, answers=200)
+    slow = Latency(p50_ms=1.1, p95_ms=3.0, answers=200, slowdown=1.5)
 
     refused = compare("challenger", STANDARD, better, RULES, latency=(quick, slow))
     kept = compare("challenger", STANDARD, better, RULES, latency=(slow, quick))
