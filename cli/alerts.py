@@ -1,6 +1,7 @@
 """`alerts`: what a person should know."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
@@ -51,12 +52,22 @@ def show(alert_id: AlertId, as_json: JsonFlag = False) -> None:
     if as_json:
         emit_json(row.model_dump(mode="json") | {"deliveries": deliveries})
         return
-    for name, value in row.model_dump().items():
-        if value not in (None, "", {}):
-            say(f"[bold]{name}[/]: {shown(value)}")
+    about = f" about {shown(row.subject)}" if row.subject else ""
+    say(f"[bold]{row.id}[/] ({shown(row.kind)}{about}, {shown(row.severity)}) is {row.state}.")
+    say(shown(row.message))
+    times = "once" if row.count == 1 else f"{row.count} times"
+    say(f"Raised {times}, first {shown(row.created_at)}; last change {shown(row.updated_at)}.")
+    if row.acknowledged_by and row.acknowledged_at:
+        say(f"Acknowledged {shown(row.acknowledged_at)} by {shown(row.acknowledged_by)}.")
+    if row.closed_by and row.closed_at:
+        note = f": {row.closed_note}" if row.closed_note else "."
+        say(f"Closed {shown(row.closed_at)} by {shown(row.closed_by)}{shown(note)}")
+    if row.details:
+        show_table("Details", ("what", "value"), row.details.items())
     if deliveries:
-        columns = ("event", "created_at", "attempts", "delivered_at", "next_at", "error")
-        show_table("Told to the webhook", columns, [[entry[name] for name in columns] for entry in deliveries])
+        show_table(
+            "For the webhook", ("what", "written", "tries", "heard", "next try", "error"), map(_told, deliveries)
+        )
 
 
 @app.command("acknowledge")
@@ -81,6 +92,21 @@ def close(
     Example: manage.py alerts close alert_0123 --note "the view was repaired"
     """
     _report(current_services().alerts.close(alert_id, ACTOR, note), as_json)
+
+
+def _told(entry: dict[str, Any]) -> tuple[Any, ...]:
+    written, heard, next_try = (
+        None if entry[name] is None else datetime.fromisoformat(entry[name])
+        for name in ("created_at", "delivered_at", "next_at")
+    )
+    return (
+        entry["event"],
+        written,
+        entry["attempts"],
+        heard,
+        "given up" if entry["given_up"] else next_try,
+        entry["error"],
+    )
 
 
 def _report(row: Alert, as_json: bool) -> None:

@@ -46,9 +46,13 @@ def set_fields(
     document: dict[str, Any] = {}
     for change in changes:
         _put(document, change)
-    version, configuration = current_services().configuration_store.patch(document, ACTOR)
+    store = current_services().configuration_store
+    before, _ = store.current()
+    version, configuration = store.patch(document, ACTOR)
     if as_json:
         emit_json({"version": version, "configuration": configuration.model_dump(mode="json")})
+    elif version == before:
+        say(f"Nothing is different: version {version} of the configuration stays in force.")
     else:
         say(f"Version {version} of the configuration is in force.")
 
@@ -85,12 +89,16 @@ def _put(document: dict[str, Any], change: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as unreadable:
         raise InvalidInput(
-            f"The value of {path} cannot be read.", errors=[{"field": path, "message": "no YAML value"}]
+            f"The value of {path} cannot be read.",
+            remedy="Write it as YAML: a number, a word, or a list such as [mlp, stacking].",
+            errors=[{"field": path, "message": "no YAML value"}],
         ) from unreadable
     for name in names[:-1]:
         inner = document.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise InvalidInput(f"{path} lies below a field that is given a value of its own.")
+            raise InvalidInput(
+                f"{path} lies below a field that is given a value of its own.", remedy="Give one of the two."
+            )
         document = inner
     document[names[-1]] = value
 
@@ -99,7 +107,9 @@ def _part(document: Any, section: str | None) -> Any:
     for name in section.split(".") if section else ():
         if not isinstance(document, dict) or name not in document:
             raise InvalidInput(
-                f"The configuration has no {section}.", errors=[{"field": str(section), "message": "unknown field"}]
+                f"The configuration has no {section}.",
+                remedy="`manage.py config show` lists every field.",
+                errors=[{"field": str(section), "message": "unknown field"}],
             )
         document = document[name]
     return document

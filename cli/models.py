@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from cli import lineage
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from cli.services import current_services, model_of
 from shared.database.tables import ModelVersion
@@ -18,7 +19,6 @@ Version = Annotated[str, typer.Argument(help="The version's name, as `models lis
 Reason = Annotated[str, typer.Option(help="Why; kept with the event.")]
 ACTOR = "command line"
 UNSAID = "no reason given on the command line"
-_SHOWN_CHARACTERS = 600
 _OUTCOMES = {True: "ok", False: "FAILED", None: "not reached"}
 
 
@@ -71,7 +71,7 @@ def show(version: Version, as_json: JsonFlag = False) -> None:
 
 @app.command("lineage")
 @reports_errors
-def show_lineage(version: Version, as_json: JsonFlag = False) -> None:
+def show_line(version: Version, as_json: JsonFlag = False) -> None:
     """Show where a version comes from: data, job, alarm and cycle, comparison, package, approver, and what followed.
 
     Example: manage.py models lineage version_20261121_020000
@@ -80,10 +80,7 @@ def show_lineage(version: Version, as_json: JsonFlag = False) -> None:
     if as_json:
         emit_json(line)
         return
-    for name, value in line.items():
-        say(f"[bold]{name}[/]")
-        for part, told in value.items() if isinstance(value, dict) else [("", value)]:
-            say(f"  {part}: {_short(told)}" if part else f"  {_short(told)}")
+    lineage.show_lineage(line)
 
 
 @app.command("activate")
@@ -247,11 +244,6 @@ def _tell_difference(found: dict[str, Any] | None) -> None:
     show_table(f"Other than with the active {found['active']}", ("what", "now", "then"), pairs)
     files = found["files"]
     say(f"Files: {len(files['changed'])} changed, {len(files['added'])} added, {len(files['removed'])} removed.")
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return shown(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]} … (whole with --json)")
 
 
 def _report(row: ModelVersion, as_json: bool) -> None:

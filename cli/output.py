@@ -41,9 +41,12 @@ def emit_json(value: Any) -> None:
 
 
 def shown(value: Any) -> str:
-    """Return a value's text fit for a terminal: nothing in it is taken for markup or for a control sequence."""
+    """Return a value's text fit for a terminal: nothing in it is taken for markup or for a control sequence.
+
+    Times are those of the machine's own zone; documents (`--json`) have them in UTC.
+    """
     if isinstance(value, datetime):
-        value = f"{value:%Y-%m-%d %H:%M}"
+        value = f"{value.astimezone():%Y-%m-%d %H:%M}"
     text = "".join(" " if unicodedata.category(character) == "Cc" else character for character in str(value))
     return escape(text)
 

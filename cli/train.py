@@ -197,7 +197,7 @@ def show_log(
         ended = services.training_jobs.get(job_id).state in TrainingJob.FINAL  # asked before the last lines are read
         rows, _ = services.training_jobs.log(job_id, limit=LOG_LINES, offset=offset)
         for row in rows:
-            say(f"{row.at:%Y-%m-%d %H:%M:%S} {row.attempt} {row.level:<7} {shown(row.message)}")
+            say(f"{row.at.astimezone():%Y-%m-%d %H:%M:%S} {row.attempt} {row.level:<7} {shown(row.message)}")
         offset += len(rows)
         if not rows and (ended or not follow):
             return

@@ -143,7 +143,11 @@ class Alerts:
         with writing(self._engine) as session:
             alert = _locked(session, id)
             if alert.state == AlertState.CLOSED:
-                raise Conflict(f"The alert {id} is closed.", state=alert.state)
+                raise Conflict(
+                    f"The alert {id} is closed, so there is nothing to acknowledge.",
+                    remedy="Should it happen again, that will be a new alert.",
+                    state=alert.state,
+                )
             if alert.state == AlertState.OPEN:
                 now = self._clock()
                 alert.state, alert.acknowledged_by = AlertState.ACKNOWLEDGED, actor[:128]
@@ -194,5 +198,9 @@ def _locked(session: Session, id: str) -> Alert:  # noqa: A002
 
 def _require(alert: Alert | None, id: str) -> Alert:  # noqa: A002
     if alert is None:
-        raise NotFound(f"There is no alert {id!r}.", id=id)
+        raise NotFound(
+            f"There is no alert {id!r}.",
+            remedy="GET /api/alerts and `manage.py alerts list` show those there are.",
+            id=id,
+        )
     return alert

@@ -117,13 +117,23 @@ def _validated(document: Document) -> Configuration:
         return Configuration.model_validate(document, strict=True)
     except ValidationError as error:
         problems = _problems(error)
-        raise InvalidInput(f"The configuration was not changed: {_listed(problems)}.", errors=problems) from error
+        raise InvalidInput(
+            f"The configuration was not changed: {_listed(problems)}.",
+            remedy="GET /api/config and `manage.py config show` show every field with its value.",
+            errors=problems,
+        ) from error
 
 
 def _problems(error: ValidationError) -> list_of[dict[str, str]]:
     """Name the first fields of a document that break a rule; a caller's own names may be long and many."""
     found = error.errors(include_url=False, include_input=False, include_context=False)[:MOST_FIELDS]
-    return [{"field": ".".join(str(part)[:100] for part in e["loc"]), "message": e["msg"]} for e in found]
+    return [
+        {"field": ".".join(str(part)[:100] for part in e["loc"]), "message": _why(e["type"], e["msg"])} for e in found
+    ]
+
+
+def _why(kind: str, message: str) -> str:
+    return "There is no such field" if kind == "extra_forbidden" else message
 
 
 def _listed(problems: list_of[dict[str, str]]) -> str:

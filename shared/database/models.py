@@ -328,5 +328,9 @@ def _already_there(version: str) -> Conflict:
 
 def _require(row: ModelVersion | None, version: str) -> ModelVersion:
     if row is None:
-        raise NotFound(f"There is no model version {version!r}.", version=version)
+        raise NotFound(
+            f"There is no model version {version!r}.",
+            remedy="GET /api/models and `manage.py models list` show those there are.",
+            version=version,
+        )
     return row

@@ -425,5 +425,9 @@ def _fitted(table: type[SQLModel], values: dict[str, Any]) -> dict[str, Any]:
 
 def _require(row: Row | None, table: type[Row], id: str) -> Row:  # noqa: A002
     if row is None:
-        raise NotFound(f"There is no row {id!r} in {table.__tablename__}.", id=id)
+        raise NotFound(
+            f"There is no {table.CALLED} {id!r}.",
+            remedy="Their list shows those there are; old ones are tidied away.",
+            id=id,
+        )
     return row
