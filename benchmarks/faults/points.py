@@ -52,7 +52,7 @@ POINTS = (
     # in the child
     _job("child begins", "shared.training.direct:train_now"),
     _job("child in mid-fit", "shared.prediction.memory:sister_keys", "after"),
-    _job("child has fitted", "shared.prediction.fit:fit_model", "after"),
+    _job("child has fitted", "shared.prediction.fit:fit_with_lessons", "after"),
     _job("package not yet written", "shared.registry.build:build_package"),
     _job("package written", "shared.registry.build:build_package", "after"),
     # registered, in the event worker
