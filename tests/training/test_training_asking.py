@@ -17,8 +17,10 @@ from shared.database.tables import TrainingJob, VersionState, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.errors import Conflict
 from shared.quality.unit_alerts import UNIT_SUSPECTED
+from shared.registry.build import build_package
 from shared.registry.installation import Installer
 from shared.registry.signing import Keys
+from shared.registry.verify import verify_folder
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.training.jobs import TrainingJobs
@@ -246,8 +248,10 @@ def test_nothing_is_activated_over_what_a_person_activated_meanwhile(plant: Plan
     row = plant.jobs.enqueue("refit", reason="asked for", actor="anna", label="spring-refit")
     done = plant.jobs.run(row.id)
     assert done is not None
-    other = plant.jobs.run(plant.jobs.enqueue("refit", reason="asked for", actor="anna", label="other").id)
-    assert other is not None
+    model = verify_folder(plant.settings.models / FIRST, plant.keys).model
+    package = plant.settings.data_dir / "made-elsewhere"
+    build_package(model, package, version="other", keys=plant.keys)
+    plant.installer.register_local(package, actor="bert", reason="from another plant")
     plant.versions.transition("other", VersionState.ACTIVE, actor="bert", reason="I like it")
     plant.configuration.patch({"training": {"auto_activate": True}}, "anna")
     activation = plant.jobs._parts.activation

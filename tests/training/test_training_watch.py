@@ -16,6 +16,7 @@ from shared.errors import Conflict
 from shared.quality.cycle import QualityCycles
 from shared.quality.drift import DriftDiagnosis
 from shared.quality.options import CycleOptions
+from shared.registry.build import build_package
 from shared.registry.lifecycle import Lifecycle
 from shared.registry.lineage import Lineage
 from shared.registry.verify import verify_folder
@@ -30,10 +31,13 @@ RESULTS, MINUTES = "BI_WORK_ORDER_RESULTS", "MACH_WORKED_HOURS"
 
 @pytest.fixture(scope="session")
 def watched_template(plant_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The plant with two more versions; one learned from a source whose machine hours were tripled."""
+    """The plant with two more versions: the first model again, and one that learned from tripled machine hours."""
     folder = Path(shutil.copytree(plant_template, tmp_path_factory.mktemp("watched") / "data"))
     plant = open_plant(folder)
-    _make(plant, ALIKE)
+    first = verify_folder(plant.settings.models / FIRST, plant.keys).model
+    package = plant.settings.data_dir / f"made-{ALIKE}"
+    build_package(first, package, version=ALIKE, keys=plant.keys, parent=FIRST)
+    plant.installer.register_local(package, actor="a test", reason="to be watched")
     source = next(plant.settings.source_folder.glob(f"{RESULTS}*.csv"))
     good = source.read_bytes()
     frame = pl.read_csv(source, infer_schema=False)
