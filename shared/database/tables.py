@@ -192,7 +192,8 @@ class Registration(WorkColumns, table=True):
 
     state: str = Field(default=RegistrationState.RECEIVED, max_length=16, index=True)
     version: str = Field(max_length=200, index=True, description="as the drop names it, so possibly not a valid name")
-    manifest_sha256: str = Field(max_length=64)
+    manifest_sha256: str = Field(max_length=64, description="of a zip archive: of its etag, until it is unpacked")
+    is_zip: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     deadline: datetime = Field(sa_type=UtcDateTime, description="missing files are not waited for after this")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import structlog
 from sqlalchemy import CursorResult, Engine, update
@@ -37,10 +37,12 @@ from shared.errors import (
     TooLarge,
 )
 from shared.platform import remove_tree, write_atomically
+from shared.registry.drops import DropSource, FolderDrop, opened_zip
 from shared.registry.installation import Installer, version_row
 from shared.registry.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
+    MAX_PACKAGE_BYTES,
     Manifest,
     parse_manifest,
     sha256_hex,
@@ -57,6 +59,7 @@ log = structlog.get_logger()
 
 ACTOR = "registration"
 CURABLE = ("signature", "files", "runtime", "load", "golden", "incomplete")  # checks that may pass another day
+MAX_ARCHIVE_BYTES = MAX_PACKAGE_BYTES + 64 * 1024**2
 _SPARE_DISK_BYTES = 64 * 1024**2
 
 
@@ -144,6 +147,8 @@ class Registrations:
         return noticed
 
     def _note_if_missed(self, drop: Drop) -> bool:
+        if drop.is_zip:
+            return self._note_zip(drop)
         try:
             data = self._packages.read_manifest(drop.version, MAX_MANIFEST_BYTES)
         except NotFound:
@@ -155,8 +160,17 @@ class Registrations:
         self.notice(drop.version, data)
         return True
 
+    def _note_zip(self, drop: Drop) -> bool:
+        """Make the row of an archive, which is looked into by whoever works on the row: it may be large."""
+        row = self._new_row(drop.version, sha256_hex(drop.etag.encode()), is_zip=True)
+        if not self._work.insert(row):
+            return False
+        self._ring(row.id)
+        log.info("registration.received", registration_id=row.id, version=row.version[:200], zip=True)
+        return True
+
     def _note_unreadable(self, drop: Drop, fault: RoutingError) -> bool:
-        row = self._new_row(drop.version, sha256_hex(drop.manifest_etag.encode()))
+        row = self._new_row(drop.version, sha256_hex(drop.etag.encode()))
         if not self._work.insert(row):
             return False
         claim = self._claim(row.id)
@@ -171,13 +185,14 @@ class Registrations:
             return True
         return False
 
-    def _new_row(self, version: str, manifest_sha256: str) -> Registration:
+    def _new_row(self, version: str, manifest_sha256: str, *, is_zip: bool = False) -> Registration:
         now = self._clock()
         return Registration(
             id=registration_id_of(version, manifest_sha256),
             state=RegistrationState.RECEIVED,
             version=version,
             manifest_sha256=manifest_sha256,
+            is_zip=is_zip,
             created_at=now,
             deadline=now + timedelta(hours=self._settings.package_deadline_hours),
         )
@@ -252,14 +267,16 @@ class Registrations:
         return self._work.claim(Registration, id, worker=self._worker, lease_seconds=self._settings.lease_seconds)
 
     def _take_in(self, claim: Claim[Registration], quarantine: Path, lost: threading.Event) -> None:
-        manifest, data = self._read_manifest(claim.row)
-        unsigned = self._settings.allow_unsigned
-        if self._installer.is_installed(manifest.version, claim.row.manifest_sha256):
-            installed = self._store.require(manifest.version)
-            self._finish_installed(claim, check_package(installed, self._keys, allow_unsigned=unsigned))
-            return
-        folder = quarantine / manifest.version
-        self._fetch(manifest, data, folder)
+        _check_name(claim.row.version)
+        with self._opened(claim.row, quarantine) as source:
+            manifest, data = self._read_manifest(claim.row, source)
+            unsigned = self._settings.allow_unsigned
+            if self._installer.is_installed(manifest.version, sha256_hex(data)):
+                installed = self._store.require(manifest.version)
+                self._finish_installed(claim, check_package(installed, self._keys, allow_unsigned=unsigned))
+                return
+            folder = quarantine / manifest.version
+            self._fetch(manifest, data, source, folder)
         package = verify_folder(folder, self._keys, allow_unsigned=unsigned)
         if lost.is_set():
             raise LeaseLost(f"The registration {claim.id} was taken over while its files were verified.")
@@ -267,23 +284,33 @@ class Registrations:
         self._store.install(folder, manifest.version, package.manifest_sha256)
         self._finish_installed(claim, package)
 
-    def _read_manifest(self, row: Registration) -> tuple[Manifest, bytes]:
-        if problem := why_not_a_version_name(row.version):
-            raise PackageRejected(
-                f"{row.version!r:.100} cannot be the name of a model version: {problem}.",
-                remedy="Drop the package under the version name that its manifest bears.",
-                check="manifest",
-            )
+    @contextmanager
+    def _opened(self, row: Registration, quarantine: Path) -> Iterator[DropSource]:
+        if not row.is_zip:
+            yield FolderDrop(self._packages, row.version)
+            return
+        path = quarantine / "archive.zip"
+        quarantine.mkdir(parents=True)
+        self._fetch_zip(row, path)
+        with opened_zip(path, row.version) as source:
+            yield source
+        path.unlink()
+
+    def _fetch_zip(self, row: Registration, path: Path) -> None:
+        size = self._packages.zip_size(row.version)
+        if size is not None:
+            self._refuse_to_fill_the_disk(path.parent, size)
         try:
-            data = self._packages.read_manifest(row.version, MAX_MANIFEST_BYTES)
+            streamed = self._packages.stream_zip(row.version, path, MAX_ARCHIVE_BYTES)
         except NotFound as fault:
-            raise PackageIncomplete("The manifest is not there any more.", missing=[MANIFEST_NAME]) from fault
-        if sha256_hex(data) != row.manifest_sha256:
-            raise PackageRejected(
-                "Another manifest lies in the place of this one now.",
-                remedy="Nothing is to be done: the other manifest is a drop of its own.",
-                check="manifest",
-            )
+            raise PackageIncomplete(f"The archive {row.version}.zip is not there any more.") from fault
+        if sha256_hex(streamed.etag.encode()) != row.manifest_sha256:
+            _refuse_replaced("archive")
+
+    def _read_manifest(self, row: Registration, source: DropSource) -> tuple[Manifest, bytes]:
+        data = source.manifest()
+        if not row.is_zip and sha256_hex(data) != row.manifest_sha256:
+            _refuse_replaced("manifest")
         manifest = parse_manifest(data)
         if manifest.version != row.version:
             raise PackageRejected(
@@ -294,34 +321,14 @@ class Registrations:
         check_signature(manifest, self._keys, allow_unsigned=self._settings.allow_unsigned)
         return manifest, data
 
-    def _fetch(self, manifest: Manifest, data: bytes, folder: Path) -> None:
-        """Stream every file into quarantine, once all are known to be there with the size they should have."""
-        sizes = {
-            artifact.path: self._packages.file_size(manifest.version, artifact.path) for artifact in manifest.artifacts
-        }
-        missing = [path for path, size in sizes.items() if size is None]
-        if missing:
-            raise PackageIncomplete(
-                f"{len(missing)} of {len(sizes)} files are not there yet, first {missing[0]}.", missing=missing
-            )
-        for artifact in manifest.artifacts:
-            if sizes[artifact.path] != artifact.bytes:
-                raise PackageRejected(
-                    f"{artifact.path} has {sizes[artifact.path]} bytes, the manifest says {artifact.bytes}.",
-                    remedy="Drop the package again, unchanged, under a new version name.",
-                    check="files",
-                )
+    def _fetch(self, manifest: Manifest, data: bytes, source: DropSource, folder: Path) -> None:
+        """Write every file into quarantine, once all are known to be there."""
+        source.check(manifest)
         folder.mkdir(parents=True)
         self._refuse_to_fill_the_disk(folder, manifest.total_bytes)
         for artifact in manifest.artifacts:
-            self._fetch_file(manifest.version, artifact.path, folder, artifact.bytes)
+            source.fetch(artifact.path, folder / artifact.path, artifact.bytes)
         write_atomically(folder / MANIFEST_NAME, data)
-
-    def _fetch_file(self, version: str, path: str, folder: Path, size: int) -> None:
-        try:
-            self._packages.stream_file(version, path, folder / path, size)
-        except NotFound as fault:
-            raise PackageIncomplete(f"{path} is not there any more.", missing=[path]) from fault
 
     def _refuse_to_fill_the_disk(self, folder: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free
@@ -381,3 +388,20 @@ class Registrations:
         finally:
             done.set()
             thread.join()
+
+
+def _check_name(version: str) -> None:
+    if problem := why_not_a_version_name(version):
+        raise PackageRejected(
+            f"{version!r:.100} cannot be the name of a model version: {problem}.",
+            remedy="Drop the package under the version name that its manifest bears.",
+            check="manifest",
+        )
+
+
+def _refuse_replaced(what: str) -> NoReturn:
+    raise PackageRejected(
+        f"Another {what} lies in the place of this one now.",
+        remedy=f"Nothing is to be done: the other {what} is a drop of its own.",
+        check="manifest",
+    )

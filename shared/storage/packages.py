@@ -1,4 +1,7 @@
-"""Model packages dropped as blobs: `model-drop/<version>/<files>`, with `manifest.json` written last."""
+"""Model packages dropped as blobs: `model-drop/<version>/<files>` with `manifest.json` written last, or one zip.
+
+A zip is `model-drop/<version>.zip`. No blob trigger looks at it, since that would read all of it into memory.
+"""
 
 import contextlib
 import hashlib
@@ -6,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -19,14 +22,16 @@ log = structlog.get_logger()
 
 CONTAINER = "model-drop"
 MANIFEST = "manifest.json"
+ZIP = ".zip"
 _UNSAFE_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
 
 
 class Drop(NamedTuple):
-    """One manifest found in the container."""
+    """One manifest or zip archive found in the container."""
 
-    version: str  # all that stands in front of /manifest.json, so possibly no valid name
-    manifest_etag: str
+    version: str  # all that stands in front of /manifest.json or .zip, so possibly no valid name
+    etag: str  # of the manifest or the archive
+    is_zip: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,7 @@ class StreamedFile:
 
     bytes: int
     sha256: str
+    etag: str
 
 
 class Packages:
@@ -54,21 +60,19 @@ class Packages:
             self._container.create_container()
 
     def list_drops(self) -> list[Drop]:
-        """Return every `<version>/manifest.json`, at any depth; an odd version is listed too, for its rejection.
+        """Return every `<version>/manifest.json`, at any depth, and every `<version>.zip` at the top.
+
+        An odd version is listed too, for its rejection.
 
         Raises:
             StorageUnavailable: storage did not answer.
         """
-        suffix = f"/{MANIFEST}"
         with answering("listing dropped packages"):
             try:
-                return [
-                    Drop(blob.name.removesuffix(suffix), str(blob.etag).strip('"'))
-                    for blob in self._container.list_blobs()
-                    if blob.name.endswith(suffix) and blob.name != suffix
-                ]
+                found = [_drop_of(blob.name, str(blob.etag).strip('"')) for blob in self._container.list_blobs()]
             except ResourceNotFoundError:
                 return []
+        return [drop for drop in found if drop is not None]
 
     def read_manifest(self, version: str, max_bytes: int) -> bytes:
         """Return the manifest's bytes.
@@ -81,7 +85,7 @@ class Packages:
         """
         with self._reading(version, MANIFEST) as blob:
             download = blob.download_blob()
-            _refuse_more_than(max_bytes, download.size, version, MANIFEST)
+            _refuse_more_than(max_bytes, download.size, f"{MANIFEST} of {version}")
             return download.readall()
 
     def file_size(self, version: str, path: str) -> int | None:
@@ -106,17 +110,29 @@ class Packages:
             TooLarge: it has more than `max_bytes`.
             StorageUnavailable: storage did not answer, or the file changed meanwhile.
         """
-        to.parent.mkdir(parents=True, exist_ok=True)
-        part = to.with_name(f"{to.name}.part")
-        try:
-            with self._reading(version, path) as blob, part.open("wb") as target:
-                download = blob.download_blob()
-                _refuse_more_than(max_bytes, download.size, version, path)
-                streamed = _copy(download.chunks(), target)
-            part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
-        return streamed
+        with self._reading(version, path) as blob:
+            return _stream(blob, to, max_bytes, f"{path} of {version}")
+
+    def zip_size(self, version: str) -> int | None:
+        """Return the size of a version's archive in bytes, or None when there is none.
+
+        Raises:
+            InvalidInput: `version` is no safe path.
+            StorageUnavailable: storage did not answer.
+        """
+        with answering(f"looking for the archive of {version}"):
+            try:
+                return int(self._zip_blob(version).get_blob_properties().size)
+            except ResourceNotFoundError:
+                return None
+
+    def stream_zip(self, version: str, to: Path, max_bytes: int) -> StreamedFile:
+        """Write a version's archive to `to` as `stream_file` does, with the same errors."""
+        with answering(f"reading the archive of {version}"):
+            try:
+                return _stream(self._zip_blob(version), to, max_bytes, f"{version}{ZIP}")
+            except ResourceNotFoundError as error:
+                raise NotFound(f"There is no archive {version}{ZIP}.", version=version) from error
 
     def upload_package(self, folder: Path, version: str) -> int:
         """Upload every file below `folder`, the manifest last, and return how many there were.
@@ -142,6 +158,9 @@ class Packages:
     def _blob(self, version: str, path: str) -> BlobClient:
         return self._container.get_blob_client(f"{_safe(version)}/{_safe(path)}")
 
+    def _zip_blob(self, version: str) -> BlobClient:
+        return self._container.get_blob_client(f"{_safe(version)}{ZIP}")
+
     @contextlib.contextmanager
     def _reading(self, version: str, path: str) -> Iterator[BlobClient]:
         with answering(f"reading {path} of {version}"):
@@ -161,20 +180,38 @@ def _safe(path: str) -> str:
     return path
 
 
-def _refuse_more_than(max_bytes: int, size: int, version: str, path: str) -> None:
+def _drop_of(name: str, etag: str) -> Drop | None:
+    """Return what a blob of this name is the sign of, if of anything."""
+    manifest = f"/{MANIFEST}"
+    if name.endswith(manifest) and name != manifest:
+        return Drop(name.removesuffix(manifest), etag)
+    if name.endswith(ZIP) and "/" not in name and name != ZIP:
+        return Drop(name.removesuffix(ZIP), etag, is_zip=True)
+    return None
+
+
+def _refuse_more_than(max_bytes: int, size: int, what: str) -> None:
     if size > max_bytes:
-        raise TooLarge(
-            f"{path} of {version} has {size} bytes; at most {max_bytes} are read.", bytes=size, limit=max_bytes
-        )
+        raise TooLarge(f"{what} has {size} bytes; at most {max_bytes} are read.", bytes=size, limit=max_bytes)
 
 
-def _copy(chunks: Iterator[bytes], target: IO[bytes]) -> StreamedFile:
+def _stream(blob: BlobClient, to: Path, max_bytes: int, what: str) -> StreamedFile:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f"{to.name}.part")
     digest, written = hashlib.sha256(), 0
-    for chunk in chunks:
-        target.write(chunk)
-        digest.update(chunk)
-        written += len(chunk)
-    return StreamedFile(bytes=written, sha256=digest.hexdigest())
+    try:
+        with part.open("wb") as target:
+            download = blob.download_blob()
+            _refuse_more_than(max_bytes, download.size, what)
+            for chunk in download.chunks():
+                target.write(chunk)
+                digest.update(chunk)
+                written += len(chunk)
+        part.replace(to)
+    finally:
+        part.unlink(missing_ok=True)
+    etag = str(download.properties.etag).strip('"')
+    return StreamedFile(bytes=written, sha256=digest.hexdigest(), etag=etag)
 
 
 def _files_below(folder: Path) -> dict[str, Path]:

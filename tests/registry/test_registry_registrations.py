@@ -1,7 +1,9 @@
 """A package dropped into blob storage: noticed once, fetched, verified, and then pending or rejected with a reason."""
 
+import io
 import shutil
 import threading
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -451,3 +453,76 @@ def test_packages_pushed_by_the_product_are_taken_in(drop: Drop, package: Path) 
     assert drop.registrations.register(rows[0].id).state == RegistrationState.INSTALLED
     version: ModelVersion = drop.instance.versions.get("pilot")
     assert version.profile == "demo"
+
+
+# ------------------------------------------------------------------------------------------------------------- archives
+
+
+def zipped(folder: Path, *, below: str = "") -> bytes:
+    """Return the files of a folder as a zip archive."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, f"{below}{file.relative_to(folder).as_posix()}")
+    return written.getvalue()
+
+
+def register_all(drop: Drop) -> list[Registration]:
+    """Do what the sweep and the workers do."""
+    drop.registrations.note_missed_drops()
+    rows, _ = drop.instance.work.list(Registration)
+    return [drop.registrations.register(row.id) for row in rows]
+
+
+@pytest.mark.parametrize("below", ["", "pilot/"])
+def test_a_zip_ends_pending_and_leaves_nothing_behind(below: str, drop: Drop, package: Path) -> None:
+    drop.container.upload_blob("pilot.zip", zipped(package, below=below))
+    [row] = register_all(drop)
+    assert (row.state, row.is_zip) == (RegistrationState.INSTALLED, True)
+    assert drop.instance.lifecycle.verify("pilot")["ok"]
+    drop.quarantine_is_empty()
+    assert [again.id for again in register_all(drop)] == [row.id], "the same archive is one drop"
+
+
+def test_a_zip_of_an_installed_package_and_one_of_another_leave_it_as_it_is(drop: Drop, package: Path) -> None:
+    drop.notice_and_register("pilot", drop.upload(package))
+    before = drop.instance.store.manifest_sha256("pilot")
+    drop.container.upload_blob("pilot.zip", zipped(package))
+    assert [row.state for row in register_all(drop)] == [RegistrationState.INSTALLED] * 2
+    other = drop.instance.build_another("pilot")
+    drop.container.upload_blob("pilot.zip", zipped(other), overwrite=True)
+    assert sorted(row.state for row in register_all(drop)) == [
+        RegistrationState.INSTALLED, RegistrationState.INSTALLED, RegistrationState.REJECTED
+    ]  # fmt: skip
+    assert drop.instance.store.manifest_sha256("pilot") == before
+
+
+def test_a_zip_whose_upload_was_cut_off_is_rejected_and_taken_in_when_dropped_again(drop: Drop, package: Path) -> None:
+    whole = zipped(package)
+    drop.container.upload_blob("pilot.zip", whole[: len(whole) // 2])
+    [row] = register_all(drop)
+    assert (row.state, row.step) == (RegistrationState.REJECTED, "archive")
+    drop.nothing_was_installed("pilot")
+    drop.container.upload_blob("pilot.zip", whole, overwrite=True)
+    assert {each.state for each in register_all(drop)} == {RegistrationState.REJECTED, RegistrationState.INSTALLED}
+
+
+def test_a_zip_of_a_stranger_is_rejected(drop: Drop, package: Path, tmp_path: Path) -> None:
+    sign_folder(package, Keys(tmp_path / "stranger"))
+    drop.container.upload_blob("pilot.zip", zipped(package))
+    [row] = register_all(drop)
+    assert (row.state, row.step) == (RegistrationState.REJECTED, "signature")
+    drop.nothing_was_installed("pilot")
+
+
+def test_a_zip_that_vanished_waits_and_one_that_was_replaced_is_a_drop_of_its_own(drop: Drop, package: Path) -> None:
+    drop.container.upload_blob("pilot.zip", b"nonsense")
+    drop.registrations.note_missed_drops()
+    [row] = drop.instance.work.list(Registration)[0]
+    drop.container.delete_blob("pilot.zip")
+    assert drop.registrations.register(row.id).state == RegistrationState.WAITING
+    drop.container.upload_blob("pilot.zip", zipped(package))
+    drop.instance.clock.advance(3600)
+    assert drop.registrations.register(row.id).state == RegistrationState.REJECTED
+    assert RegistrationState.INSTALLED in {each.state for each in register_all(drop)}

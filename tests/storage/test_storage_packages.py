@@ -59,7 +59,7 @@ def test_drop_is_listed_with_the_etag_that_changes_when_it_is_dropped_again(
     packages.upload_package(folder, version)
     second = next(drop for drop in packages.list_drops() if drop.version == version)
     assert isinstance(first, Drop)
-    assert first.manifest_etag != second.manifest_etag
+    assert first.etag != second.etag
 
 
 def test_odd_drops_are_listed_too(packages: Packages, storage: Storage, version: str) -> None:
