@@ -26,7 +26,15 @@ def headings(page: ET.Element) -> list[str]:
 def test_the_page_shows_every_part_of_a_cycle_with_its_history(ward: Any) -> None:
     rows = [ward.cycles.run_now("a test", CycleOptions(sample_size=40, seed=seed)) for seed in (1, 2, 3)]
     streams = [
-        {"test": "mae", "family": "", "log_evidence": 1.5, "limit": 6.0, "items": 40, "needed": 120, "evident": False}
+        {
+            "test": "rise.mae",
+            "family": "",
+            "log_evidence": 1.5,
+            "limit": 6.0,
+            "items": 40,
+            "needed": 120,
+            "evident": False,
+        }
     ]
     rows[-1].metrics = rows[-1].metrics | {"evidence": {"streams": streams}}
     page = parsed(render_report(rows[-1], "html", cycles_before(ward.engine, rows[-1])))
@@ -46,6 +54,23 @@ def test_the_page_shows_every_part_of_a_cycle_with_its_history(ward: Any) -> Non
     lede = page.find(".//p[@class='verdict']")
     assert lede is not None
     assert lede.text == verdict(rows[-1])
+    notes = [note.text or "" for note in page.iterfind(".//p[@class='note']")]
+    assert notes[0].startswith(f"{rows[-1].evaluated} of 40 sampled items were predicted by the model version_test")
+    assert "Not measured: no recorded prediction has been followed by a finished order." in notes
+    assert "errors risen" in [text.text for text in page.iter("text")]
+
+
+def test_evidence_of_nothing_is_a_sentence_and_no_chart(ward: Any) -> None:
+    row = ward.cycles.run_now("a test", CycleOptions(sample_size=10, seed=1))
+    stream = {"test": "rise.mae", "family": "", "log_evidence": -2.0, "limit": 6.0, "items": 0}
+    with_stream = row.metrics | {"evidence": {"streams": [stream]}}
+    row.metrics = row.metrics | {"evidence": {}}
+    before = len(list(parsed(render_report(row, "html")).iter("svg")))
+    row.metrics = with_stream
+    page = parsed(render_report(row, "html"))
+
+    assert len(list(page.iter("svg"))) == before
+    assert any("nothing to test" in (note.text or "") for note in page.iterfind(".//p[@class='note']"))
 
 
 def test_names_and_reasons_from_outside_cannot_become_markup(ward: Any) -> None:
@@ -94,7 +119,7 @@ def test_the_verdict_tells_an_alarm_from_a_doubt_and_from_good_figures() -> None
     assert verdict(cycle()).startswith("All is as it should be: the trimmed error is 3 (2 to 4) minutes")
     assert "90.0% (80.0% to 95.0%)" in verdict(cycle())
     assert verdict(cycle(crossed | {"evident": True})).startswith("Alarm: The error is 9 min.")
-    assert verdict(cycle(crossed | {"evident": False})).startswith("No alarm, though")
+    assert verdict(cycle(crossed | {"evident": False})).startswith("No alarm, though to be noted: The error is 9 min.")
 
 
 def test_a_scatter_puts_equal_minutes_on_its_diagonal_and_leaves_out_what_has_no_logarithm() -> None:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, BAR_HEIGHT, LABEL_WIDTH = 760, 22, 250
+WIDTH, BAR_HEIGHT, LABEL_WIDTH, FIGURES_WIDTH = 760, 22, 250, 110
 INK, FILL, MARK, FAINT = "#222", "#4a7ebb", "#b23b3b", "#ccc"
 
 
@@ -17,14 +17,15 @@ class Bar:
     value: float
     low: float | None = None
     high: float | None = None
-    note: str = ""
+    note: str = ""  # shown where the pointer rests
+    n: int | None = None  # what the value stands on
 
 
 def bars(rows: Sequence[Bar], *, mark: float | None = None, unit: str = "") -> str:
     """Return bars from zero with their intervals as lines; `mark` is drawn as a line across."""
     ends = [row.value if row.high is None else row.high for row in rows] + ([] if mark is None else [mark])
     longest = max([*ends, 0.0]) or 1.0
-    scale = (WIDTH - LABEL_WIDTH - 90) / longest
+    scale = (WIDTH - LABEL_WIDTH - FIGURES_WIDTH - 10) / longest
     parts = []
     for place, row in enumerate(rows):
         top = BAR_HEIGHT * place + 4
@@ -36,7 +37,8 @@ def bars(rows: Sequence[Bar], *, mark: float | None = None, unit: str = "") -> s
         if row.low is not None and row.high is not None:
             left, right = LABEL_WIDTH + max(0.0, row.low) * scale, LABEL_WIDTH + row.high * scale
             parts.append(_line(left, top + 7.5, right, top + 7.5, INK, 2))
-        parts.append(_text(WIDTH - 80, top + 12, f"{row.value:.3g}{unit}"))
+        stands_on = "" if row.n is None else f" (n {row.n:,})"
+        parts.append(_text(WIDTH - FIGURES_WIDTH, top + 12, f"{row.value:.3g}{unit}{stands_on}"))
     height = BAR_HEIGHT * len(rows) + 8
     if mark is not None:
         across = LABEL_WIDTH + mark * scale

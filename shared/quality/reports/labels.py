@@ -3,6 +3,13 @@
 from typing import Any
 
 from shared.database.tables import QualityCycle, WorkState
+from shared.quality.evidence.shares import (
+    LEVEL_OF_ERRORS,
+    LEVEL_OF_MISSES,
+    LEVEL_OF_SPREAD,
+    RISE_OF_ERRORS,
+    RISE_OF_MISSES,
+)
 
 LABELS = {
     "mae": ("Mean absolute error, minutes an order and operation", False),
@@ -36,6 +43,16 @@ LABELS = {
     "days_to_order": ("Days from a prediction to its order", False),
     "edit_rate": ("Proposals that planners edited or rejected", True),
 }
+
+
+STREAMS = {  # short, since families are named before them
+    RISE_OF_ERRORS: "errors risen",
+    RISE_OF_MISSES: "more operations missed",
+    LEVEL_OF_ERRORS: "error above its threshold",
+    LEVEL_OF_MISSES: "misses above their threshold",
+    LEVEL_OF_SPREAD: "spread above its threshold",
+}
+HEADS = {"items": "have the items changed", "compared_with": "orders compared", "activation": "watched activation"}
 
 
 def head_of(row: QualityCycle) -> dict[str, Any]:
@@ -81,8 +98,20 @@ def verdict(row: QualityCycle) -> str:
         return f"Alarm: {' '.join(evident)} In this sample {figures}."
     doubtful = [alert for alert in alerts if alert.get("low") is not None or alert.get("value") is not None]
     if doubtful:
-        return f"No alarm, though a figure lies beyond its threshold without enough evidence: {figures}."
+        noted = " ".join(alert["message"] for alert in doubtful)
+        return f"No alarm, though to be noted: {noted} In this sample {figures}."
     return f"All is as it should be: {figures}."
+
+
+def basis(row: QualityCycle) -> str:
+    """Say in one sentence what the figures stand on; nothing where there are none."""
+    orders = overall_of(row).get("mae", {}).get("n", 0)
+    if not row.evaluated or not orders:
+        return ""
+    unseen = (row.report or {}).get("mode") == "after the model's data"
+    how = "by orders that came after its data" if unseen else "each withheld from all that it learned"
+    asked = f"{row.evaluated:,} of {row.sample_size:,} sampled items were predicted by the model {row.model_version}"
+    return f"{asked}, {how}, and compared with {orders:,} booked orders and operations."
 
 
 def told(metric: str, overall: dict[str, dict[str, Any]]) -> str:

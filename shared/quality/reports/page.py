@@ -5,9 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.database.tables import QualityCycle
+from shared.prediction.answers import SIGNATURE_SEPARATOR
 from shared.quality.reports.charts import Bar, bars, history, scatter
 from shared.quality.reports.labels import (
+    HEADS,
     LABELS,
+    STREAMS,
+    basis,
     chief_of,
     figures_in,
     head_of,
@@ -26,6 +30,7 @@ _STYLE = (
     "padding:.3rem .8rem}.note{color:#555}"
     "td,th{padding:.25rem .75rem;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child"
     "{text-align:left}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dd{margin:0}"
+    ".worst td:nth-child(n+6),.worst th:nth-child(n+6){text-align:left}.worst td:first-child{white-space:nowrap}"
     "svg{max-width:100%;height:auto}"
 )
 
@@ -33,10 +38,11 @@ _STYLE = (
 def as_html(row: QualityCycle, earlier: Sequence[QualityCycle] = ()) -> str:
     """Return the page of `row`; `earlier` are cycles to be shown as its history, in any order."""
     metrics = row.metrics or {}
-    title = html.escape(f"Quality cycle {row.id}")
+    title = html.escape(f"Quality cycle of {row.created_at:%Y-%m-%d %H:%M} UTC")
     parts = [
         f"<h1>{title}</h1>",
         f'<p class="verdict">{html.escape(verdict(row))}</p>',
+        _notes(row),
         _alerts(row),
         _table("Figures", overall_of(row)),
         _groups("family", metrics.get("by_family", {})),
@@ -58,11 +64,18 @@ def as_html(row: QualityCycle, earlier: Sequence[QualityCycle] = ()) -> str:
 
 def _head(row: QualityCycle) -> str:
     rows = "".join(
-        f"<dt>{html.escape(name.replace('_', ' '))}</dt><dd>{html.escape(str(value))}</dd>"
+        f"<dt>{html.escape(HEADS.get(name, name.replace('_', ' ')))}</dt><dd>{html.escape(str(value))}</dd>"
         for name, value in head_of(row).items()
-        if name != "verdict" and value not in (None, "")
+        if name not in {"verdict", "items", "activation"} and value not in (None, "")
     )
     return f"<h2>The cycle</h2><dl>{rows}</dl>"
+
+
+def _notes(row: QualityCycle) -> str:
+    """What the figures stand on, whether the items have changed, and what became of an activation."""
+    head = head_of(row)
+    notes = [note for note in (basis(row), head["items"], head["activation"]) if note]
+    return "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
 
 
 def _alerts(row: QualityCycle) -> str:
@@ -73,6 +86,9 @@ def _alerts(row: QualityCycle) -> str:
 def _table(title: str, figures: Mapping[str, dict[str, Any]]) -> str:
     if not figures:
         return ""
+    if all(figure["value"] is None for figure in figures.values()):
+        said = dict.fromkeys(figure.get("message") or "not measured" for figure in figures.values())
+        return f'<h2>{html.escape(title)}</h2><p class="note">Not measured: {html.escape("; ".join(said))}.</p>'
     rows = []
     for metric, figure in figures.items():
         label, share = LABELS.get(metric, (metric, False))
@@ -106,7 +122,7 @@ def _groups(kind: str, groups: Mapping[str, dict[str, Any]]) -> str:
         chosen.sort(key=lambda pair: -pair[1]["value"])
         if chosen:
             drawn = [
-                Bar(name=name, value=f["value"], low=f["low"], high=f["high"], note=f"{name}: n = {f['n']}")
+                Bar(name=name, value=f["value"], low=f["low"], high=f["high"], note=name, n=f["n"])
                 for name, f in chosen
             ]
             parts.append(f"<h2>{html.escape(title + shown)}</h2>{bars(drawn, mark=mark)}")
@@ -145,16 +161,20 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
     streams = [one for one in evidence.get("streams", ()) if one.get("limit")]
     if not streams:
         return ""
+    streams = [one for one in streams if one.get("items")]
+    if not streams:
+        nothing = "No order that the model cannot have seen has been compared yet, so there is nothing to test."
+        return f'<h2>Evidence</h2><p class="note">{nothing}</p>'
     streams = sorted(streams, key=lambda one: -one["log_evidence"] / one["limit"])[:MOST_BARS]
     drawn = [
         Bar(
-            name=" ".join(part for part in (one["test"], one.get("family")) if part),
+            name=": ".join(part for part in (one.get("family"), STREAMS.get(one["test"], one["test"])) if part),
             value=one["log_evidence"] / one["limit"],
             note=f"{one.get('items')} items" + (f", {one['needed']} more needed" if one.get("needed") else ""),
         )
         for one in streams
     ]
-    note = "Evidence that quality has changed, as a share of what an alarm needs (the line)."
+    note = "Evidence of a change since the model was activated, as a share of what an alarm needs (the line)."
     return f'<h2>Evidence</h2><p class="note">{note}</p>{bars(drawn, mark=1.0)}'
 
 
@@ -165,9 +185,15 @@ def _worst(row: QualityCycle) -> str:
     rows = (
         (
             item["item_code"], item["family"], f"{item['mae']:.3g}", f"{item['process_match']:.0%}",
-            str(item["orders"]), item["actual"], item["predicted"],
+            str(item["orders"]), _spaced(item["actual"]),
+            "the same" if item["predicted"] == item["actual"] else _spaced(item["predicted"]),
         )
         for item in items
     )  # fmt: skip
     heads = ("item", "family", "MAE, minutes", "operations predicted", "orders", "actual routing", "predicted routing")
-    return f"<h2>Items with the greatest errors</h2>{_rows(heads, rows)}"
+    return f'<h2>Items with the greatest errors</h2><div class="worst">{_rows(heads, rows)}</div>'
+
+
+def _spaced(signature: str) -> str:
+    """Return a routing with places to break its line at."""
+    return signature.replace(SIGNATURE_SEPARATOR, f" {SIGNATURE_SEPARATOR} ")

@@ -6,6 +6,7 @@ import json
 
 from shared.database.tables import QualityCycle
 from shared.quality.reports.labels import (
+    HEADS,
     LABELS,
     chief_of,
     every_figure,
@@ -39,7 +40,7 @@ def as_markdown(row: QualityCycle) -> str:
     """Return the report as a Markdown page."""
     head = {name: value for name, value in head_of(row).items() if name != "verdict" and value not in (None, "")}
     lines = [f"# Quality cycle {row.id}", "", _inline(verdict(row)), ""]
-    lines += [f"- {name.replace('_', ' ')}: {_inline(str(value))}" for name, value in head.items()]
+    lines += [f"- {HEADS.get(name, name.replace('_', ' '))}: {_inline(str(value))}" for name, value in head.items()]
     metrics = row.metrics or {}
     parts = {"Figures": overall_of(row)}
     parts |= {name.capitalize(): figures_in(metrics.get(name)) for name in ("completeness", "live", "decisions")}
