@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from shared.bootstrap import Services, current_services
-from shared.database.engine import writing
+from shared.database.engine import migrate, writing
 from shared.database.tables import SnapshotRow
 from shared.erp.snapshot import DOCUMENT
 from shared.prediction.answers import ItemQuery
@@ -114,6 +114,7 @@ def run(task: str, sample_size: int, strategy: str, cycles: int) -> dict[str, An
     """Run the cycles of a process that just started."""
     parts, services = Parts(), current_services()
     structlog.configure(processors=[structlog.stdlib.add_log_level, parts])
+    migrate(services.settings.database)
     if task == "activation":
         activate_again(services)
     begun = time.perf_counter()
