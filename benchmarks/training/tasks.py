@@ -49,7 +49,12 @@ class Steps:
 def run(task: str, snapshot_folder: Path, place: Path | None) -> dict[str, Any]:
     """Run a task and return its figures with the time and the memory that it took; `active` writes to `place`."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    tasks: dict[str, Callable[[Snapshot], dict[str, Any]]] = {"refit": refit, "challenger": challenger, "peer": peer}
+    tasks: dict[str, Callable[[Snapshot], dict[str, Any]]] = {
+        "refit": refit,
+        "refit-job": lambda snapshot: job("refit", snapshot),
+        "challenger": lambda snapshot: job("challenger", snapshot),
+        "peer": peer,
+    }
     snapshot = open_snapshot(snapshot_folder)
     with threadpool_limits(training_cores(), user_api="blas"):
         if task == "active" and place is not None:
@@ -76,14 +81,17 @@ def refit(snapshot: Snapshot) -> dict[str, Any]:
     return {"seconds": seconds, "cpu_seconds": time.process_time() - worked, "steps": steps.seconds}
 
 
-def challenger(snapshot: Snapshot) -> dict[str, Any]:
-    """Run a challenger job's own child process against a version of the same data, whose making is not timed."""
+def job(kind: str, snapshot: Snapshot) -> dict[str, Any]:
+    """Run a job's own child process against a version of the same data, whose making is not timed.
+
+    A refit of the same data is registered, so that its package is made too; a challenger hardly ever.
+    """
     configuration = default_configuration()
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         _make_active(snapshot.folder, place)
         spec = JobSpec(
-            job_id="job_measured", kind="challenger", snapshot_folder=snapshot.folder, configuration=configuration,
+            job_id="job_measured", kind=kind, snapshot_folder=snapshot.folder, configuration=configuration,
             keys_folder=place / "keys", allow_unsigned=False, active_folder=place / "serving", parent="serving",
             version="measured", package_folder=place / "measured",
         )  # fmt: skip
