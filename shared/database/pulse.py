@@ -148,5 +148,6 @@ class Pulse:
         if beat.cancel_requested:
             self.cancel_requested.set()
         if not beat.held:
-            log.warning("work.lease_lost", id=self._claim.id, worker=self._claim.worker)
+            if not beat.ended:  # else the work has just ended well, a moment before its pulse
+                log.warning("work.lease_lost", id=self._claim.id, worker=self._claim.worker)
             self.lost.set()

@@ -60,6 +60,7 @@ class Heartbeat:
 
     held: bool
     cancel_requested: bool
+    ended: bool = False  # not held any more because this very claim ended the row, or gave it back
 
 
 class WorkRows:
@@ -155,7 +156,9 @@ class WorkRows:
             values["step"] = step
         with writing(self._engine) as session:
             if _changed(session, update(_sql(table)).where(_owned(claim)).values(**_fitted(table, values))) == 0:
-                return Heartbeat(held=False, cancel_requested=False)
+                now_there = session.get(table, claim.id)
+                ended = now_there is not None and now_there.lease_token == claim.token
+                return Heartbeat(held=False, cancel_requested=False, ended=ended)
             session.add_all(add)
             row = _require(session.get(table, claim.id), table, claim.id)
         return Heartbeat(held=True, cancel_requested=row.cancel_requested)

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
+from structlog.testing import capture_logs
 
 from shared.database.engine import reading
+from shared.database.pulse import Pulse
 from shared.database.tables import (
     Extract,
     QualityCycle,
@@ -116,6 +118,24 @@ def a_snapshot() -> SnapshotRow:
     return SnapshotRow(
         id="snap_1", profile="p", folder="f", fingerprint="x", data_as_of=then, rows={"items": 1}, created_at=then
     )
+
+
+def test_a_pulse_after_the_end_is_no_lost_lease(work: WorkRows, job: str, clock: MovableClock) -> None:
+    mine = claim_of(work, job)
+    pulse = Pulse(work, mine, lease_seconds=30, every_seconds=0.01)
+    with capture_logs() as lines, pulse:
+        work.finish(mine, WorkState.SUCCEEDED)
+        assert pulse.lost.wait(10)
+    assert [line["event"] for line in lines] == ["work.finished"]
+    assert work.get(TrainingJob, job).state == WorkState.SUCCEEDED
+
+    work.insert(TrainingJob(id="job_2", created_at=clock()))
+    lost = claim_of(work, "job_2")
+    clock.advance(31)
+    claim_of(work, "job_2", worker="b")
+    with capture_logs() as lines, Pulse(work, lost, lease_seconds=30, every_seconds=0.01) as pulse:
+        assert pulse.lost.wait(10)
+    assert "work.lease_lost" in [line["event"] for line in lines]
 
 
 def test_heartbeat_holds_the_lease_and_carries_progress(work: WorkRows, job: str, clock: MovableClock) -> None:
