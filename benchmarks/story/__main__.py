@@ -24,8 +24,9 @@ from typing import Any
 import structlog
 
 from benchmarks.story.acting import Day, Script, Story
+from benchmarks.story.drawing import chart
 from benchmarks.story.same_orders import SameOrders, on_same_orders
-from benchmarks.story.telling import chart, done, noticed, phases, summary, table
+from benchmarks.story.telling import done, noticed, phases, summary, table
 from shared.erp.demo.later import OTHER_UNIT
 from shared.quality.unit_alerts import UNIT_SUSPECTED
 

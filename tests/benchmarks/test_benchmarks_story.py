@@ -8,7 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.story.__main__ import fails
 from benchmarks.story.acting import Day, Script, Story
-from benchmarks.story.telling import chart, done, noticed, phases, sentences, strongest, summary, table
+from benchmarks.story.drawing import chart
+from benchmarks.story.telling import done, noticed, phases, sentences, strongest, summary, table
 from shared.database.tables import QualityCycle
 
 SCRIPT = Script(kind="units", items=150, orders_a_day=140, steady_days=1, days_until_repair=1, days_after=1)
