@@ -21,6 +21,7 @@ from shared.database.tables import (
     QualityEvidence,
     TestedActual,
     TrainingJob,
+    VersionState,
     WorkColumns,
     WorkState,
 )
@@ -237,8 +238,9 @@ def look_for_doubles(instance: Instance, done: Round) -> None:
     done.doubled += [f"two versions of {job}" for job in set(jobs) if jobs.count(job) > 1]
     folders = {entry.name for entry in instance.settings.models.iterdir() if not entry.name.startswith(".")}
     names = {row.version for row in versions}
+    standing = {row.version for row in versions if row.state != VersionState.REMOVED}
     done.doubled += [f"folder without row: {name}" for name in sorted(folders - names)]
-    done.lost += [f"row without folder: {name}" for name in sorted(names - folders)]
+    done.lost += [f"row without folder: {name}" for name in sorted(standing - folders)]
 
 
 def _row(instance: Instance, table: type[WorkColumns], row_id: str) -> WorkColumns:
