@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from shared.clock import utc_now
+from shared.database import work as work_module
 from shared.database.engine import make_engine, migrate, reading
 from shared.database.tables import QualityCycle, QualityEvidence, TestedActual, WorkState
 from shared.erp.snapshot import Snapshot
@@ -116,3 +119,34 @@ def test_a_cycle_that_two_workers_are_told_of_is_tested_once(
     assert set(tested) == {row.id}
     assert len(tested) == (done.metrics or {})["evidence"]["new_actuals"]
     assert stored["cycles"] == 1
+
+
+def test_a_worker_that_dies_before_the_end_is_committed_leaves_no_evidence(
+    workers: list[Ward], tmp_path: Path, demo_snapshot: Snapshot, demo_model: RoutingModel, monkeypatch: Any
+) -> None:
+    """Evidence, keys and the row's end are written, and nothing stays; `benchmarks.faults` does it with a kill."""
+    alone = make_ward(tmp_path, workers[0].engine, demo_snapshot, demo_model)
+    forget_the_last_400_days(alone)
+    row = alone.cycles.start(None, "a test", CycleOptions(sample_size=40, seed=5))
+    assert row is not None
+    really = work_module._write
+
+    def die(*arguments: Any) -> None:
+        really(*arguments)
+        raise SystemExit("the worker dies")
+
+    monkeypatch.setattr(work_module, "_write", die)
+    with pytest.raises(SystemExit):
+        alone.cycles.run(row.id)
+    monkeypatch.setattr(work_module, "_write", really)
+    with reading(alone.engine) as session:
+        assert session.exec(select(TestedActual)).all() == []
+        assert session.exec(select(QualityEvidence)).all() == []
+    alone.work._clock = lambda: utc_now() + timedelta(seconds=60)  # the lease has run out
+    done = alone.cycles.run(row.id)
+    with reading(alone.engine) as session:
+        tested = session.exec(select(TestedActual.cycle_id)).all()
+
+    assert done is not None
+    assert (done.state, done.attempt) == (WorkState.SUCCEEDED, 2)
+    assert len(tested) == (done.metrics or {})["evidence"]["new_actuals"] > 0
