@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 
 from shared.prediction.memory import build_items, build_routings, choose_current
-from shared.prediction.minutes import regression
+from shared.prediction.minutes import lessons, regression
+from shared.prediction.minutes.forms.lines import LinesForm
 from shared.prediction.minutes.groups import fit_groups
+from shared.prediction.minutes.model import MinutesModel
 from shared.prediction.minutes.observations import condense
 from shared.prediction.minutes.orders import Orders, arrange_orders
 from shared.prediction.minutes.profiles import Strategy, order_times, time_profiles, value_profile
@@ -218,21 +220,38 @@ def test_the_document_of_time_profiles_tells_each_operation_apart() -> None:
     assert document["strategy"] == "sigma"
 
 
-@pytest.mark.parametrize("rows", [8, 200])
+@pytest.mark.parametrize("rows", [8, 24, 200])
 def test_a_line_without_some_parts_is_the_ridge_regression_of_the_other_rows(rows: int) -> None:
     rng = np.random.default_rng(4)
     design, weight = rng.normal(size=(rows, 20)).astype(np.float32), rng.uniform(0.2, 1.0, rows)
     part, goals = np.arange(rows) % 4, rng.normal(size=(2, rows))
-    left, solver = frozenset({1, 3}), PartSolver(design, weight, part, (0.3,))
+    left, solver = frozenset({1, 3}), PartSolver(design, weight, part)
     seen = solver.seen(left)
     assert np.array_equal(seen, part % 2 == 0)
     prepared = solver.prepared(np.where(seen, goals, 0.0).astype(np.float32))
     for goal, mine in zip(goals, prepared, strict=True):
         scaled = design[seen] * weight[seen, None]
         wanted = np.linalg.solve(scaled.T @ design[seen] + 0.3 * np.eye(20), scaled.T @ goal[seen])
-        found = solver.solve(left, 0.3, mine)
+        found = solver.coefficients(solver.solve(left, 0.3, mine))
         assert found == pytest.approx(wanted, abs=1e-4)
         assert solver.expected(found[None])[0] == pytest.approx(design @ wanted, abs=1e-3)
+
+
+def test_lines_are_the_same_without_the_directions_in_which_no_item_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fitted(least: float) -> tuple[int, MinutesModel]:
+        monkeypatch.setattr(lessons, "_LEAST_VARIED", least)
+        plant = fit_plant(make_plant(scatter={"ring": 0.1, "disc": 0.1}))
+        places = np.arange(len(plant.items.codes))
+        learned = lessons.Lessons.of(plant.known, plant.near(places), places, 42)
+        return learned.directions.shape[1], plant.model
+
+    (few, fewer), (many, every) = fitted(lessons._LEAST_VARIED), fitted(-np.inf)
+    assert 0 < few < many
+    assert isinstance(fewer.form, LinesForm)
+    assert isinstance(every.form, LinesForm)
+    assert fewer.form.slopes.shape == every.form.slopes.shape
+    np.testing.assert_allclose(fewer.form.base, every.form.base, atol=0.01)
+    np.testing.assert_allclose(fewer.residuals, every.residuals, atol=0.01)
 
 
 @pytest.mark.parametrize("fold_count", [2, 5])

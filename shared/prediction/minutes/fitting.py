@@ -58,9 +58,9 @@ def fit_minutes(known: Known, near: Nearby, places: Ints, seed: int) -> MinutesM
 def fit_own_form(lessons: Lessons) -> FittedForm:
     """Fit the product's own form: one line a task, and what all tasks share."""
     sample = lessons.regression_sample()
-    fitted = fit_lines(sample, lessons.views)
-    lines = fitted.lines
-    form = LinesForm(design=lessons.design, slopes=lines.slopes, base=lines.base, effect=lines.effect)
+    fitted = fit_lines(lessons.turned(sample), lessons.views)
+    lines, slopes = fitted.lines, np.matmul(lessons.directions, fitted.lines.slopes)
+    form = LinesForm(design=lessons.design, slopes=slopes, base=lines.base, effect=lines.effect)
     return FittedForm(form=form, sample=sample.without_plans(), errors=fitted.errors, calm=fitted.calm)
 
 

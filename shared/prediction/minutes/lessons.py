@@ -1,7 +1,7 @@
 """What every form of the minutes is fitted to: rows with known minutes, and what was near withheld items."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +21,8 @@ _FEW_ROWS = 6_000  # of one task, up to which plans are learned from beside resu
 _MORE_SHARE = 0.25  # as many plans of items never booked there must be, beside one booked, to learn from plans
 _PLAN_WEIGHT = 0.5  # as much as one order of today
 _DESIGN_ITEMS = 20_000
+_LEAST_VARIED = 0.01  # sum of squares over all items below which a direction cannot move a penalised line
+_AT_ONCE = 20_000  # items
 
 RowsOf = Callable[[Ints], Singles]
 
@@ -82,13 +84,35 @@ class Lessons:
         recent = np.where(self.learned[:, None], self.known.seen.recent, 1.0).astype(np.float64)
         return np.asarray(recent / (recent + 1.0))
 
+    def designs(self, items: Ints) -> Singles:
+        """Return what regressions read of items, (items, size)."""
+        return self.design.rows(self.known.vectors_of(items), self.known.rows_of(items))
+
+    @cached_property
+    def directions(self) -> Singles:
+        """Return the directions (size, fewer) in which items differ, each of length 1 and at right angles.
+
+        Attributes overlap: most factories' items lie in half as many dimensions as a design has. A penalised line is
+        the same in whatever directions its design is given, and those in which nothing lies cost it time alone.
+        """
+        routed = _routed(self.known)
+        designs = self.designs(routed[:: _step(len(routed))]).astype(np.float64)
+        squares, found = np.linalg.eigh(designs.T @ designs * (len(routed) / max(len(designs), 1)))
+        return np.asarray(found[:, squares > _LEAST_VARIED], dtype=np.float32)
+
+    def turned(self, sample: Sample) -> Sample:
+        """Return the sample with designs along `directions`."""
+        items, place = np.unique(self.owner[sample.row], return_inverse=True)
+        starts = range(0, max(len(items), 1), _AT_ONCE)
+        designs = np.concatenate([self.designs(items[start : start + _AT_ONCE]) @ self.directions for start in starts])
+        return replace(sample, design_of=lambda entries: designs[place[entries]])
+
     def sample(self, rows: Ints, plans: Ints) -> Sample:
         """Arrange rows with known minutes, and after them rows whose plans help."""
         known, owner, every = self.known, self.owner, np.concatenate([rows, plans])
 
         def design_of(entries: Ints) -> Singles:
-            items = owner[every[entries]]
-            return self.design.rows(known.vectors_of(items), known.rows_of(items))
+            return self.designs(owner[every[entries]])
 
         return Sample(
             row=every, task=known.routings.task[every], resource=known.routings.resource[every],
@@ -107,9 +131,17 @@ class Lessons:
 
 
 def _design(known: Known) -> Design:
-    routed = np.flatnonzero(np.diff(known.routings.offsets) > 0)
-    routed = routed[:: max(1, -(-len(routed) // _DESIGN_ITEMS))]
-    return Design.of(known.rows_of(routed), known.categorical)
+    routed = _routed(known)
+    return Design.of(known.rows_of(routed[:: _step(len(routed))]), known.categorical)
+
+
+def _routed(known: Known) -> Ints:
+    return np.flatnonzero(np.diff(known.routings.offsets) > 0)
+
+
+def _step(items: int) -> int:
+    """Return which of many items are looked at: every second, every third, ..."""
+    return max(1, -(-items // _DESIGN_ITEMS))
 
 
 def _plans(known: Known, rows: Ints, learned: npt.NDArray[np.bool_], seed: int) -> Ints:

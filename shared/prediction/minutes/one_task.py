@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.prediction.memory import Floats, Ints
-from shared.prediction.minutes.robust import calmed, robust_spread
+from shared.prediction.minutes.robust import calmed, median, robust_spread
 from shared.prediction.minutes.sample import Left, Sample, Singles
 from shared.prediction.minutes.solver import PartSolver
 from shared.prediction.minutes.views import Views
@@ -83,7 +83,7 @@ class TaskRows:
         design: Singles = np.concatenate([attributes, centres, levels], axis=1, dtype=np.float32)
         together = attributes @ np.concatenate(list(slopes.values()), axis=1).astype(np.float32)
         shared = {left: together[:, 2 * place : 2 * place + 2] for place, left in enumerate(slopes)}
-        solver = PartSolver(design, sample.weight[entries, out], sample.part[entries], _PENALTIES)
+        solver = PartSolver(design, sample.weight[entries, out], sample.part[entries])
         return cls(
             solver=solver, named=named, size=attributes.shape[1], shared=shared, foretold=int((~plan).sum())
         )  # fmt: skip
@@ -106,9 +106,7 @@ class OneTask:
     def drafts(self, views: Views) -> list[Draft]:
         """Choose for each view the penalty that errors of rows left out call for."""
         expected = self._expected(views.measured)
-        found = [self._draft(views, view, expected) for view in range(views.count)]
-        self._solver.forget()
-        return found
+        return [self._draft(views, view, expected) for view in range(views.count)]
 
     def _draft(self, views: Views, view: int, expected: Floats) -> Draft:
         errors, penalty = self._measured(views, view, expected)
@@ -123,9 +121,11 @@ class OneTask:
         left = draft.left
         goal = np.where(np.isnan(draft.calm), self._target, draft.calm)
         [level], prepared = self._prepared([left], [goal if self._alike[left] else goal - drift])
-        coefficients = np.zeros(self._solver.design.shape[1])
+        solution = np.zeros(self._solver.size, dtype=np.float32)
         if self._teaches(left):
-            coefficients = self._solver.solve(left, draft.penalty, prepared[0])
+            solution = self._solver.solve(left, draft.penalty, prepared[0])
+            self._solver.forget()
+        coefficients = self._solver.coefficients(solution).astype(np.float64)
         return TaskLine(
             slopes=coefficients[: self._size] + self._shared_slopes[left], effect=coefficients[self._size : -2],
             base=level + _LEVEL_SIZE * float(coefficients[-1]), named=self._named,
@@ -142,8 +142,9 @@ class OneTask:
 
     def _calmed(self, expected: Floats) -> Floats:
         """Return the targets drawn in towards what was expected: results by their scatter, plans by theirs."""
-        parts = (slice(0, self._foretold), slice(self._foretold, None))
-        return np.concatenate([calmed(self._target[part], expected[part], _BOUND) for part in parts])
+        parts = [slice(0, self._foretold), slice(self._foretold, len(self._target))]
+        some = [part for part in parts if part.start < part.stop]
+        return np.concatenate([calmed(self._target[part], expected[part], _BOUND) for part in some])
 
     def _measured(self, views: Views, view: int, expected: Floats) -> tuple[Floats, float]:
         """Return the rows' errors without their own part under the penalty with the least of them."""
@@ -161,6 +162,9 @@ class OneTask:
 
     def _expected(self, lefts: Sequence[Left]) -> Floats:
         """Return what is expected of all rows without some parts (penalties, lefts, rows), nan by nothing."""
+        for left in lefts:
+            if self._teaches(left):
+                self._solver.make_ready(left, _PENALTIES)
         first = self._lines(lefts, [self._target] * len(lefts), (_FIRST,))[0]
         goals = [
             self._calmed(np.where(self._seen[left], line, np.nan)) for left, line in zip(lefts, first, strict=True)
@@ -171,11 +175,12 @@ class OneTask:
         """Return (penalties, lefts, rows) of lines fitted to goals (lefts, rows)."""
         levels, prepared = self._prepared(lefts, goals)
         some = [self._teaches(left) for left in lefts]
-        coefficients = np.zeros((len(penalties), len(lefts), self._solver.design.shape[1]))
+        solutions = np.zeros((len(penalties), len(lefts), self._solver.size), dtype=np.float32)
         for place, left in enumerate(lefts):
             for number, penalty in enumerate(penalties if some[place] else ()):
-                coefficients[number, place] = self._solver.solve(left, penalty, prepared[place])
-        found = self._solver.expected(coefficients.reshape(-1, coefficients.shape[2]))
+                solutions[number, place] = self._solver.solve(left, penalty, prepared[place])
+        coefficients = self._solver.coefficients(solutions.reshape(-1, self._solver.size))
+        found = self._solver.expected(coefficients)
         start = np.array([self._shared[left] + level for left, level in zip(lefts, levels, strict=True)])
         return np.asarray(found.reshape(len(penalties), len(lefts), -1) + start)
 
@@ -191,4 +196,4 @@ class OneTask:
 
     def _level(self, values: Floats, seen: npt.NDArray[np.bool_]) -> float:
         found = values[: self._foretold][seen[: self._foretold]]
-        return float(np.median(found)) if len(found) else float("nan")
+        return median(found) if len(found) else float("nan")

@@ -174,8 +174,12 @@ def _outputs(sample: Sample, entries: Ints, shared: dict[Left, Floats]) -> Itera
             continue
         alike = np.array_equal(*known) and bool((sample.weight[entries, 0] == sample.weight[entries, 1]).all())
         if made is None or not alike:
+            if made is not None:
+                made.solver.forget()
             made = TaskRows.of(sample, known[out], out, shared)
         yield out, known[out], made
+    if made is not None:
+        made.solver.forget()
 
 
 def _fit_shared(sample: Sample, lefts: Collection[Left], parts: int) -> dict[Left, Floats]:
