@@ -45,6 +45,19 @@ class Bins:
         codes[codes == MISSING] = width - 1
         return cls(columns=columns, codes=codes.T, width=width)
 
+    @classmethod
+    def in_groups(cls, columns: list[Column]) -> "list[Bins]":
+        """Return narrow columns and wide ones apart, where that spares work.
+
+        Whatever is counted by bin takes room for the widest column's bins in every column, and most columns have few.
+        """
+        sizes = np.sort([column.bins for column in columns]) + 1
+        narrow = np.arange(1, len(sizes) + 1)
+        cells = narrow * sizes + (len(sizes) - narrow) * sizes.max(initial=0)
+        most = sizes[np.argmin(cells)] if len(sizes) else 0
+        groups = [column for column in columns if column.bins < most], [c for c in columns if c.bins >= most]
+        return [cls.of(group) for group in groups if group]
+
 
 class Ranked:
     """A table whose values are known by their ranks among the distinct ones of their column."""
@@ -62,11 +75,11 @@ class Ranked:
         above = [int(values.max(initial=-1)) + 1 for values in self._values]
         return np.where(self._categorical, above, 0).astype(np.int32)
 
-    def bins(self, places: Ints) -> Bins:
+    def columns(self, places: Ints) -> list[Column]:
         """Return the columns that differ among some rows, categorical ones first."""
         order = np.argsort(~self._categorical, kind="stable")
         found = [self._column(place, places) for place in order.tolist()]
-        return Bins.of([column for column in found if column.bins + column.missing > 1])
+        return [column for column in found if column.bins + column.missing > 1]
 
     def _column(self, place: int, places: Ints) -> Column:
         values, ranks, categorical = self._values[place], self._ranks[place][places], bool(self._categorical[place])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.binning import Bins, Floats, Ints, Ranked
+from shared.learning.binning import Bins, Column, Floats, Ints, Ranked
 from shared.learning.export import Grown, flatten
 from shared.learning.growing import Growth, Tree, grow
 from shared.learning.trees import BoostedTrees
@@ -62,14 +62,18 @@ class _Grower:
         self._ranked, self._places, self._growth, self._seed = ranked, places, growth, seed
 
     @cached_property
-    def _bins(self) -> Bins:
-        return self._ranked.bins(self._places)
+    def _columns(self) -> list[Column]:
+        return self._ranked.columns(self._places)
 
     @cached_property
-    def _sample(self) -> tuple[Ints, Bins]:
+    def _bins(self) -> list[Bins]:
+        return Bins.in_groups(self._columns)
+
+    @cached_property
+    def _sample(self) -> tuple[Ints, list[Bins]]:
         """Return the rows, of many, that columns are screened on."""
         chosen = np.sort(np.random.default_rng(self._seed).permutation(len(self._places))[:_SCREENED])
-        return chosen, self._ranked.bins(self._places[chosen])
+        return chosen, Bins.in_groups(self._ranked.columns(self._places[chosen]))
 
     def grow(self, target: Floats) -> Grown:
         """Grow the trees of one output."""
@@ -83,7 +87,7 @@ class _Grower:
         rounds = self._growth.rounds - len(first)
         return Grown(baseline=baseline, trees=[*first, *grow(bins, target, raw, self._growth, rounds)])
 
-    def _screened(self, target: Floats, raw: Floats) -> tuple[list[Tree], Bins]:
+    def _screened(self, target: Floats, raw: Floats) -> tuple[list[Tree], list[Bins]]:
         """Return the first trees, which stay where rows are few, and the columns that they split on."""
         growth, bins = self._growth, self._bins
         if len(target) <= _SCREENED:
@@ -93,4 +97,4 @@ class _Grower:
             fast = replace(growth, learning_rate=_FAST)
             trees, kept = grow(sample, target[chosen], raw[chosen], fast, growth.screening), []
         used = {split.column for tree in trees for split in tree.splits}
-        return kept, Bins.of([column for column in bins.columns if column.place in used]) if used else bins
+        return kept, Bins.in_groups([column for column in self._columns if column.place in used]) if used else bins

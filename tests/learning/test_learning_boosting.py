@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from shared.learning.binning import MISSING, Bins, Ranked
 from shared.learning.boosting import fit_boosted
 from shared.learning.growing import Growth
 from shared.learning.trees import BoostedTrees
@@ -162,3 +163,44 @@ def test_outputs_grown_together_are_as_if_grown_alone() -> None:
     together = fit_boosted(rows, targets, CATEGORICAL, growth=growth).values(rows)
     alone = [fit_boosted(rows, targets[:, [place]], CATEGORICAL, growth=growth).values(rows) for place in range(4)]
     np.testing.assert_array_equal(together, np.concatenate(alone, axis=1))
+
+
+def test_no_tree_moves_a_row_farther_than_it_may() -> None:
+    rows = _rows(500, 30)
+    target = (_score(rows) > 0)[:, None]
+    free, held = (
+        fit_boosted(rows, target, CATEGORICAL, growth=Growth(rounds=1, learning_rate=0.5, l2=0.0, most_step=step))
+        for step in (np.inf, 1.5)
+    )
+    moved = free.values(rows) - free.baseline
+    assert np.abs(moved).max() > 0.5 * 1.5
+    np.testing.assert_allclose(held.values(rows) - held.baseline, np.clip(moved, -0.75, 0.75))
+
+
+def test_rows_that_are_nearly_certain_are_not_split_further() -> None:
+    rows = _rows(500, 31)
+    target = (_score(rows) > 0)[:, None]
+
+    def leaves(least: float) -> int:
+        growth = Growth(rounds=12, learning_rate=0.5, least_hessian=least)
+        return len(fit_boosted(rows, target, CATEGORICAL, growth=growth).leaves)
+
+    assert leaves(1e-3) > leaves(1.0) > leaves(20.0) > 0
+    assert leaves(1_000.0) == 0  # more than all rows have together
+
+
+def test_narrow_columns_and_wide_ones_are_counted_apart() -> None:
+    columns = Ranked(_rows(900, 32), CATEGORICAL).columns(np.arange(900))
+    groups = Bins.in_groups(columns)
+    assert sorted(c.place for group in groups for c in group.columns) == [0, 1, 2, 3, 4]
+    assert [group.width for group in groups] == sorted(max(c.bins for c in group.columns) + 1 for group in groups)
+    together = Bins.of(columns)
+    assert sum(len(g.columns) * g.width for g in groups) < len(together.columns) * together.width
+    for group in groups:
+        for column, codes in zip(group.columns, group.codes.T, strict=True):
+            expected = np.where(column.codes == MISSING, group.width - 1, column.codes)
+            assert np.array_equal(codes, expected)
+
+
+def test_without_columns_there_is_no_group() -> None:
+    assert Bins.in_groups([]) == []

@@ -17,7 +17,7 @@ from shared.prediction.memory import Floats, Ints, Items, Routings
 from shared.prediction.nearby import Nearby, ranges
 
 Rows = npt.NDArray[np.float32]
-FEW_GROWTH = Growth(rounds=15, learning_rate=0.35, leaves=10, l2=0.1, screening=4)
+FEW_GROWTH = Growth(rounds=8, learning_rate=0.5, leaves=10, least_hessian=0.3, l2=0.3, most_step=6.0, screening=3)
 GROWTH = Growth(rounds=30, learning_rate=0.2, leaves=10, l2=0.1, screening=8)
 MOST_ITEMS = 20_000  # of a view that trees are grown from
 MOST_OUTPUTS = 96  # centres that trees are grown for, the most frequent ones

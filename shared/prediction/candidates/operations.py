@@ -17,7 +17,7 @@ LEAST_ITEMS = 200  # that boosting learns from; neighbours' shares say more wher
 MOST_ITEMS = 60_000  # of a view that trees are grown from
 MOST_TASKS = 64  # that trees are grown for, the most uncertain ones
 FEW_ITEMS = 10_000  # up to here fewer and bolder trees are as right, in half of the time
-FEW_GROWTH = Growth(rounds=20, learning_rate=0.3, l2=0.1, screening=8)
+FEW_GROWTH = Growth(rounds=20, learning_rate=0.3, least_hessian=0.3, l2=0.1, most_step=6.0, screening=8)
 GROWTH = Growth(rounds=24, learning_rate=0.25, l2=0.1, screening=10)
 _LEAST_OF_EITHER = 5  # items that have a task, and that lack it
 _DOUBT = 1.0  # near items' worth of belief in the overall share
