@@ -60,8 +60,9 @@ def learn_factors(blocks: Sequence[Matrix], weights: Floats, signatures: Ints, g
     found = _climb(sample, useful, start)
     ratio = np.exp((found - start) - np.median(found - start))
     factors[active] = np.clip(2.0 ** (np.round(np.log2(ratio) * 4) / 4), LEAST_FACTOR, MOST_FACTOR)
+    parts = [sample.part(items) for items in _parts(useful)]
     before, after = (
-        float(np.mean([sample.chance(part, np.exp(theta))[0] for part in _parts(useful)])) for theta in (start, found)
+        float(np.mean([sample.chance(part, np.exp(theta))[0] for part in parts])) for theta in (start, found)
     )
     return LearnedWeights(factors=factors, items=len(signatures), before=before, after=after)
 
@@ -69,7 +70,7 @@ def learn_factors(blocks: Sequence[Matrix], weights: Floats, signatures: Ints, g
 def _climb(sample: "_Sample", useful: Ints, start: Floats) -> Floats:
     """Return the logarithms of the weights after all steps (Adam), those of the last half averaged."""
     theta, momentum, spread, mean = start.copy(), np.zeros(len(start)), np.zeros(len(start)), np.zeros(len(start))
-    parts = _parts(np.random.default_rng(len(useful)).permutation(useful))
+    parts = [sample.part(items) for items in _parts(np.random.default_rng(len(useful)).permutation(useful))]
     for step in range(1, _STEPS + 1):
         _, slope = sample.chance(parts[step % len(parts)], np.exp(theta))
         offset = (theta - start) - (theta - start).mean()
@@ -87,6 +88,15 @@ def _parts(items: Ints) -> list[Ints]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Part:
+    """Items that a step looks at, and how they stand to all of the sample."""
+
+    own: Matrix  # their numbers
+    sisters: npt.NDArray[np.bool_]  # (items, sample): of the same drawing
+    alike: npt.NDArray[np.bool_]  # (items, sample): with the same routing
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Sample:
     """A sample's numbers, side by side by attribute, and what makes two of its items alike."""
 
@@ -101,20 +111,28 @@ class _Sample:
         routing, drawings = np.unique(pairs[:, 0], return_counts=True)
         return np.flatnonzero(np.isin(self.signatures, routing[drawings > 1]))
 
-    def chance(self, items: Ints, weights: Floats) -> tuple[float, Floats]:
+    def part(self, items: Ints) -> _Part:
+        """Return some items as a step looks at them; made once for all steps."""
+        return _Part(
+            own=self.numbers[items], sisters=self.groups[items][:, None] == self.groups[None, :],
+            alike=self.signatures[items][:, None] == self.signatures[None, :],
+        )  # fmt: skip
+
+    def chance(self, part: _Part, weights: Floats) -> tuple[float, Floats]:
         """Return the mean log chance that some items' random neighbours share their routing, and its slope.
 
         A neighbour is drawn with a chance proportional to exp(weighted similarity).
         """
-        own = self.numbers[items]
+        own = part.own
         chance = (own * np.repeat(weights, self.sizes).astype(np.float32)) @ self.numbers.T
-        chance[self.groups[items][:, None] == self.groups[None, :]] = -np.inf
+        chance[part.sisters] = -np.inf
         chance -= chance.max(axis=1, keepdims=True)
         np.exp(chance, out=chance)
         chance /= chance.sum(axis=1, keepdims=True)
-        hit = np.where(self.signatures[items][:, None] == self.signatures[None, :], chance, np.float32(0.0))
+        hit = chance * part.alike
         mass = np.maximum(hit.sum(axis=1), np.float32(1e-6))
-        pull = hit / mass[:, None] - chance
-        by_number = np.einsum("ij,ij->j", own, pull @ self.numbers, dtype=np.float64) / len(items)
+        hit /= mass[:, None]
+        hit -= chance
+        by_number = np.einsum("ij,ij->j", own, hit @ self.numbers, dtype=np.float64) / len(own)
         starts = np.cumsum(self.sizes) - self.sizes
         return float(np.log(mass).mean()), np.asarray(np.add.reduceat(by_number, starts))
