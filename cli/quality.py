@@ -117,23 +117,30 @@ def _find(cycle: str) -> QualityCycle:
 
 
 def _show(row: QualityCycle) -> None:
-    from shared.quality.reports.labels import verdict
+    from shared.quality.reports.labels import unmeasured, verdict
 
-    say(f"[bold]{row.id}[/]: {row.state}; {row.evaluated} of {row.sample_size} items evaluated, {row.failed} failed.")
+    counted = f"; {row.evaluated} of {row.sample_size} items evaluated, {row.failed} failed" if row.metrics else ""
+    say(f"[bold]{row.id}[/]: {row.state}{counted}.")
     say(shown(verdict(row)))
     overall: dict[str, Any] = (row.metrics or {}).get("overall", {})
     rows = [
         (
             name,
             _figure(value.get("value")),
-            f"{_figure(value.get('low'))} - {_figure(value.get('high'))}",
+            _interval(value),
             value.get("n"),
         )
         for name, value in overall.items()
         if isinstance(value, dict)
     ]
-    if rows:
+    if rows and not unmeasured(overall):
         show_table(f"model {row.model_version}", ("metric", "value", "interval", "n"), rows)
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    if figure.get("low") is None or figure.get("high") is None:
+        return "not known"
+    return f"{_figure(figure['low'])} - {_figure(figure['high'])}"
 
 
 def _figure(value: float | None) -> str:

@@ -30,7 +30,7 @@ def conclude(
 ) -> Conclusion:
     """Return how the cycle ends; `further` are more parts of its `metrics`."""
     evaluation, sample = measured.evaluation, measured.drawn.sample
-    message = _message(sample, evaluation)
+    message = _message(sample, evaluation, measured.served.version)
     chief = _chief(measured, judgement, message, now)
     metrics: dict[str, Any] = {"quality": chief.as_json()} | measured.figures | judgement.metrics
     for part in further:
@@ -83,12 +83,15 @@ def _chief(measured: MeasuredCycle, judgement: Judgement, message: str | None, n
     )
 
 
-def _message(sample: Sample, evaluation: Evaluation) -> str | None:
+def _message(sample: Sample, evaluation: Evaluation, version: str) -> str | None:
     if sample.message and not sample.item_codes:
         return sample.message
     if evaluation.evaluated:
         return sample.message
     if evaluation.failed_count and not evaluation.abstained:
-        first = next(iter(evaluation.failed.items()))
-        return f"None of {evaluation.asked} sampled items could be predicted; {first[0]}: {first[1]}"
+        item_code, why = next(iter(evaluation.failed.items()))
+        return (
+            f"None of {evaluation.asked} sampled items could be predicted by {version}. The first one, {item_code}: "
+            f"{why.rstrip('.')}. Go back to the version before with `manage.py models rollback`."
+        )
     return f"Nothing was evaluated: the model abstained for {len(evaluation.abstained)} of {evaluation.asked} items."

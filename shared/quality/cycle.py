@@ -26,7 +26,7 @@ from shared.database.pulse import Pulse
 from shared.database.tables import QualityCycle, WorkState
 from shared.database.work import Claim, WorkRows
 from shared.erp.snapshot import Snapshot
-from shared.errors import LeaseLost, NoActiveModel, NotFound, RoutingError
+from shared.errors import LeaseLost, NotFound, RoutingError
 from shared.quality.conclusion import Conclusion, conclude
 from shared.quality.cycle_rows import new_cycle, prune_reports
 from shared.quality.edits import planners_decisions
@@ -165,8 +165,6 @@ class QualityCycles:
             self._work_through(claim, serving, pulse)
         except LeaseLost:
             raise
-        except NoActiveModel as error:
-            self._fail(claim, "no-active-model", f"no model is active: {error}")
         except RoutingError as error:
             self._fail(claim, error.code, str(error))
         except Exception as error:

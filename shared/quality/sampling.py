@@ -102,7 +102,10 @@ def draw_sample(
 
 def _message(total: int, size: int) -> str | None:
     if total == 0:
-        return "No item has both a routing and a work result, so there is nothing to judge."
+        return (
+            "No item has both a routing and a work result. What the last extract read is told by "
+            "`manage.py data snapshots` and `manage.py data quality`."
+        )
     if total < size:
         return f"{size} items were asked for; only {total} have both a routing and a work result, and all were taken."
     return None

@@ -104,7 +104,7 @@ def test_without_an_active_model_the_row_says_so(ward: Any) -> None:
     row = ward.cycles.run_now("a test")
 
     assert row.state == WorkState.FAILED
-    assert "no model is active" in row.error
+    assert "No version is active" in row.error
     assert row.metrics is None
     assert ward.alerts.list(kind="quality-cycle-failed")[1] == 1
 
@@ -398,7 +398,7 @@ def test_a_failed_cycle_has_a_report_too(ward: Any) -> None:
 
     for form in ("json", "csv", "md", "html"):
         assert row.id in render_report(row, form) or form == "csv"
-    assert "no model is active" in render_report(row, "md")
+    assert "No version is active" in render_report(row, "md")
 
 
 def test_only_the_newest_reports_are_kept_and_all_figures(ward: Any) -> None:

@@ -152,7 +152,7 @@ def test_an_empty_population_gives_an_empty_sample_that_says_why() -> None:
         sample = draw_sample(population(10).head(0), strategy=strategy, size=10, seed=1)
         assert sample.item_codes == ()
         assert sample.message is not None
-        assert "nothing to judge" in sample.message
+        assert "both a routing and a work result" in sample.message
 
 
 def test_an_unknown_strategy_or_size_is_refused_by_name() -> None:

@@ -1,5 +1,6 @@
 """What the figures are called, how they are written, and what a cycle says in one sentence."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from shared.database.tables import QualityCycle, WorkState
@@ -153,6 +154,14 @@ def every_figure(row: QualityCycle) -> list[tuple[str, str, str, dict[str, Any]]
     for name, group in (metrics.get("live") or {}).get("by_version", {}).items():
         found += [("live version", name, metric, figure) for metric, figure in figures_in(group).items()]
     return found
+
+
+def unmeasured(figures: Mapping[str, dict[str, Any]]) -> str:
+    """Return in one sentence why none of some figures could be measured; nothing where one was."""
+    if any(figure["value"] is not None for figure in figures.values()):
+        return ""
+    said = dict.fromkeys(figure.get("message") or "nothing was compared" for figure in figures.values())
+    return f"Not measured: {'; '.join(said)}."
 
 
 def value_of(figure: dict[str, Any], share: bool) -> str:

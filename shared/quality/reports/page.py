@@ -17,6 +17,7 @@ from shared.quality.reports.labels import (
     head_of,
     interval,
     overall_of,
+    unmeasured,
     value_of,
     verdict,
 )
@@ -86,9 +87,9 @@ def _alerts(row: QualityCycle) -> str:
 def _table(title: str, figures: Mapping[str, dict[str, Any]]) -> str:
     if not figures:
         return ""
-    if all(figure["value"] is None for figure in figures.values()):
-        said = dict.fromkeys(figure.get("message") or "not measured" for figure in figures.values())
-        return f'<h2>{html.escape(title)}</h2><p class="note">Not measured: {html.escape("; ".join(said))}.</p>'
+    missing = unmeasured(figures)
+    if missing:
+        return f'<h2>{html.escape(title)}</h2><p class="note">{html.escape(missing)}</p>'
     rows = []
     for metric, figure in figures.items():
         label, share = LABELS.get(metric, (metric, False))

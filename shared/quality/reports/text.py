@@ -14,6 +14,7 @@ from shared.quality.reports.labels import (
     head_of,
     interval,
     overall_of,
+    unmeasured,
     value_of,
     verdict,
 )
@@ -45,8 +46,14 @@ def as_markdown(row: QualityCycle) -> str:
     parts = {"Figures": overall_of(row)}
     parts |= {name.capitalize(): figures_in(metrics.get(name)) for name in ("completeness", "live", "decisions")}
     for title, figures in parts.items():
-        if figures:
-            lines += ["", f"## {title}", "", "| figure | value | 95 % interval | n |", "| --- | ---: | ---: | ---: |"]
+        if not figures:
+            continue
+        lines += ["", f"## {title}", ""]
+        missing = unmeasured(figures)
+        if missing:
+            lines.append(missing)
+            continue
+        lines += ["| figure | value | 95 % interval | n |", "| --- | ---: | ---: | ---: |"]
         for metric, figure in figures.items():
             label, share = LABELS.get(metric, (metric, False))
             lines.append(f"| {label} | {value_of(figure, share)} | {interval(figure, share)} | {figure['n']} |")
