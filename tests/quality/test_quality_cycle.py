@@ -109,6 +109,19 @@ def test_without_an_active_model_the_row_says_so(ward: Any) -> None:
     assert ward.alerts.list(kind="quality-cycle-failed")[1] == 1
 
 
+def test_a_newer_snapshot_is_read_anew(ward: Any, demo_snapshot: Snapshot) -> None:
+    options = CycleOptions(sample_size=10, seed=3)
+    first = ward.cycles.run_now("a test", options)
+    ward.snapshot = Altered(demo_snapshot, lambda results: results.head(0))
+    emptied = ward.cycles.run_now("a test", options)
+    ward.snapshot = demo_snapshot
+    again = ward.cycles.run_now("a test", options)
+
+    assert emptied.state == WorkState.SKIPPED
+    assert again.report["sample"] == first.report["sample"]
+    assert again.metrics["overall"] == first.metrics["overall"]
+
+
 def test_without_a_snapshot_the_row_says_what_to_do(ward: Any) -> None:
     ward.snapshot = None
     row = ward.cycles.run_now("a test")

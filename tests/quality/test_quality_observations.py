@@ -18,7 +18,7 @@ from shared.prediction.answers import (
 )
 from shared.quality.actuals import ORDERS_PER_OPERATION, collect_actuals
 from shared.quality.observations import observe, stored_minutes_at
-from shared.quality.population import eligible_items
+from shared.quality.population import Population, eligible_items
 from tests.quality.quality_factory import Factory, factory_of, report, step
 
 
@@ -156,6 +156,27 @@ def test_only_the_latest_orders_of_an_operation_count_and_only_those_after_the_c
     assert len(everything) == ORDERS_PER_OPERATION
     assert min(order.minutes for order in everything) == 28 - ORDERS_PER_OPERATION + 1
     assert sorted(order.minutes for order in after) == [26.0, 27.0, 28.0]
+
+
+def test_an_item_is_last_made_when_pieces_were_last_reported_and_last_seen_when_anything_was() -> None:
+    days = [date(2026, 5, day) for day in (1, 2, 3)]
+    booked = [
+        report("TURN", 1.0, item_code="made", reported_at=days[0]),
+        report("TURN", 1.0, item_code="made", reported_at=days[1], quantity=0.0),
+        report("TURN", -1.0, item_code="made", reported_at=days[2], quantity=-10.0, order_no="N1"),
+        report("TURN", 1.0, item_code="set up only", reported_at=days[1], quantity=0.0),
+        report("TURN", 1.0, item_code="no day", reported_at=None),
+        report("TURN", 1.0, item_code="unsure", reported_at=days[0]) | {"quantity": None},
+    ]
+    population = Population(factory_of([], booked))
+
+    assert population.days.rows() == [
+        ("made", days[2], True, days[0]),
+        ("no day", None, True, None),
+        ("set up only", days[1], False, None),
+        ("unsure", days[0], False, None),
+    ]
+    assert population.reported.rows() == [("made", days[0]), ("no day", None)]
 
 
 def test_only_items_with_a_routing_and_a_result_can_be_judged() -> None:
