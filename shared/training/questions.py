@@ -56,7 +56,7 @@ def choose_questions(
 
 def drawings_of(snapshot: Snapshot, item_codes: Sequence[str]) -> dict[str, str]:
     """Return what each item shares with its sisters; an item without a drawing has only itself."""
-    items = snapshot.items().filter(pl.col("item_code").is_in(list(item_codes)))
+    items = snapshot.query("items", lambda rows: rows.filter(pl.col("item_code").is_in(list(item_codes))))
     return dict(zip(items["item_code"], sister_keys(items, snapshot.attributes), strict=True))
 
 
