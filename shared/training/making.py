@@ -182,9 +182,10 @@ class _Judging:
             tell=lambda share, step: self._progress(_CONFIGURED + span * min(share, 1.0), step),
             cancelled=self._cancelled,
         )
-        trainers = Trainers(fit, settings, working)
+        trainers = Trainers(fit, self._configuration, working)
         tuned = trainers.tune()
-        found = [as_configured(fit), *(trainers.train(name) for name in settings.trainers)]
+        own = as_configured(fit, self._configuration.quality.trim_share)
+        found = [own, *(trainers.train(name) for name in settings.trainers)]
         return found, None if tuned is None else tuned.as_json()
 
     def _latencies(self, models: Sequence[RoutingModel], item_codes: Sequence[str]) -> list[Latency]:

@@ -44,7 +44,7 @@ def _configuration(**changes: Any) -> Configuration:
 
 def _trained(factory: Factory, configuration: Configuration) -> tuple[Fit, Trainers]:
     fit = fit_with_lessons(factory, configuration)
-    return fit, Trainers(fit, configuration.training, Working())
+    return fit, Trainers(fit, configuration, Working())
 
 
 @pytest.fixture(scope="module")
@@ -242,10 +242,19 @@ def test_threads_change_nothing(trained: tuple[Fit, Trainers]) -> None:
 
 def test_every_contender_has_a_score_for_each_fold(trained: tuple[Fit, Trainers]) -> None:
     fit, trainers = trained
-    for contender in (as_configured(fit), trainers.train("neighbours")):
+    for contender in (as_configured(fit, 0.1), trainers.train("neighbours")):
         scores = contender.as_json()["cv_scores"]
         assert len(scores) == fit.lessons.views.fold_count
         assert all(score > 0 for score in scores)
+
+
+def test_the_scores_leave_out_what_the_setting_says(trained: tuple[Fit, Trainers]) -> None:
+    scores = [as_configured(trained[0], share).cv_scores for share in (0.0, 0.1, 0.4)]
+    for whole, some, middle in zip(*scores, strict=True):
+        assert whole is not None
+        assert some is not None
+        assert middle is not None
+        assert whole > some > middle > 0  # errors have a long upper end
 
 
 def test_a_factory_of_few_items_is_learned_from_too() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.configuration import TrainingConfiguration
+from shared.configuration import Configuration, TrainingConfiguration
 from shared.prediction.fitted import Fit
 from shared.prediction.minutes.fitting import FittedForm, cases_of
 from shared.prediction.minutes.lessons import Lessons
@@ -18,7 +18,6 @@ from shared.training.trainers.material import Material
 from shared.training.trainers.neighbours import fit_neighbours
 from shared.training.trainers.tuning import Tuned, base_of, tune
 
-_TRIM = 0.10
 _LEARNERS = {"neighbours": (), "mlp": ("mlp",), "stacking": ("near items", "forest", "mlp")}
 CONFIGURED = "as configured"
 _TYPES = {
@@ -48,12 +47,12 @@ class Contender:
         }  # fmt: skip
 
 
-def as_configured(fit: Fit) -> Contender:
-    """Return the fit itself as a contender."""
+def as_configured(fit: Fit, trim_share: float) -> Contender:
+    """Return the fit itself as a contender; `trim_share` is left out at each end of its scores' errors."""
     return Contender(
         name=CONFIGURED, model=fit.model, training_seconds=fit.seconds,
         parameters=fit.model.fitted.model_dump(mode="json", exclude={"feature_weights"}),
-        cv_scores=fold_scores(fit.lessons, fit.own),
+        cv_scores=fold_scores(fit.lessons, fit.own, trim_share),
     )  # fmt: skip
 
 
@@ -62,7 +61,7 @@ class Trainers:
     """The configured trainers at work on one fit's data; learners are fitted once for all trainers that use them."""
 
     fit: Fit
-    settings: TrainingConfiguration
+    configuration: Configuration
     working: Working
     _parameters: Parameters = field(init=False)
     _made: dict[str, tuple[Fits, float]] = field(default_factory=dict)
@@ -78,6 +77,11 @@ class Trainers:
         )  # fmt: skip
         wanted = {part for name in self.settings.trainers for part in (_LEARNERS[name] or (name,))}
         self._all = sum(_SHARES[name] for name in wanted) or 1.0
+
+    @property
+    def settings(self) -> TrainingConfiguration:
+        """Return what of the configuration says how to train."""
+        return self.configuration.training
 
     def tune(self) -> Tuned | None:
         """Search the learners' parameters, where trials are configured."""
@@ -98,7 +102,7 @@ class Trainers:
         return Contender(
             name=name, model=self.fit.with_form(fitted, seconds), training_seconds=seconds,
             parameters=self._parameters.as_json(*used) | {"rows": len(fitted.sample.row)},
-            cv_scores=fold_scores(self.fit.lessons, fitted),
+            cv_scores=fold_scores(self.fit.lessons, fitted, self.configuration.quality.trim_share),
         )  # fmt: skip
 
     def _fitted(self, name: str) -> tuple[FittedForm, Sequence[str]]:
@@ -125,7 +129,7 @@ class Trainers:
         return replace(self.working, tell=lambda done, step: tell((start + share * done) / self._all, step))
 
 
-def fold_scores(lessons: Lessons, fitted: FittedForm) -> tuple[float | None, ...]:
+def fold_scores(lessons: Lessons, fitted: FittedForm, trim_share: float) -> tuple[float | None, ...]:
     """Return each fold's trimmed mean absolute error, of orders foretold without their fold; None for none."""
     views = lessons.views
     tasks = lessons.known.routings.tasks
@@ -134,12 +138,12 @@ def fold_scores(lessons: Lessons, fitted: FittedForm) -> tuple[float | None, ...
     setup = np.exp(np.where(np.isnan(cases.logs[:, 0]), -np.inf, cases.logs[:, 0]))
     off = np.abs(setup + np.exp(cases.logs[:, 1]) * cases.quantity - cases.setup - cases.run * cases.quantity)
     fold = lessons.known.items.folds[cases.item]
-    return tuple(_trimmed(off[fold == one]) for one in range(views.fold_count))
+    return tuple(_trimmed(off[fold == one], trim_share) for one in range(views.fold_count))
 
 
-def _trimmed(errors: Any) -> float | None:
+def _trimmed(errors: Any, trim_share: float) -> float | None:
     if not len(errors):
         return None
     from scipy.stats import trim_mean
 
-    return float(trim_mean(errors, _TRIM))
+    return float(trim_mean(errors, trim_share))
