@@ -116,19 +116,23 @@ class _Growing:
     """One tree: the node whose split gains most is split next, until there are as many leaves as may be."""
 
     def __init__(self, groups: list[_Group], growth: Growth, slope: Singles, bend: Singles) -> None:
-        self._groups, self._least = groups, 2 * growth.least_in_leaf
+        self._groups, self._least_rows, self._least_bend = groups, 2 * growth.least_in_leaf, 2 * growth.least_hessian
         self._builders = [group.builder(slope, bend) for group in groups]
         self.partition = np.arange(len(slope), dtype=np.uint32)
         total, curve = (float(one.sum(dtype=np.float64)) for one in (slope, bend))
         self.root = _Node(start=0, stop=len(slope), slope=total, bend=curve, value=0.0)
         self._open: list[tuple[float, int, _Node]] = []
-        if len(slope) >= self._least and curve >= growth.least_hessian:
+        if self._may_split(self.root):
             self.root.histograms = self._counted(self.root)
             self._search(self.root)
         left = growth.leaves - 1
         while self._open and left:
             left -= 1
             self._split(heappop(self._open)[2], last=not left)
+
+    def _may_split(self, node: _Node) -> bool:
+        """Tell whether there is enough in a node for two leaves."""
+        return node.stop - node.start >= self._least_rows and node.bend >= self._least_bend
 
     def _rows(self, node: _Node) -> Any:
         return self.partition[node.start : node.stop]
@@ -158,7 +162,7 @@ class _Growing:
         node.left, node.right = left, right
         if not group.bins.columns[asked.feature_idx].missing:  # what comes to be missing goes where most rows go
             asked.missing_go_to_left = middle - node.start > node.stop - middle
-        parts = [one for one in (left, right) if one.stop - one.start >= self._least]
+        parts = [one for one in (left, right) if self._may_split(one)]
         if parts and not last:
             self._count_both(node, left, right)
             for one in parts:
