@@ -254,6 +254,17 @@ def test_lines_are_the_same_without_the_directions_in_which_no_item_lies(monkeyp
     np.testing.assert_allclose(fewer.residuals, every.residuals, atol=0.01)
 
 
+def test_many_items_designs_are_turned_as_a_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = fit_plant(make_plant(items=60))
+    places = np.arange(len(plant.items.codes))
+    learned = lessons.Lessons.of(plant.known, plant.near(places), places, 42)
+    sample, entries = learned.regression_sample(), np.array([5, 0, 7])
+    held = learned.turned(sample).design_of(entries)
+    monkeypatch.setattr(lessons, "_HELD_ITEMS", 10)
+    np.testing.assert_allclose(learned.turned(sample).design_of(entries), held, atol=1e-6)
+    assert held.shape == (3, learned.directions.shape[1])
+
+
 @pytest.mark.parametrize("fold_count", [2, 5])
 def test_rows_beside_the_sample_differ_from_lines_that_have_not_seen_them(
     fold_count: int, monkeypatch: pytest.MonkeyPatch

@@ -22,7 +22,7 @@ _MORE_SHARE = 0.25  # as many plans of items never booked there must be, beside 
 _PLAN_WEIGHT = 0.5  # as much as one order of today
 _DESIGN_ITEMS = 20_000
 _LEAST_VARIED = 0.01  # sum of squares over all items below which a direction cannot move a penalised line
-_AT_ONCE = 20_000  # items
+_HELD_ITEMS = 50_000  # up to so many, their designs are turned once and held
 
 RowsOf = Callable[[Ints], Singles]
 
@@ -103,8 +103,9 @@ class Lessons:
     def turned(self, sample: Sample) -> Sample:
         """Return the sample with designs along `directions`."""
         items, place = np.unique(self.owner[sample.row], return_inverse=True)
-        starts = range(0, max(len(items), 1), _AT_ONCE)
-        designs = np.concatenate([self.designs(items[start : start + _AT_ONCE]) @ self.directions for start in starts])
+        if len(items) > _HELD_ITEMS:
+            return replace(sample, design_of=lambda entries: sample.design_of(entries) @ self.directions)
+        designs = self.designs(items) @ self.directions
         return replace(sample, design_of=lambda entries: designs[place[entries]])
 
     def sample(self, rows: Ints, plans: Ints) -> Sample:
