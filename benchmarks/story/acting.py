@@ -99,8 +99,8 @@ class Script:
     kind: str
     items: int = 2_000
     orders_a_day: float = 300.0
-    steady_days: int = 5
-    most_broken_days: int = 14  # until an alarm
+    steady_days: int = 10
+    most_broken_days: int = 30  # until an alarm
     days_after: int = 4  # of the activation, or of the profile's repair
     days_until_repair: int = 3  # after the alert of a suspected unit
     seed: int = 42
