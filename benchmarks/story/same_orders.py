@@ -43,7 +43,9 @@ class SameOrders:
             f"{_points(match.value)} ({_points(match.low)} to {_points(match.high)}) points"
         )
         asked = f"Both models asked for the same {both.items} items with orders that neither has seen:"
-        predicted = f"  orders and operations with a time predicted: {self.compared[0]} -> {self.compared[1]}"
+        predicted = f"  bookings with a time predicted: {self.compared[0]} -> {self.compared[1]}"
+        if self.compared[1] > self.compared[0]:
+            predicted += "; those that only the new model predicts are in its error above"
         return "\n".join((asked, errors, right, predicted))
 
     def as_json(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from benchmarks.story.same_orders import SameOrders
 from shared.database.tables import TrainingJob, WorkState
 
 _HEADS = ("day", "phase", "bookings", "trimmed MAE, min", "operations right", "evidence", "noticed", "done")
+_TIMES = ("RISING_ERROR", "UNIT_SUSPECTED")  # issues whose value is how many times as great something is
 _FIGURES = {"trim_mae": ("trimmed MAE, minutes", "{:.1f}"), "process_match": ("operations right", "{:.1%}")}
 
 
@@ -71,7 +72,8 @@ def noticed(day: Day) -> list[str]:
 
 def _named(finding: dict[str, Any]) -> str:
     about = finding["metric"].partition("unit.")[2] or finding.get("family") or ""
-    times = f" {finding['value']:.3g} x" if finding.get("value") is not None and finding["threshold"] == 1.0 else ""
+    told = finding["issue"] in _TIMES and finding.get("value") is not None
+    times = f" {finding['value']:.3g} x" if told else ""
     return f"{finding['issue']}{f' {about}' if about else ''}{times}"
 
 
