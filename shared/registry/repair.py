@@ -1,7 +1,8 @@
 """Brings folders and rows together again after a crash, at start and at every sweep.
 
 A folder that verifies and has no row gets one, pending. Nothing becomes trusted here: a folder that fails a check, or
-that has no manifest because an older product wrote it, is left alone and reported.
+that has no manifest because an older product wrote it, is left alone and reported. Where nothing could serve, the
+version that served last and still verifies does again.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from sqlalchemy import Engine
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
 from shared.database.models import ModelVersions
-from shared.database.tables import VersionState
-from shared.errors import PackageRejected
+from shared.database.tables import AlertState, VersionState
+from shared.errors import Conflict, NotFound, PackageRejected
 from shared.registry.installation import Installer
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
@@ -22,9 +23,12 @@ from shared.settings import Settings
 
 log = structlog.get_logger()
 
+_MOST_ROWS = 100_000
+
 ACTOR = "repair"
 UNKNOWN_FOLDER = "model-folder-not-registered"
 MISSING_FOLDER = "model-folder-missing"
+FELL_BACK = "model-fell-back"
 
 
 @dataclass(kw_only=True)
@@ -34,6 +38,7 @@ class RepairReport:
     adopted: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    fell_back_to: str | None = None
 
 
 class Repair:
@@ -59,7 +64,53 @@ class Repair:
         for version in self._store.strange_names():
             self._refuse(version, "its name is not one that a version may have", report)
         self._report_missing(report)
+        self._fall_back(report)
         return report
+
+    def _fall_back(self, report: RepairReport) -> None:
+        """Where nothing could serve after a restart, activate the version that served last and still verifies.
+
+        That is so where no version is active although one was, and where the active one's folder is gone. Before the
+        first activation, a person has the first word.
+        """
+        active = self._versions.active()
+        if active is not None and self._store.has(active.version):
+            self._close_others(active.version)
+            return
+        rows, _ = self._versions.list(limit=_MOST_ROWS, state=VersionState.RETIRED)
+        for row in sorted(rows, key=lambda row: row.activated_at or row.registered_at, reverse=True):
+            if self._activate_again(row.version, active.version if active else ""):
+                report.fell_back_to = row.version
+                return
+
+    def _close_others(self, active: str) -> None:
+        """Close what tells of a way back that somebody has left since."""
+        for state in (AlertState.OPEN, AlertState.ACKNOWLEDGED):
+            for alert in self._alerts.list(state=state, kind=FELL_BACK)[0]:
+                if alert.subject != active:
+                    self._alerts.close_matching(FELL_BACK, alert.subject, ACTOR)
+
+    def _activate_again(self, version: str, lost: str) -> bool:
+        why = f"the folder of the active version {lost} is gone" if lost else "no version was active"
+        try:
+            package = verify_folder(
+                self._store.require(version), self._keys, allow_unsigned=self._settings.allow_unsigned
+            )
+            if package.manifest_sha256 != self._versions.get(version).manifest_sha256:
+                return False
+            self._versions.transition(version, VersionState.ACTIVE, actor=ACTOR, reason=why, expected_active=lost)
+        except (PackageRejected, NotFound, Conflict) as fault:
+            log.warning("model.no_way_back", model_version=version, reason=str(fault))
+            return False
+        self._alerts.raise_alert(
+            FELL_BACK,
+            version,
+            f"{version}, which served before, was activated, since {why}. See `manage.py models list`, and activate "
+            "the version that is meant to serve.",
+            severity="critical",
+            details={"lost": lost or None},
+        )
+        return True
 
     def _adopt(self, version: str, report: RepairReport) -> None:
         folder = self._store.folder(version)
@@ -79,7 +130,7 @@ class Repair:
         report.refused[version] = why
 
     def _report_missing(self, report: RepairReport) -> None:
-        rows, _ = self._versions.list(limit=100_000)
+        rows, _ = self._versions.list(limit=_MOST_ROWS)
         for row in rows:
             if row.state in (VersionState.REJECTED, VersionState.REMOVED):
                 continue

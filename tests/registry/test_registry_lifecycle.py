@@ -11,7 +11,7 @@ from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
 from shared.registry.dry_run import STATE_CHECK
 from shared.registry.lineage import Lineage
 from shared.registry.manifest import MANIFEST_NAME
-from shared.registry.repair import MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
+from shared.registry.repair import FELL_BACK, MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
 from shared.registry.verify import CHECKS
 from tests.registry.registry_support import Instance
 
@@ -241,6 +241,36 @@ def test_a_bad_or_legacy_folder_is_reported_and_never_adopted(instance: Instance
     assert set(report.refused) == {"first", "legacy", "Strange Name"}
     assert sorted(open_alerts(instance, UNKNOWN_FOLDER)) == ["Strange Name", "first", "legacy"]
     assert instance.versions.list()[1] == 0
+
+
+def test_where_the_active_folder_is_gone_the_last_good_version_serves_again(instance: Instance) -> None:
+    for version in ("first", "second", "third"):
+        instance.install(version)
+        instance.clock.advance(60)
+        instance.lifecycle.activate(version, actor="test", reason="a test")
+    damage(instance, "second")
+    shutil.rmtree(instance.store.folder("third"))
+    assert repair(instance).fell_back_to == "first", "the second does not verify"
+    assert instance.serving.active().version == "first"
+    assert open_alerts(instance, FELL_BACK) == ["first"]
+    assert instance.versions.events("first")[-1].actor == "repair"
+    assert repair(instance).fell_back_to is None
+    states = {row.version: row.state for row in instance.versions.list()[0]}
+    assert states == {"first": "active", "second": "retired", "third": "retired"}
+    instance.install("fourth")
+    instance.lifecycle.activate("fourth", actor="test", reason="the one that is meant to serve")
+    repair(instance)
+    assert open_alerts(instance, FELL_BACK) == []
+
+
+def test_where_no_version_is_active_the_last_one_is_and_before_the_first_nobody(instance: Instance) -> None:
+    instance.install("first")
+    assert repair(instance).fell_back_to is None, "nobody has approved of it"
+    instance.lifecycle.activate("first", actor="test", reason="a test")
+    with instance.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE model_versions SET state = 'retired'")  # as a restored database may hold it
+    assert repair(instance).fell_back_to == "first"
+    assert open_alerts(instance, FELL_BACK) == ["first"]
 
 
 def test_a_missing_folder_raises_an_alert_until_it_is_back(instance: Instance, tmp_path: Path) -> None:
