@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.activations                       # 10,000 calls on each database
     .venv/bin/python -m benchmarks.activations --databases sqlite --calls 500
-    .venv/bin/python -m benchmarks.activations deaths                # a process killed at 26 moments, and what it leaves
+    .venv/bin/python -m benchmarks.activations deaths                # a process killed at 26 moments
 
 What is called is what the API's calls do to the rows; the checks of files before an activation change no row and are
 left out. All the while another connection counts the active versions, and afterwards the events are played again.
