@@ -26,7 +26,7 @@ import structlog
 from benchmarks.story.acting import Day, Script, Story
 from benchmarks.story.drawing import chart
 from benchmarks.story.same_orders import SameOrders, on_same_orders
-from benchmarks.story.telling import done, noticed, phases, summary, table
+from benchmarks.story.telling import done, noticed, overview, phases, summary, table
 from shared.erp.demo.later import OTHER_UNIT
 from shared.quality.unit_alerts import UNIT_SUSPECTED
 
@@ -113,6 +113,8 @@ def main() -> int:
             asked.output.mkdir(parents=True, exist_ok=True)
             (asked.output / f"story-{kind}.svg").write_text(chart(days, kind), encoding="utf-8")
             (asked.output / "story.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+    if len(told) > 1:
+        print(overview(told))
     return 1 if failed else 0
 
 

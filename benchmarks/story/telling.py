@@ -1,6 +1,6 @@
 """A story in numbers: a table of its days, what each step led to, the error before, during and after."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.story.acting import Day, Phase
@@ -170,3 +170,22 @@ def summary(days: Sequence[Day], same: SameOrders | None = None) -> dict[str, An
 def _comparison(jobs: Sequence[TrainingJob]) -> dict[str, Any] | None:
     found = [job.result["comparison"] for job in jobs if job.result and job.result.get("comparison")]
     return found[-1] if found else None
+
+
+def overview(told: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the stories side by side, from their summaries: when noticed, what was done, and the error throughout."""
+    columns = {kind: _column(found) for kind, found in told.items()}
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    rows = [(name, *(column.get(name, "-") for column in columns.values())) for name in names]
+    return _aligned([("", *columns), *rows])
+
+
+def _column(found: Mapping[str, Any]) -> dict[str, str]:
+    day = found["days_until_alarm"]
+    told = {"noticed": "not" if day is None else f"day {day}: {', '.join(found['alarms'])}"}
+    told["done"] = f"{found['activated']} serves" if found["activated"] and not found["person"] else "nothing"
+    told["done"] = "the person states the unit" if found["person"] else told["done"]
+    for name, (label, form) in _FIGURES.items():
+        for phase, figures in found["phases"].items():
+            told[f"{label}, {phase}"] = _with_n(figures[name], form)
+    return told

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.story.__main__ import fails
 from benchmarks.story.acting import Day, Script, Story
 from benchmarks.story.drawing import chart
-from benchmarks.story.telling import done, noticed, phases, sentences, strongest, summary, table
+from benchmarks.story.telling import done, noticed, overview, phases, sentences, strongest, summary, table
 from shared.database.tables import QualityCycle
 
 SCRIPT = Script(kind="units", items=150, orders_a_day=140, steady_days=1, days_until_repair=1, days_after=1)
@@ -59,6 +59,9 @@ def test_a_story_is_told_in_numbers(days: list[Day]) -> None:
     assert lines[3].startswith("2026-07-02  during")
     assert f"{error['value']:.1f} ({error['low']:.1f} to {error['high']:.1f})" in lines[3]
     assert f"{error['high']:.1f}), n {error['n']}" in phases(days, ["AS90"])
+    side_by_side = overview({"units": told, "again": told}).splitlines()
+    assert side_by_side[2].split("  ")[-1] == "day 1: UNIT_SUSPECTED AS90 60 x"
+    assert len(side_by_side) == 2 + 2 + 2 * 3
     assert ElementTree.fromstring(chart(days, "units")).tag.endswith("svg")
 
 
