@@ -34,12 +34,12 @@ class SameOrders:
         old, new, both = self.comparison.old, self.comparison.new, self.comparison
         minutes, match = both.trim_mae_change, both.process_match_change
         errors = (
-            f"  trimmed MAE where both predict a time (n {both.orders}): {old['trim_mae']['value']:.1f} -> "
-            f"{new['trim_mae']['value']:.1f} minutes, {_per_cent(minutes.value)}"
+            f"  trimmed MAE where both predict a time (n {both.orders}): {_minutes(old['trim_mae']['value'])} -> "
+            f"{_minutes(new['trim_mae']['value'])} minutes, {_per_cent(minutes.value)}"
             f" ({_per_cent(minutes.low)} to {_per_cent(minutes.high)})"
         )
         right = (
-            f"  operations right: {old['process_match']['value']:.1%} -> {new['process_match']['value']:.1%}, "
+            f"  operations right: {_share(old['process_match']['value'])} -> {_share(new['process_match']['value'])}, "
             f"{_points(match.value)} ({_points(match.low)} to {_points(match.high)}) points"
         )
         asked = f"Both models asked for the same {both.items} items with orders that neither has seen:"
@@ -55,8 +55,16 @@ class SameOrders:
         return {name: told[name] for name in names} | {"compared": list(self.compared)}
 
 
+def _minutes(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
 def _per_cent(share: float | None) -> str:
     return "-" if share is None else f"{share:+.1%}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
 
 
 def _points(share: float | None) -> str:

@@ -188,4 +188,8 @@ def _column(found: Mapping[str, Any]) -> dict[str, str]:
     for name, (label, form) in _FIGURES.items():
         for phase, figures in found["phases"].items():
             told[f"{label}, {phase}"] = _with_n(figures[name], form)
+    if found["same_orders"]:
+        for name, (label, form) in _FIGURES.items():
+            old, new = (found["same_orders"][model][name] for model in ("old", "new"))
+            told[f"{label}, same orders"] = f"{shown(old, form)} -> {shown(new, form)}, n {new['n']}"
     return told
