@@ -63,6 +63,8 @@ class Instance:
         self.settings = Settings(
             data_dir=self.data_dir,
             database_url=self.database_url,
+            lease_seconds=LEASE_SECONDS,  # the host's own: it takes a longer one for a clock that was set back
+            heartbeat_seconds=1.0,
             ROUTING_STORAGE_CONNECTION=self.account.connection_string(self.ports),
         )
         self.services = Services(self.settings)
