@@ -4,21 +4,18 @@ Every stream that a cycle judges takes part: rises and levels, of errors, of mis
 and of every family, over several activations with a reference of their own. Levels lie just within their thresholds.
 """
 
-import hashlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
 
-from shared.quality.evidence.actuals import FreshItem
+from benchmarks.alarms.worlds import CYCLES, ITEMS, RATE
+from shared.quality.evidence.actuals import FreshItem, key_of
 from shared.quality.evidence.reference import PERIOD_ITEMS, REFERENCE_ITEMS
 from shared.quality.evidence.shares import limit, share_of_stream
 from shared.quality.evidence.streams import Bounds, Evidence, advance, begin
 
-RATE = 0.05
-CYCLES, ITEMS = 250, 50
 FAMILIES, LATER_FAMILY, LATER_FROM = 5, "later", 120
 OPERATIONS = 8
 ORDERS = 2  # of an item, sharing the item's own error
@@ -34,6 +31,7 @@ class Life:
     wobble: float = 0.0  # standard deviation of the logarithm of a cycle's common factor
     persistence: float = 0.0
     missed: float = 0.05  # share of operations that are missed
+    reference: int = REFERENCE_ITEMS
     activated_every: int = 60  # cycles
     within: float = 0.95  # of every threshold that the true mean is
 
@@ -41,28 +39,31 @@ class Life:
 LIVES = (
     Life(name="CV 0.5", variation=0.5),
     Life(name="CV 1.3", variation=1.3),
+    Life(name="CV 1.3, 300 in the reference", variation=1.3, reference=300),
+    Life(name="CV 0.5, wobble 5 %, persistence 0.5", variation=0.5, wobble=0.05, persistence=0.5),
     Life(name="CV 1.3, wobble 10 %, persistence 0.5", variation=1.3, wobble=0.1, persistence=0.5),
     Life(name="CV 1.3, wobble 15 %, persistence 0.8", variation=1.3, wobble=0.15, persistence=0.8),
 )
 
 
-def alarms(life: Life, seed: int) -> list[str]:
-    """Live one life and return the streams that ever alarmed, in the order in which they did."""
-    factory, found = _Factory(life, seed), dict[str, None]()
+def excesses(life: Life, seed: int) -> dict[str, float]:
+    """Live one life; return how far each stream's log evidence ever was above its limit (an alarm from 0)."""
+    factory, most = _Factory(life, seed), dict[str, float]()
     evidence: Evidence | None = None
     for cycle in range(CYCLES):
         if evidence is None or cycle % life.activated_every == 0:
-            reference = [factory.items(PERIOD_ITEMS, cycle) for _ in range(REFERENCE_ITEMS // PERIOD_ITEMS)]
+            reference = [factory.items(PERIOD_ITEMS, cycle) for _ in range(life.reference // PERIOD_ITEMS)]
             evidence = begin(reference, cycles=cycle)
         evidence = advance(evidence, factory.items(ITEMS, cycle), factory.bounds, str(cycle))
-        found |= dict.fromkeys(_alarming(evidence))
-    return list(found)
+        for name, excess in _above(evidence).items():
+            most[name] = max(most.get(name, excess), excess)
+    return most
 
 
-def _alarming(evidence: Evidence) -> list[str]:
+def _above(evidence: Evidence) -> dict[str, float]:
     logs = {name: state.evidence for name, state in evidence.rises.items()}
     logs |= {name: state.evidence for name, state in evidence.levels.items() if state.items}
-    return [name for name, log in logs.items() if log >= _limit(name, evidence)]
+    return {name: log - _limit(name, evidence) for name, log in logs.items()}
 
 
 def _limit(stream: str, evidence: Evidence) -> float:
@@ -90,29 +91,27 @@ class _Factory:
         missed = draw.binomial(OPERATIONS, life.missed, count) / OPERATIONS
         spread = draw.gamma(4.0, 0.3 / 4.0, count)
         families = draw.integers(0, FAMILIES + (cycle >= LATER_FROM), count)
-        return [self._item(errors[i], float(missed[i]), float(spread[i]), int(families[i])) for i in range(count)]
+        minutes = (_TYPICAL_MINUTES * errors.mean(axis=1)).tolist()
+        columns = ((0.2 * errors).tolist(), minutes, missed.tolist(), spread.tolist(), families.tolist())
+        return [self._item(*row) for row in zip(*columns, strict=True)]
 
-    def _item(self, errors: Sequence[float], missed: float, spread: float, family: int) -> FreshItem:
+    def _item(self, relative: Sequence[float], minutes: float, missed: float, spread: float, family: int) -> FreshItem:
         self._made += 1
-        name = f"{self._seed} {self._made}"
-        relative = tuple((_key(f"{name} {n}"), 0.2 * float(error)) for n, error in enumerate(errors))
+        key = key_of([self._seed, self._made])
         return FreshItem(
-            item_code=name,
+            item_code=key,
             family=f"family {family}" if family < FAMILIES else LATER_FAMILY,
             weight=1.0,
-            relative_errors=relative,
-            absolute_error=_TYPICAL_MINUTES * float(np.mean(errors)),
+            relative_errors=tuple((key[n:] + key[:n], error) for n, error in enumerate(relative, start=1)),
+            absolute_error=minutes,
             spread=spread,
             missed=missed,
-            routing_key=_key(name),
+            routing_key=key,
         )
 
 
-def _key(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def many(life: Life, histories: int, seed: int) -> list[list[str]]:
-    """Live so many lives, each on a core of its own, and return what alarmed in each."""
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(alarms, [life] * histories, range(seed, seed + histories), chunksize=4))
+def many(life: Life, histories: int, seed: int, cores: int = -1) -> list[dict[str, float]]:
+    """Live so many lives on so many cores (-1: all); each stream's greatest excess in each life."""
+    return list(
+        Parallel(effective_n_jobs(cores))(delayed(excesses)(life, one) for one in range(seed, seed + histories))
+    )

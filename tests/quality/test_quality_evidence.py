@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from sqlmodel import func, select
 
-from benchmarks.alarms.__main__ import RATE
-from benchmarks.alarms.worlds import EASY, World, simulate
+from benchmarks.alarms.worlds import EASY, RATE, World, simulate
 from shared.database.engine import reading, writing
 from shared.database.tables import QualityEvidence, TestedActual
 from shared.quality.evidence.actuals import FreshItem, key_of, without
-from shared.quality.evidence.rise import overshoot
+from shared.quality.evidence.rise import log_overshoot
 from shared.quality.evidence.scores import BINS, bins_of, score_items, shift_of_rise
 from shared.quality.evidence.shares import LEVEL_OF_ERRORS, RISE_OF_ERRORS, limit, share_of_stream, weight_of_cycle
 from shared.quality.evidence.state import LevelState, RiseState
@@ -101,9 +100,14 @@ def test_all_weights_and_shares_together_stay_below_one() -> None:
     assert sum(shares) < 1
 
 
-def test_the_overshoot_s_factor_is_that_of_a_gaussian_walk() -> None:
-    assert overshoot(np.array([0.001]))[0] == pytest.approx(1, abs=0.01)
-    assert overshoot(np.array([1.0]))[0] == pytest.approx(np.exp(-0.583), abs=0.02)
+def test_the_overshoot_is_that_of_a_gaussian_walk() -> None:
+    draw = np.random.default_rng(5)
+    drift, least = 0.8, 6.0
+    walks = np.cumsum(draw.normal(drift**2 / 2, drift, (4_000, 120)), axis=1)  # log likelihood ratios where true
+    over = [walk[np.argmax(walk >= least)] - least for walk in walks if walk.max() >= least]
+
+    assert np.mean(np.exp(-np.array(over))) == pytest.approx(np.exp(-log_overshoot(np.array([drift]))[0]), abs=0.02)
+    assert log_overshoot(np.array([0.001]))[0] == pytest.approx(0, abs=0.01)
 
 
 # ---------------------------------------------------------------------------------------------- streams

@@ -20,7 +20,7 @@ from shared.quality.evaluate import evaluate
 from shared.quality.evidence.actuals import FreshItem, key_of, of_item
 from shared.quality.observations import OrderObservation
 
-REFERENCE_ITEMS = 1_000
+REFERENCE_ITEMS = 4_000  # fewer tell too little of the shop floor's wobble (docs/ALARMS.md)
 PERIOD_ITEMS = 25
 _DAYS = 365
 

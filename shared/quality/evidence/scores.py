@@ -1,10 +1,10 @@
 """Errors turned into normal scores by their rank among earlier errors, so that neither scale nor tails matter.
 
-An error's rank among all earlier ones (the reference first), with ties broken by a number that is as good as random, is
-uniform and independent of the earlier ranks while errors keep their distribution, whatever that is, and however few the
-reference holds (V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random World, 2005, ch. 2). Its normal
-quantile is then a standard normal number. Earlier errors are kept as counts over a logarithmic scale: a small state
-that loses nothing but differences of less than one seventh.
+An error's rank among all earlier ones, with ties broken by a number that is as good as random, is uniform and
+independent of the earlier ranks while errors keep their distribution, whatever that is, and however few there are
+(V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random World, 2005, ch. 2). Its normal quantile is then a
+standard normal number. A large reference is kept as it is instead, and ranks among it are as good. Errors are kept as
+counts over a logarithmic scale: a small state that loses nothing but differences of less than one seventh.
 
 All arrays have a first axis of independent histories; the product runs one, simulations run thousands.
 """
@@ -58,8 +58,18 @@ def score_items(pool: Floats, places: Ints, weights: Floats, chances: Floats, pr
     return scores
 
 
+def add_items(pool: Floats, places: Ints, weights: Floats, present: NDArray[np.bool_]) -> None:
+    """Add items to `pool` in place; shapes as in `score_items`."""
+    line = np.broadcast_to(np.arange(len(pool))[:, np.newaxis, np.newaxis], places.shape)
+    own = weights / np.maximum(present.sum(axis=2), 1)
+    np.add.at(pool, (line, places), own[:, :, np.newaxis] * present)
+
+
 def score_against(pool: Floats, places: Ints, chances: Floats, present: NDArray[np.bool_]) -> Floats:
-    """Score items against a `pool` that stays as it is; shapes as in `score_items`. Returns (histories, items)."""
+    """Score items against a `pool` that stays as it is, their own counts among it or not; shapes as in `score_items`.
+
+    Returns (histories, items).
+    """
     line = np.arange(len(pool))[:, np.newaxis, np.newaxis]
     ends = np.cumsum(pool, axis=1)
     equal = pool[line, places]

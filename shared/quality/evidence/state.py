@@ -9,15 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.quality.evidence.level import EXCESSES, NOTHING, Floats, carry, log_evidence, stakes, winnings
-from shared.quality.evidence.rise import DEFAULT_OFFSET, DEFAULT_SHIFTS, RISES
-from shared.quality.evidence.scores import BINS, bins_of, score_against, score_items, shift_of_rise
+from shared.quality.evidence.rise import DEFAULT_DIFFERENCE, DEFAULT_SHIFTS, RISES
+from shared.quality.evidence.scores import BINS, Ints, add_items, bins_of, score_against, score_items, shift_of_rise
 
-FULL_POOL = 1_000  # items by which errors are ranked; until then the first live ones join them
+FULL_POOL = 1_000  # items by which errors are ranked; with fewer in the reference the first live ones join them
 LEAST_REFERENCE = 50  # items from which the reference can tell what a rise would do to the scores
 KEPT_CYCLES = 250
 SMALL_DIFFERENCE = 1.01  # between withheld and live errors: a model may always be so much worse on live ones
+_LEAST_SHIFT = 0.02  # of a rise of 20 %: below it the scores, nearly all tied, tell of no rise
 _SLIGHTLY_KNOWN = 20  # items whose spread is assumed before any is seen
 _PRIOR_VARIANCE = 1.0  # of values over their bound
 
@@ -45,13 +47,15 @@ class RiseState:
     """A rise stream."""
 
     pool: Floats = field(default_factory=lambda: np.zeros(BINS))
-    squares: float = 0.0  # of the items' scores so far, while the pool fills
+    squares: float = 0.0  # of the items' scores, in the reference and while the pool fills
     scored: int = 0
     shifts: tuple[float, ...] = DEFAULT_SHIFTS
-    offset: float = DEFAULT_OFFSET
+    difference: float = DEFAULT_DIFFERENCE  # of scores, that live errors may have from withheld ones
     periods: list[Period] = field(default_factory=list)
     wobble: float = 0.0  # long-run variance of a cycle's mean error over itself, as far as is known
     evidence: float = 0.0  # logarithm, after the last period
+    shift: float = 0.0  # of the mean score since the likeliest change
+    information: float = 0.0  # about that shift, a cycle (an inverse variance)
     history: tuple[tuple[float, int, str], ...] = ()  # log evidence, items, cycle
 
     @property
@@ -68,10 +72,12 @@ class RiseState:
             "squares": self.squares,
             "scored": self.scored,
             "shifts": list(self.shifts),
-            "offset": self.offset,
+            "difference": self.difference,
             "periods": periods,
             "wobble": self.wobble,
             "evidence": self.evidence,
+            "shift": self.shift,
+            "information": self.information,
             "history": [list(one) for one in self.history],
         }
 
@@ -88,61 +94,86 @@ class RiseState:
             stored["squares"],
             stored["scored"],
             tuple(stored["shifts"]),
-            stored["offset"],
+            stored["difference"],
             periods,
             stored["wobble"],
             stored["evidence"],
+            stored["shift"],
+            stored["information"],
             history,
         )
 
 
 def begin_rise(reference: Sequence[Sequence[Entry]]) -> RiseState:
-    """Return the state of a new activation: `reference` holds withheld items by period, oldest first."""
-    state = RiseState()
-    for entries in reference:
-        state = add_period(state, entries, weight=None, cycle_id="")
+    """Return the state of a new activation: `reference` holds withheld items by period, oldest first.
+
+    Each is ranked among all of them, so that the periods tell the wobble about their own mean.
+    """
+    entries = [entry for period in reference for entry in period]
+    if not entries:
+        return RiseState()
+    values = _arranged(entries)
+    pool = np.zeros((1, BINS))
+    add_items(pool, values.places, values.weights, values.present)
+    scores = score_against(pool, values.places, values.chances, values.present)[0]
+    state = RiseState(pool=pool[0], squares=float((scores**2).sum()), scored=len(entries))
+    ends = np.cumsum([len(period) for period in reference])[:-1]
+    parts = zip(np.split(scores, ends), np.split(values.weights[0], ends), strict=True)
+    periods = [_period(some, weights, state, weight=None, cycle_id="") for some, weights in parts]
+    state = replace(state, periods=periods)
     if state.scored >= LEAST_REFERENCE:
         shifts = tuple(shift_of_rise(state.pool, factor) for factor in RISES)
-        if shifts[0] > 0.02:
-            state = replace(state, shifts=shifts, offset=shift_of_rise(state.pool, SMALL_DIFFERENCE))
-    return replace(state, offset=float(np.hypot(state.offset, max(state.scored, FULL_POOL) ** -0.5)))
+        if shifts[0] > _LEAST_SHIFT:
+            state = replace(state, shifts=shifts, difference=shift_of_rise(state.pool, SMALL_DIFFERENCE))
+    return state
 
 
-def add_period(state: RiseState, entries: Sequence[Entry], *, weight: float | None, cycle_id: str) -> RiseState:
+def add_period(state: RiseState, entries: Sequence[Entry], *, weight: float, cycle_id: str) -> RiseState:
     """Return the state after one more cycle, in which `entries` came and a change of `weight` may have begun."""
-    pool = state.pool.copy()
-    squares, scored = state.squares, state.scored
-    mean, variance = 0.0, np.inf
+    pool, squares, scored = state.pool, state.squares, state.scored
+    scores, weights = np.zeros(0), np.zeros(0)
     if entries:
-        fills = pool.sum() < FULL_POOL
-        scores, weights = _scores(pool, entries, fills=fills)
-        spread = (_SLIGHTLY_KNOWN + squares) / (_SLIGHTLY_KNOWN + scored)
-        mean = float(weights @ scores / weights.sum())
-        variance = float(spread * (weights**2).sum() / weights.sum() ** 2)
-        if fills:
+        values = _arranged(entries)
+        weights = values.weights[0]
+        if pool.sum() < FULL_POOL:
+            pool = pool.copy()
+            scores = score_items(pool[np.newaxis], values.places, values.weights, values.chances, values.present)[0]
             squares, scored = squares + float((scores**2).sum()), scored + len(scores)
-    period = Period(mean, variance, len(entries), weight, cycle_id)
-    live = sum(p.weight is not None for p in state.periods)
-    kept = [*state.periods, period]
-    if live >= KEPT_CYCLES:
-        kept.pop(next(place for place, p in enumerate(kept) if p.weight is not None))
+        else:
+            scores = score_against(pool[np.newaxis], values.places, values.chances, values.present)[0]
+    kept = [*state.periods, _period(scores, weights, state, weight=weight, cycle_id=cycle_id)]
+    first_live = next(place for place, period in enumerate(kept) if period.weight is not None)
+    if len(kept) - first_live > KEPT_CYCLES:
+        kept.pop(first_live)
     return replace(state, pool=pool, squares=squares, scored=scored, periods=kept)
 
 
-def _scores(pool: Floats, entries: Sequence[Entry], *, fills: bool) -> tuple[Floats, Floats]:
-    """Score the entries against `pool`, which they join while it `fills`."""
+def _period(scores: Floats, weights: Floats, state: RiseState, *, weight: float | None, cycle_id: str) -> Period:
+    """Return a period's mean score and its variance, as far as the spread of scores was known in `state`."""
+    if not len(scores):
+        return Period(0.0, np.inf, 0, weight, cycle_id)
+    spread = (_SLIGHTLY_KNOWN + state.squares) / (_SLIGHTLY_KNOWN + state.scored)
+    mean = float(weights @ scores / weights.sum())
+    return Period(mean, float(spread * (weights**2).sum() / weights.sum() ** 2), len(scores), weight, cycle_id)
+
+
+class _Arranged(NamedTuple):
+    """Entries as `scores` takes them: one history."""
+
+    places: Ints
+    chances: Floats
+    present: NDArray[np.bool_]
+    weights: Floats
+
+
+def _arranged(entries: Sequence[Entry]) -> _Arranged:
     width = max(len(entry.values) for entry in entries)
     values, chances = np.zeros((1, len(entries), width)), np.full((1, len(entries), width), 0.5)
     present = np.zeros(values.shape, dtype=bool)
     for place, entry in enumerate(entries):
         here = len(entry.values)
         values[0, place, :here], chances[0, place, :here], present[0, place, :here] = entry.values, entry.chances, True
-    weights = np.array([[entry.weight for entry in entries]])
-    if fills:
-        scores = score_items(pool[np.newaxis], bins_of(values), weights, chances, present)
-    else:
-        scores = score_against(pool[np.newaxis], bins_of(values), chances, present)
-    return scores[0], weights[0]
+    return _Arranged(bins_of(values), chances, present, np.array([[entry.weight for entry in entries]]))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ order of cycles give the same evidence, bit for bit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, exp, log
 from typing import Any
 
@@ -54,6 +54,7 @@ class Evidence:
     later: tuple[str, ...]
     rises: Mapping[str, RiseState]
     levels: Mapping[str, LevelState]
+    rise_test: RiseTest | None = field(default=None, compare=False, repr=False)  # as the last cycle left it, if known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +97,13 @@ def begin(reference: Sequence[Sequence[FreshItem]], *, cycles: int) -> Evidence:
         counts[item.family] = counts.get(item.family, 0) + 1
     families = tuple(sorted(sorted(counts, key=lambda name: (-counts[name], name))[:MOST_FAMILIES]))
     rises = {}
-    for test, entry_of in _ENTRIES.items():
-        for family in ("", *families):
-            periods = [[e for i in period if (e := entry_of(i))] for period in periods_of(reference, family)]
+    for family in ("", *families):
+        mine = periods_of(reference, family)
+        for test, entry_of in _ENTRIES.items():
+            periods = [[entry for item in period if (entry := entry_of(item))] for period in mine]
             rises[_name(test, family)] = begin_rise(periods)
     levels = {_name(test, ""): LevelState() for test in (LEVEL_OF_ERRORS, LEVEL_OF_MISSES, LEVEL_OF_SPREAD)}
-    return _replayed(Evidence(cycles=cycles, families=families, later=(), rises=rises, levels=levels), "")
+    return _judged(Evidence(cycles=cycles, families=families, later=(), rises=rises, levels=levels), None, "")
 
 
 def advance(evidence: Evidence, items: Sequence[FreshItem], bounds: Bounds, cycle_id: str) -> Evidence:
@@ -124,7 +126,7 @@ def advance(evidence: Evidence, items: Sequence[FreshItem], bounds: Bounds, cycl
             rises[_name(test, family)] = add_period(before, entries, weight=weight, cycle_id=cycle_id)
     levels = _levels(evidence, weighed, bounds, weight, cycle_id)
     after = Evidence(cycles=number, families=evidence.families, later=later, rises=rises, levels=levels)
-    return _replayed(after, cycle_id)
+    return _judged(after, evidence, cycle_id)
 
 
 def _levels(
@@ -148,7 +150,40 @@ def _levels(
     }
 
 
-def _replay(rises: Sequence[RiseState]) -> RiseTest:
+def _judged(after: Evidence, before: Evidence | None, cycle_id: str) -> Evidence:
+    """Bring the rise streams' evidence up to date."""
+    test = _continued(after, before) or _replayed(list(after.rises.values()))
+    logs, wobbles = test.log_evidence(), test.long_run_variance()
+    _, shifts, information = test.best()
+    rises = {}
+    for place, (name, state) in enumerate(after.rises.items()):
+        value = float(logs[place])
+        more = ((value, state.periods[-1].items, cycle_id),) if cycle_id else ()
+        rises[name] = replace(
+            state,
+            evidence=value,
+            shift=float(shifts[place]),
+            information=float(information[place]),
+            wobble=float(wobbles[place]) * (log(RISES[0]) / state.shifts[0]) ** 2,
+            history=(*state.history, *more)[-250:],
+        )
+    return replace(after, rises=rises, rise_test=test)
+
+
+def _continued(after: Evidence, before: Evidence | None) -> RiseTest | None:
+    """Take the filter of `before` one cycle further; None where it is not at hand or other periods count."""
+    if before is None or before.rise_test is None or list(before.rises) != list(after.rises):
+        return None
+    if any(len(state.periods) != len(before.rises[name].periods) + 1 for name, state in after.rises.items()):
+        return None
+    latest = [state.periods[-1] for state in after.rises.values()]
+    test = before.rise_test.copy()
+    means, variances = (np.array([getattr(one, told) for one in latest]) for told in ("mean", "variance"))
+    test.observe(means, variances, weight=latest[0].weight)
+    return test
+
+
+def _replayed(rises: Sequence[RiseState]) -> RiseTest:
     """Filter the periods of all rise streams at once, each as long as the longest (nothing came in what it lacks)."""
     longest = max(rises, key=lambda state: len(state.periods)).periods
     length = len(longest)
@@ -157,42 +192,20 @@ def _replay(rises: Sequence[RiseState]) -> RiseTest:
         start = length - len(state.periods)
         means[start:, place] = [period.mean for period in state.periods]
         variances[start:, place] = [period.variance for period in state.periods]
-    test = RiseTest(
-        len(rises), np.array([state.shifts for state in rises]), np.array([state.offset for state in rises])
-    )
+    shifts, differences = ([getattr(state, told) for state in rises] for told in ("shifts", "difference"))
+    test = RiseTest(len(rises), np.array(shifts), np.array(differences))
     for place, period in enumerate(longest):
         test.observe(means[place], variances[place], weight=period.weight)
     return test
 
 
-def _replayed(evidence: Evidence, cycle_id: str) -> Evidence:
-    """Bring the rise streams' evidence up to date."""
-    states = list(evidence.rises.values())
-    test = _replay(states)
-    logs, wobbles = test.log_evidence(), test.long_run_variance()
-    rises = {}
-    for place, (name, state) in enumerate(evidence.rises.items()):
-        value = float(logs[place])
-        more = ((value, state.periods[-1].items, cycle_id),) if cycle_id else ()
-        rises[name] = replace(
-            state,
-            evidence=value,
-            wobble=float(wobbles[place]) * (log(RISES[0]) / state.shifts[0]) ** 2,
-            history=(*state.history, *more)[-250:],
-        )
-    return replace(evidence, rises=rises)
-
-
 def readings(evidence: Evidence, false_alarm_rate: float) -> list[Reading]:
     """Return every stream's reading, the streams of all items first."""
-    test = _replay(list(evidence.rises.values()))
-    _, shifts, information = test.best()
     found = []
-    for place, (name, state) in enumerate(evidence.rises.items()):
+    for name, state in evidence.rises.items():
         which, family = name.split("|", 1)
         share = share_of_stream(which, family, evidence.families, evidence.later)
         least = limit(false_alarm_rate, share)
-        shift = float(shifts[place])
         told = state.items > 0
         found.append(
             Reading(
@@ -201,8 +214,8 @@ def readings(evidence: Evidence, false_alarm_rate: float) -> list[Reading]:
                 log_evidence=state.evidence,
                 limit=least,
                 items=state.items,
-                estimate=exp(shift / state.shifts[0] * log(RISES[0])) if told else None,
-                needed=_rise_needs(state, least, shift, float(information[place])),
+                estimate=exp(state.shift / state.shifts[0] * log(RISES[0])) if told else None,
+                needed=_rise_needs(state, least),
                 history=state.history,
             )
         )
@@ -224,13 +237,13 @@ def readings(evidence: Evidence, false_alarm_rate: float) -> list[Reading]:
     return sorted(found, key=lambda reading: (reading.family != "", reading.test, reading.family))
 
 
-def _rise_needs(state: RiseState, least: float, shift: float, information: float) -> int:
+def _rise_needs(state: RiseState, least: float) -> int:
     """Items until a rise like the estimated one (of 20 % where less is estimated) is expected to be evident."""
     if state.evidence >= least:
         return 0
     live = [period.items for period in state.periods if period.weight is not None and period.items]
-    an_item = information / (sum(live) / len(live)) if live and information > 0 else 1.0
-    growth = max(shift, state.shifts[0]) ** 2 * min(an_item, 1.0) / 2
+    an_item = state.information / (sum(live) / len(live)) if live and state.information > 0 else 1.0
+    growth = max(state.shift, state.shifts[0]) ** 2 * min(an_item, 1.0) / 2
     return ceil((least - state.evidence) / max(growth, _LEAST_GROWTH))
 
 
