@@ -5,7 +5,6 @@ that items come as often as they are made; of each item one order counts. Sorted
 form periods, from which the test learns how the shop floor wobbles.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -70,8 +69,3 @@ def _draw_orders(snapshot: Snapshot, until: Any, seed: int, size: int) -> dict[s
         if len(drawn) == size:
             break
     return drawn
-
-
-def periods_of(reference: Sequence[Sequence[FreshItem]], family: str) -> list[list[FreshItem]]:
-    """Return the reference of one family (all items for the empty name)."""
-    return [[item for item in period if not family or item.family == family] for period in reference]

@@ -167,12 +167,14 @@ class _Arranged(NamedTuple):
 
 
 def _arranged(entries: Sequence[Entry]) -> _Arranged:
-    width = max(len(entry.values) for entry in entries)
-    values, chances = np.zeros((1, len(entries), width)), np.full((1, len(entries), width), 0.5)
-    present = np.zeros(values.shape, dtype=bool)
-    for place, entry in enumerate(entries):
-        here = len(entry.values)
-        values[0, place, :here], chances[0, place, :here], present[0, place, :here] = entry.values, entry.chances, True
+    lengths = np.array([len(entry.values) for entry in entries])
+    row = np.repeat(np.arange(len(entries)), lengths)
+    column = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    shape = (1, len(entries), int(lengths.max()))
+    values, chances, present = np.zeros(shape), np.full(shape, 0.5), np.zeros(shape, dtype=bool)
+    values[0, row, column] = [value for entry in entries for value in entry.values]
+    chances[0, row, column] = [chance for entry in entries for chance in entry.chances]
+    present[0, row, column] = True
     return _Arranged(bins_of(values), chances, present, np.array([[entry.weight for entry in entries]]))
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from shared.quality.evidence.actuals import FreshItem, errors_entry, misses_entry, ratio_entry
 from shared.quality.evidence.level import EXCESSES
-from shared.quality.evidence.reference import periods_of
 from shared.quality.evidence.rise import RISES, RiseTest
 from shared.quality.evidence.shares import (
     LEVEL_OF_ERRORS,
@@ -97,11 +96,10 @@ def begin(reference: Sequence[Sequence[FreshItem]], *, cycles: int) -> Evidence:
         counts[item.family] = counts.get(item.family, 0) + 1
     families = tuple(sorted(sorted(counts, key=lambda name: (-counts[name], name))[:MOST_FAMILIES]))
     rises = {}
+    periods = [_entries(period) for period in reference]
     for family in ("", *families):
-        mine = periods_of(reference, family)
-        for test, entry_of in _ENTRIES.items():
-            periods = [[entry for item in period if (entry := entry_of(item))] for period in mine]
-            rises[_name(test, family)] = begin_rise(periods)
+        for test in _ENTRIES:
+            rises[_name(test, family)] = begin_rise([period[test].get(family, []) for period in periods])
     levels = {_name(test, ""): LevelState() for test in (LEVEL_OF_ERRORS, LEVEL_OF_MISSES, LEVEL_OF_SPREAD)}
     return _judged(Evidence(cycles=cycles, families=families, later=(), rises=rises, levels=levels), None, "")
 
@@ -117,16 +115,29 @@ def advance(evidence: Evidence, items: Sequence[FreshItem], bounds: Bounds, cycl
     later = (*evidence.later, *sorted(new))[:MOST_LATER]
     scale = sum(item.weight for item in items) / len(items)
     weighed = [replace(item, weight=item.weight / scale) for item in items]
-    rises = {}
+    entries, rises = _entries(weighed), {}
     for family in ("", *evidence.families, *later):
-        mine = [item for item in weighed if not family or item.family == family]
-        for test, entry_of in _ENTRIES.items():
+        for test in _ENTRIES:
             before = evidence.rises.get(_name(test, family)) or begin_rise([])
-            entries = [entry for item in mine if (entry := entry_of(item))]
-            rises[_name(test, family)] = add_period(before, entries, weight=weight, cycle_id=cycle_id)
+            rises[_name(test, family)] = add_period(
+                before, entries[test].get(family, []), weight=weight, cycle_id=cycle_id
+            )
     levels = _levels(evidence, weighed, bounds, weight, cycle_id)
     after = Evidence(cycles=number, families=evidence.families, later=later, rises=rises, levels=levels)
     return _judged(after, evidence, cycle_id)
+
+
+def _entries(items: Sequence[FreshItem]) -> dict[str, dict[str, list[Entry]]]:
+    """Return what `items` add to the rise streams, by test and family (all items under the empty name)."""
+    found: dict[str, dict[str, list[Entry]]] = {test: {"": []} for test in _ENTRIES}
+    for test, entry_of in _ENTRIES.items():
+        of_family = found[test]
+        for item in items:
+            if (entry := entry_of(item)) is not None:
+                of_family[""].append(entry)
+                if item.family:
+                    of_family.setdefault(item.family, []).append(entry)
+    return found
 
 
 def _levels(
