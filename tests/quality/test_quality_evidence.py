@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sqlmodel import func, select
 
+from benchmarks.alarms.lives import Life, alone, together
 from benchmarks.alarms.worlds import EASY, RATE, World, simulate
 from shared.database.engine import reading, writing
 from shared.database.tables import QualityEvidence, TestedActual
@@ -66,6 +67,18 @@ def test_a_rise_of_a_fifth_is_caught_within_seven_cycles_where_items_are_alike()
     least = limit(RATE, share_of_stream(RISE_OF_ERRORS))
 
     assert (risen.evidence.max(axis=1) >= least).mean() >= 0.9
+
+
+def test_lives_lived_together_have_the_evidence_of_a_life_lived_item_by_item() -> None:
+    life = Life(name="small", variation=1.3, wobble=0.1, persistence=0.5, reference=300, activated_every=5)
+    many = [logs for logs, _, _ in together(life, 3, 9, cycles=10)]
+    one = list(alone(life, 3, 9, 1, cycles=10))
+
+    for found, wanted in zip(many, one, strict=True):
+        assert found.keys() == wanted.keys()
+        assert {name: log[1] for name, log in found.items()} == {
+            name: pytest.approx(log[0], abs=1e-6) for name, log in wanted.items()
+        }
 
 
 # ---------------------------------------------------------------------------------------------- scores and shares

@@ -22,6 +22,7 @@ BINS = 128  # the first is for zero
 _LOWEST, _HIGHEST = 1e-4, 1e3  # errors are relative; beyond these they count as the ends
 _STEP = log(_HIGHEST / _LOWEST) / (BINS - 2)
 _SURE = 1e-6  # keeps a score finite
+_AT_ONCE = 25  # items that are compared with one another
 
 
 def bins_of(values: Floats) -> Ints:
@@ -38,24 +39,34 @@ def score_items(pool: Floats, places: Ints, weights: Floats, chances: Floats, pr
     (histories, items). An item's values share its weight and are averaged to one score; returns (histories, items).
     `chances` in 0 to 1 break ties.
     """
-    histories, items, width = places.shape
-    scores = np.zeros((histories, items))
-    line = np.arange(histories)[:, np.newaxis]
-    for item in range(items):
-        here, place = present[:, item, :], places[:, item, :]
-        number = np.maximum(here.sum(axis=1, keepdims=True), 1)
-        own = weights[:, item, np.newaxis] / number
-        ends = np.cumsum(pool, axis=1)
-        equal = pool[line, place]
-        below = ends[line, place] - equal
-        uniform = (below + chances[:, item, :] * (equal + own)) / (ends[:, -1:] + own)
-        normal = ndtri(np.clip(uniform, _SURE, 1 - _SURE))
-        scores[:, item] = (normal * here).sum(axis=1) / number[:, 0]
-        if width == 1:
-            pool[line[:, 0], place[:, 0]] += own[:, 0] * here[:, 0]
-        else:
-            np.add.at(pool, (np.broadcast_to(line, place.shape), place), own * here)
+    scores = np.zeros(weights.shape)
+    for start in range(0, scores.shape[1], _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        part = places[:, some], weights[:, some], present[:, some]
+        scores[:, some] = _scores(pool, *part, chances[:, some])
+        add_items(pool, *part)
     return scores
+
+
+def _scores(pool: Floats, places: Ints, weights: Floats, present: NDArray[np.bool_], chances: Floats) -> Floats:
+    """Score items against `pool` and those before them."""
+    histories, items, width = places.shape
+    number = np.maximum(present.sum(axis=2), 1)
+    own = (weights / number)[:, :, np.newaxis]
+    counted = own * present
+    ends = np.cumsum(pool, axis=1)
+    line = np.arange(histories)[:, np.newaxis, np.newaxis]
+    equal = pool[line, places]
+    below = ends[line, places] - equal
+    flat, item = places.reshape(histories, -1), np.repeat(np.arange(items), width)
+    mine, other = flat[:, :, np.newaxis], flat[:, np.newaxis, :]
+    earlier = (item[:, np.newaxis] > item) * counted.reshape(histories, 1, -1)
+    equal = equal + ((mine == other) * earlier).sum(axis=2).reshape(places.shape)
+    below = below + ((mine > other) * earlier).sum(axis=2).reshape(places.shape)
+    before = np.cumsum(counted.sum(axis=2), axis=1) - counted.sum(axis=2)
+    uniform = (below + chances * (equal + own)) / ((ends[:, -1:] + before)[:, :, np.newaxis] + own)
+    normal = ndtri(np.clip(uniform, _SURE, 1 - _SURE))
+    return np.asarray((normal * present).sum(axis=2) / number)
 
 
 def add_items(pool: Floats, places: Ints, weights: Floats, present: NDArray[np.bool_]) -> None:

@@ -19,8 +19,8 @@ FULL_POOL = 1_000  # items by which errors are ranked; with fewer in the referen
 LEAST_REFERENCE = 50  # items from which the reference can tell what a rise would do to the scores
 KEPT_CYCLES = 250
 SMALL_DIFFERENCE = 1.01  # between withheld and live errors: a model may always be so much worse on live ones
-_LEAST_SHIFT = 0.02  # of a rise of 20 %: below it the scores, nearly all tied, tell of no rise
-_SLIGHTLY_KNOWN = 20  # items whose spread is assumed before any is seen
+LEAST_SHIFT = 0.02  # of a rise of 20 %: below it the scores, nearly all tied, tell of no rise
+SLIGHTLY_KNOWN = 20  # items whose spread is assumed before any is seen
 _PRIOR_VARIANCE = 1.0  # of values over their bound
 
 
@@ -123,7 +123,7 @@ def begin_rise(reference: Sequence[Sequence[Entry]]) -> RiseState:
     state = replace(state, periods=periods)
     if state.scored >= LEAST_REFERENCE:
         shifts = tuple(shift_of_rise(state.pool, factor) for factor in RISES)
-        if shifts[0] > _LEAST_SHIFT:
+        if shifts[0] > LEAST_SHIFT:
             state = replace(state, shifts=shifts, difference=shift_of_rise(state.pool, SMALL_DIFFERENCE))
     return state
 
@@ -152,7 +152,7 @@ def _period(scores: Floats, weights: Floats, state: RiseState, *, weight: float 
     """Return a period's mean score and its variance, as far as the spread of scores was known in `state`."""
     if not len(scores):
         return Period(0.0, np.inf, 0, weight, cycle_id)
-    spread = (_SLIGHTLY_KNOWN + state.squares) / (_SLIGHTLY_KNOWN + state.scored)
+    spread = (SLIGHTLY_KNOWN + state.squares) / (SLIGHTLY_KNOWN + state.scored)
     mean = float(weights @ scores / weights.sum())
     return Period(mean, float(spread * (weights**2).sum() / weights.sum() ** 2), len(scores), weight, cycle_id)
 
@@ -218,7 +218,7 @@ class LevelState:
     def variance(self) -> float:
         """The spread of the values over their bound, with a guess for some items before any was seen."""
         about = self.squares - self.items * self.mean**2
-        return (_SLIGHTLY_KNOWN * _PRIOR_VARIANCE + max(about, 0.0)) / (_SLIGHTLY_KNOWN + self.items)
+        return (SLIGHTLY_KNOWN * _PRIOR_VARIANCE + max(about, 0.0)) / (SLIGHTLY_KNOWN + self.items)
 
 
 def bet(state: LevelState, entries: Sequence[Entry], *, weight: float, wobble: float, cycle_id: str) -> LevelState:
