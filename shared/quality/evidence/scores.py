@@ -39,11 +39,12 @@ def score_items(pool: Floats, places: Ints, weights: Floats, chances: Floats, pr
     (histories, items). An item's values share its weight and are averaged to one score; returns (histories, items).
     `chances` in 0 to 1 break ties.
     """
-    scores = np.zeros(weights.shape)
-    for start in range(0, scores.shape[1], _AT_ONCE):
+    histories, items, _ = places.shape
+    scores = np.zeros((histories, items))
+    for start in range(0, items, _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        part = places[:, some], weights[:, some], present[:, some]
-        scores[:, some] = _scores(pool, *part, chances[:, some])
+        part = places[:, some, :], weights[:, some], present[:, some, :]
+        scores[:, some] = _scores(pool, *part, chances[:, some, :])
         add_items(pool, *part)
     return scores
 
