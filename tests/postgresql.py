@@ -70,6 +70,11 @@ class PostgreSql:
     process_id: int  # of the server's first process; killing it with SIGKILL ends every session
 
     @property
+    def url(self) -> str:
+        """The address for SQLAlchemy."""
+        return f"postgresql+psycopg://{self.user}:{self.password}@{self.host}:{self.port}/{self.database}"
+
+    @property
     def odbc(self) -> str:
         """The ODBC connection string."""
         return (

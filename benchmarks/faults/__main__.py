@@ -32,7 +32,7 @@ def database(kind: str) -> Iterator[str]:
 
     with running_postgresql() as server:
         own = server.new_database()
-        yield f"postgresql+psycopg://{own.user}:{own.password}@{own.host}:{own.port}/{own.database}"
+        yield own.url
 
 
 @contextlib.contextmanager

@@ -7,13 +7,12 @@ that of https://cyclonedx.org/docs/1.6/json/.
 import uuid
 from typing import Any
 
-from shared.registry.manifest import Artifact, Manifest, sha256_hex
+from shared.registry.manifest import Artifact, Manifest, numbers_among, sha256_hex
 
 SPEC_VERSION = "1.6"
 _NAME = "routing-ml-model"
 _DISTRIBUTIONS = {"numpy": "numpy", "scikit_learn": "scikit-learn", "joblib": "joblib", "hnswlib": "hnswlib"}
 _SERIALS = uuid.UUID("7d0f9d0e-6f0c-5a53-9a6c-0d1c9b3c2f11")  # of this kind of document: name-based numbers need one
-_OF_A_FIGURE = (int, float)
 
 
 def bill_of_materials(manifest: Manifest) -> dict[str, Any]:
@@ -39,6 +38,7 @@ def bill_of_materials(manifest: Manifest) -> dict[str, Any]:
 
 
 def _model(manifest: Manifest, reference: str, data: str, sha256: str) -> dict[str, Any]:
+    figures = [{"type": name, "value": repr(value)} for name, value in numbers_among(manifest.metrics).items()]
     component: dict[str, Any] = {
         "type": "machine-learning-model",
         "bom-ref": reference,
@@ -54,7 +54,7 @@ def _model(manifest: Manifest, reference: str, data: str, sha256: str) -> dict[s
                 "modelArchitecture": manifest.model_kind,
                 "datasets": [{"ref": data}],
             },
-            "quantitativeAnalysis": {"performanceMetrics": _figures(manifest.metrics)},
+            "quantitativeAnalysis": {"performanceMetrics": figures},
         },
         "properties": _properties(
             manifest_schema=manifest.schema_version,
@@ -66,17 +66,6 @@ def _model(manifest: Manifest, reference: str, data: str, sha256: str) -> dict[s
         parent = {"type": "machine-learning-model", "name": _NAME, "version": manifest.training.parent}
         component["pedigree"] = {"ancestors": [parent]}
     return component
-
-
-def _figures(metrics: dict[str, Any], above: str = "") -> list[dict[str, str]]:
-    """Return every number among the metrics, those inside others with the path to them."""
-    found: list[dict[str, str]] = []
-    for name, value in sorted(metrics.items()):
-        if isinstance(value, dict):
-            found += _figures(value, f"{above}{name}.")
-        elif isinstance(value, _OF_A_FIGURE) and not isinstance(value, bool):
-            found.append({"type": f"{above}{name}", "value": repr(value)})
-    return found
 
 
 def _file(artifact: Artifact) -> dict[str, Any]:

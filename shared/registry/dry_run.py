@@ -5,7 +5,7 @@ from typing import Any
 from shared.database.models import TRANSITIONS
 from shared.database.tables import ModelVersion, VersionState
 from shared.errors import PackageRejected
-from shared.registry.manifest import Manifest
+from shared.registry.manifest import Manifest, numbers_among
 from shared.registry.verify import CHECKS
 
 STATE_CHECK = "state"
@@ -60,7 +60,7 @@ def difference(new: Manifest, old: Manifest) -> dict[str, Any]:
         **{name: list(pair) for name, pair in facts.items() if pair[0] != pair[1]},
         "rows": _changed(old.training.rows, new.training.rows),
         "runtime": _changed(old.runtime.model_dump(), new.runtime.model_dump()),
-        "metrics": _changed(_numbers(old.metrics), _numbers(new.metrics)),
+        "metrics": _changed(numbers_among(old.metrics), numbers_among(new.metrics)),
         "files": {
             "added": sorted(here.keys() - there.keys()),
             "removed": sorted(there.keys() - here.keys()),
@@ -72,13 +72,3 @@ def difference(new: Manifest, old: Manifest) -> dict[str, Any]:
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, list[Any]]:
     names = sorted(old.keys() | new.keys())
     return {name: [old.get(name), new.get(name)] for name in names if old.get(name) != new.get(name)}
-
-
-def _numbers(metrics: dict[str, Any], above: str = "") -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            found |= _numbers(value, f"{above}{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[f"{above}{name}"] = value
-    return found

@@ -184,6 +184,17 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def numbers_among(metrics: dict[str, Any], above: str = "") -> dict[str, float]:
+    """Return every number among a manifest's metrics, by the path to it with full stops between names."""
+    found: dict[str, float] = {}
+    for name, value in sorted(metrics.items()):
+        if isinstance(value, dict):
+            found |= numbers_among(value, f"{above}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{above}{name}"] = value
+    return found
+
+
 def read_manifest_file(folder: Path) -> bytes:
     """Return the bytes of a folder's manifest, never more than is allowed; PackageRejected when there is none."""
     path = folder / MANIFEST_NAME

@@ -78,7 +78,7 @@ def test_the_oldest_go_when_a_profile_has_too_many(rows: DataQualityRows, monkey
 def test_a_server_keeps_them_too(postgresql: PostgreSql, clock: MovableClock) -> None:
     """PostgreSQL: migrated, replaced, listed, and the moment of the first extract found."""
     server = postgresql.new_database()
-    url = f"postgresql+psycopg://{server.user}:{server.password}@{server.host}:{server.port}/{server.database}"
+    url = server.url
     migrate(url)
     engine = make_engine(url)
     rows = DataQualityRows(engine, clock)

@@ -21,7 +21,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     found = f"sqlite:///{tmp_path / 'routing.db'}"
     if request.param == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql").new_database()
-        found = f"postgresql+psycopg://{server.user}:{server.password}@{server.host}:{server.port}/{server.database}"
+        found = server.url
     migrate(found)
     return found
 

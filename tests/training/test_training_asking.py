@@ -53,7 +53,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     else:
         server: PostgreSql = request.getfixturevalue("postgresql")
         new = server.new_database()
-        url = f"postgresql+psycopg://{new.user}:{new.password}@{new.host}:{new.port}/{new.database}"
+        url = new.url
     migrate(url)
     made = make_engine(url)
     yield made

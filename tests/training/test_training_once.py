@@ -38,7 +38,7 @@ def test_messages_that_come_one_to_five_times_have_one_effect_each(
     url = ""
     if kind == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql").new_database()
-        url = f"postgresql+psycopg://{server.user}:{server.password}@{server.host}:{server.port}/{server.database}"
+        url = server.url
     migrate(url or f"sqlite:///{tmp_path / 'routing.db'}")
     done = play(tmp_path, url, messages=MESSAGES, workers=WORKERS, seed=7)
 
