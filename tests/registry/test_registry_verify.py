@@ -12,6 +12,7 @@ import joblib
 import polars as pl
 import pytest
 
+from benchmarks.tampering import BEFORE_DECODING, tamper
 from shared.errors import Conflict, PackageRejected
 from shared.prediction.answers import ItemQuery
 from shared.prediction.model import RoutingModel
@@ -137,6 +138,32 @@ def test_every_changed_byte_of_the_manifest_is_refused(package: Path, shared_key
         with pytest.raises(PackageRejected) as caught:
             check_package(package, shared_keys)
         assert caught.value.facts["check"] in {"manifest", "signature"}
+
+
+@pytest.mark.usefixtures("nothing_is_decoded")
+def test_every_changed_byte_of_a_small_package_is_refused(package: Path, shared_keys: Keys) -> None:
+    """Each byte of each file, one bit of it; the files are small stand-ins, since nothing looks into them before."""
+    for path in package.iterdir():
+        if path.name != MANIFEST_NAME:
+            path.write_bytes(path.name.encode())
+    resign(package, shared_keys)
+    check_package(package, shared_keys)
+    for path in sorted(package.iterdir()):
+        data = path.read_bytes()
+        for place in range(0, len(data), 1 if path.name != MANIFEST_NAME else 10_000):
+            path.write_bytes(data[:place] + bytes([data[place] ^ (1 << (place % 8))]) + data[place + 1 :])
+            with pytest.raises(PackageRejected) as caught:
+                check_package(package, shared_keys)
+            assert caught.value.facts["check"] in {"manifest", "files"}
+        path.write_bytes(data)
+
+
+@pytest.mark.usefixtures("nothing_is_decoded")
+def test_random_changes_are_refused_before_anything_is_decoded(package: Path, shared_keys: Keys) -> None:
+    """The same in full, in a larger package, is `python -m benchmarks.tampering`."""
+    outcomes = tamper(package, shared_keys, 150, seed=5)
+    assert outcomes.keys() <= BEFORE_DECODING
+    assert outcomes.total() == 150
 
 
 def add_file(folder: Path) -> None:
