@@ -119,6 +119,16 @@ def reject(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False)
     _report(current_services().lifecycle.reject(version, actor=ACTOR, reason=reason), as_json)
 
 
+@app.command("sign")
+@reports_errors
+def sign(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
+    """Check the files of a version without a manifest, and vouch for them with this machine's key.
+
+    Example: manage.py models sign version_20260131_081500 --reason "copied from the old server"
+    """
+    _report(current_services().legacy_packages.sign(version, actor=ACTOR, reason=reason), as_json)
+
+
 @app.command("remove")
 @reports_errors
 def remove(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:

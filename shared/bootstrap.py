@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.prediction.combining import Combiner
     from shared.quality.cycle import QualityCycles
     from shared.registry.key_changes import KeyChanges
+    from shared.registry.legacy import LegacyPackages
     from shared.registry.lifecycle import Lifecycle
     from shared.registry.lineage import Lineage
     from shared.registry.registrations import Registrations
@@ -161,6 +162,14 @@ class Services:
         from shared.registry.store import ModelStore
 
         return KeyChanges(self.keys, ModelStore(self.settings.models), self.model_versions)
+
+    @cached_property
+    def legacy_packages(self) -> "LegacyPackages":
+        """Version folders without a manifest."""
+        from shared.registry.legacy import LegacyPackages
+        from shared.registry.store import ModelStore
+
+        return LegacyPackages(self.keys, ModelStore(self.settings.models), self.model_versions, clock=self.clock)
 
     @cached_property
     def packages(self) -> "Packages":

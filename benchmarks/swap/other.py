@@ -18,10 +18,12 @@ _EVERY = 7  # one item in so many is not learned from
 def main() -> int:
     """Do it once; a second call finds the version there."""
     from shared.bootstrap import current_services
+    from shared.database.engine import migrate
     from shared.registry.installation import Installer
     from shared.training.direct import train_now
 
     services = current_services()
+    migrate(services.settings.database)
     if services.model_versions.find(VERSION) is not None:
         return 0
     snapshot = services.snapshots.current()

@@ -26,7 +26,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     VersionState.REJECTED: frozenset({VersionState.REMOVED}),
     VersionState.REMOVED: frozenset({VersionState.PENDING}),
 }
-PINNED, UNPINNED = "pinned", "unpinned"  # events that change no state
+PINNED, UNPINNED, SIGNED = "pinned", "unpinned", "signed"  # events that change no state
+NO_MANIFEST = ""  # in place of a manifest's hash, while nobody vouches for a folder
 
 
 class ModelVersions:
@@ -204,6 +205,21 @@ class ModelVersions:
                 event = PINNED if pinned else UNPINNED
                 at = self._event_time(session)
                 _change(session, row, {"pinned": pinned}, event, actor=actor, reason=reason, at=at)
+                session.refresh(row)
+        return row
+
+    def vouch(self, version: str, values: dict[str, Any], *, actor: str, reason: str) -> ModelVersion:
+        """Give a version that had no manifest what its manifest says, and return its row; once is enough.
+
+        Raises:
+            NotFound: there is no such version.
+            Conflict: another change came between.
+        """
+        with writing(self._engine) as session:
+            row = _require(session.get(ModelVersion, version), version)
+            if row.manifest_sha256 == NO_MANIFEST:
+                at = self._event_time(session)
+                _change(session, row, values, SIGNED, actor=actor, reason=reason, at=at)
                 session.refresh(row)
         return row
 

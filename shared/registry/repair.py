@@ -1,8 +1,8 @@
 """Brings folders and rows together again after a crash, at start and at every sweep.
 
-A folder that verifies and has no row gets one, pending. Nothing becomes trusted here: a folder that fails a check, or
-that has no manifest because an older product wrote it, is left alone and reported. Where nothing could serve, the
-version that served last and still verifies does again.
+A folder that verifies and has no row gets one, pending. Nothing becomes trusted here: a folder that fails a check is
+left alone and reported, one that has no manifest gets a row that says so. Where nothing could serve, the version that
+served last and still verifies does again.
 """
 
 from dataclasses import dataclass, field
@@ -12,10 +12,12 @@ from sqlalchemy import Engine
 
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
-from shared.database.models import ModelVersions
+from shared.database.models import NO_MANIFEST, ModelVersions
 from shared.database.tables import AlertState, VersionState
 from shared.errors import Conflict, NotFound, PackageRejected
 from shared.registry.installation import Installer
+from shared.registry.legacy import LegacyPackages, is_legacy_folder, legacy_row
+from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
 from shared.registry.verify import verify_folder
@@ -36,6 +38,7 @@ class RepairReport:
     """What a repair found, by version."""
 
     adopted: list[str] = field(default_factory=list)
+    unsigned: list[str] = field(default_factory=list)  # known now, and vouched for by nobody
     refused: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     fell_back_to: str | None = None
@@ -51,6 +54,7 @@ class Repair:
         self._settings = settings
         self._alerts = alerts
         self._keys = keys or Keys(settings.keys, clock=clock)
+        self._clock = clock
         self._versions = ModelVersions(engine, clock=clock)
         self._installer = Installer(settings, engine, keys=self._keys, clock=clock)
         self._store = ModelStore(settings.models)
@@ -61,6 +65,8 @@ class Repair:
         for version in self._store.names():
             if self._versions.find(version) is None:
                 self._adopt(version, report)
+            elif self._versions.get(version).manifest_sha256 == NO_MANIFEST:
+                self._vouch(version, report)
         for version in self._store.strange_names():
             self._refuse(version, "its name is not one that a version may have", report)
         self._report_missing(report)
@@ -114,6 +120,15 @@ class Repair:
 
     def _adopt(self, version: str, report: RepairReport) -> None:
         folder = self._store.folder(version)
+        if is_legacy_folder(folder):
+            self._versions.insert(
+                legacy_row(version, self._clock()),
+                actor=ACTOR,
+                reason="its folder has no manifest; nobody vouches for it",
+            )
+            self._alerts.close_matching(UNKNOWN_FOLDER, version, ACTOR)
+            report.unsigned.append(version)
+            return
         try:
             package = verify_folder(folder, self._keys, allow_unsigned=self._settings.allow_unsigned)
         except PackageRejected as fault:
@@ -121,6 +136,22 @@ class Repair:
             return
         self._installer.add_row(package, actor=ACTOR, reason="its folder was installed and had no row")
         self._alerts.close_matching(UNKNOWN_FOLDER, version, ACTOR)
+        report.adopted.append(version)
+
+    def _vouch(self, version: str, report: RepairReport) -> None:
+        """Complete the row of a folder that was signed by a process that died before it could."""
+        if not (self._store.folder(version) / MANIFEST_NAME).exists():
+            return
+        try:
+            package = verify_folder(
+                self._store.folder(version), self._keys, allow_unsigned=self._settings.allow_unsigned
+            )
+        except PackageRejected as fault:
+            log.warning("model.not_vouched_for", model_version=version, reason=str(fault))
+            return
+        LegacyPackages(self._keys, self._store, self._versions, clock=self._clock).vouch(
+            package, actor=ACTOR, reason="its folder has a manifest now"
+        )
         report.adopted.append(version)
 
     def _refuse(self, version: str, why: str, report: RepairReport) -> None:

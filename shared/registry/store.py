@@ -84,6 +84,11 @@ class ModelStore:
         log.info("package.installed", model_version=version)
         return final
 
+    def make_incoming(self) -> Path:
+        """Return a new folder beside the versions, which nobody takes for one; a forgotten one is removed in time."""
+        self._models.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self._models, prefix=INCOMING_PREFIX))
+
     def set_aside(self, version: str) -> Path | None:
         """Take a version's folder out of its place, in one step, and return where it lies now; None if it is not there.
 
@@ -128,7 +133,7 @@ class ModelStore:
             self._publish_from_other_disk(staging, final)
 
     def _publish_from_other_disk(self, staging: Path, final: Path) -> None:
-        incoming = Path(tempfile.mkdtemp(dir=self._models, prefix=INCOMING_PREFIX))
+        incoming = self.make_incoming()
         try:
             publish_folder(Path(shutil.copytree(staging, incoming / final.name)), final)
             remove_tree(staging)

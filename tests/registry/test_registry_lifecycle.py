@@ -1,7 +1,9 @@
 """Installing, activating, going back, and the repair of what a crash left."""
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from shared.database.tables import VersionState
 from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
 from shared.registry.dry_run import STATE_CHECK
+from shared.registry.legacy import LegacyPackages
 from shared.registry.lineage import Lineage
 from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.repair import FELL_BACK, MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
@@ -237,10 +240,82 @@ def test_a_bad_or_legacy_folder_is_reported_and_never_adopted(instance: Instance
     (instance.settings.models / "legacy" / "encoder.joblib").write_bytes(b"\x80\x04N.")
     (instance.settings.models / "Strange Name").mkdir()
     report = repair(instance)
-    assert report.adopted == []
+    assert report.adopted == report.unsigned == []
     assert set(report.refused) == {"first", "legacy", "Strange Name"}
     assert sorted(open_alerts(instance, UNKNOWN_FOLDER)) == ["Strange Name", "first", "legacy"]
     assert instance.versions.list()[1] == 0
+
+
+def without_manifest(instance: Instance, version: str, *, age_seconds: float = 3600.0) -> Path:
+    """Put a package's files into a version's place, all but the manifest, as if copied so long ago."""
+    folder = instance.store.folder(version)
+    shutil.copytree(instance.package_of(version), folder)
+    (folder / "manifest.json").unlink()
+    then = time.time() - age_seconds
+    for path in folder.iterdir():
+        os.utime(path, (then, then))
+    return folder
+
+
+def legacy(instance: Instance) -> LegacyPackages:
+    return LegacyPackages(instance.keys, instance.store, instance.versions, clock=instance.clock)
+
+
+def test_a_folder_without_a_manifest_gets_a_row_that_cannot_serve_until_a_person_signs_it(instance: Instance) -> None:
+    without_manifest(instance, "first")
+    assert repair(instance).unsigned == ["first"]
+    row = instance.versions.get("first")
+    assert (row.state, row.model_kind) == (VersionState.PENDING, "legacy")
+    assert "models sign" in row.notes
+    assert repair(instance) == RepairReport()
+    with pytest.raises(PackageRejected, match="manifest"):
+        instance.lifecycle.activate("first", actor="test", reason="unsigned")
+    assert not instance.lifecycle.verify("first")["ok"]
+    signed = legacy(instance).sign("first", actor="ann", reason="copied from the old server")
+    assert signed.manifest_sha256 == instance.store.manifest_sha256("first")
+    assert instance.lifecycle.activate("first", actor="ann", reason="checked").state == VersionState.ACTIVE
+    assert [event.to_state for event in instance.versions.events("first")] == ["pending", "signed", "active"]
+    with pytest.raises(Conflict):
+        legacy(instance).sign("first", actor="ann", reason="again")
+
+
+def test_a_copy_that_is_under_way_is_not_taken_for_an_old_folder(instance: Instance) -> None:
+    without_manifest(instance, "first", age_seconds=5)
+    report = repair(instance)
+    assert report.unsigned == []
+    assert set(report.refused) == {"first"}
+
+
+@pytest.mark.parametrize("damage", ["hostile", "strange", "other"])
+def test_a_folder_of_an_older_product_is_not_signed_and_nothing_in_it_runs(
+    damage: str, instance: Instance, tmp_path: Path
+) -> None:
+    folder = without_manifest(instance, "first")
+    repair(instance)
+    canary = tmp_path / "canary"
+    if damage == "hostile":
+        (folder / "encoder.joblib").write_bytes(b"cos\nsystem\n(S'touch " + str(canary).encode() + b"'\ntR.")
+    elif damage == "strange":
+        (folder / "model.pkl").write_bytes(b"\x80\x04N.")
+    else:
+        (folder / "metrics.json").write_bytes(b"[]")
+        (folder / "similarity_engine.joblib").write_bytes(b"\x80\x04}.")
+    with pytest.raises(PackageRejected) as caught:
+        legacy(instance).sign("first", actor="ann", reason="by mistake")
+    assert "manage.py train" in str(caught.value.remedy)
+    assert not canary.exists()
+    assert not (folder / "manifest.json").exists()
+
+
+def test_a_death_between_manifest_and_row_is_completed(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_manifest(instance, "first")
+    repair(instance)
+    with monkeypatch.context() as patch:
+        patch.setattr(LegacyPackages, "vouch", lambda *_, **__: pytest.fail("the process died here"))
+        with pytest.raises(pytest.fail.Exception):
+            legacy(instance).sign("first", actor="ann", reason="cut off")
+    assert repair(instance).adopted == ["first"]
+    assert instance.lifecycle.verify("first")["ok"]
 
 
 def test_where_the_active_folder_is_gone_the_last_good_version_serves_again(instance: Instance) -> None:
