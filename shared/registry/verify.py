@@ -122,6 +122,13 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Refuse a folder that holds anything but the manifest's files, each with its size and SHA-256."""
     if folder.is_symlink():
         _refuse("files", f"{folder.name} is a link, not a folder.")
+    try:
+        _compare_files(folder, manifest)
+    except FileNotFoundError as fault:  # the version is being removed
+        _refuse("files", f"{folder.name} lost a file while it was being checked.", fault)
+
+
+def _compare_files(folder: Path, manifest: Manifest) -> None:
     expected = {artifact.path: artifact for artifact in manifest.artifacts}
     folders = {path[:at] for path in expected for at, sign in enumerate(path) if sign == "/"}
     found = set(_files_of(folder, folder, folders))

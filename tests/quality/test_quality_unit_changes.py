@@ -208,4 +208,6 @@ def test_a_unit_that_the_profile_confirms_is_no_suspicion_and_judges_the_model(
     assert alert.state == "closed"
     assert "confirms" in alert.closed_note
     assert metrics["evidence"]["new_actuals"] > 0
-    assert ward.asked_for, "work that really takes sixty times as long is a reason to learn"
+    [rise] = [one for one in metrics["evidence"]["streams"] if (one["test"], one["family"]) == ("rise.mae", "")]
+    assert rise["estimate"] > 2, "work that really takes sixty times as long counts as an error now"
+    assert rise["needed"] < 50, "and will soon be a reason to learn"
