@@ -251,8 +251,11 @@ def _tell_difference(found: dict[str, Any] | None) -> None:
     pairs = [(name, *pair) for name, pair in found.items() if isinstance(pair, list)]
     for part in ("rows", "metrics", "runtime"):
         pairs += [(f"{part}: {name}", *pair) for name, pair in found[part].items()]
-    show_table(f"Other than with the active {found['active']}", ("what", "now", "then"), pairs)
     files = found["files"]
+    if not pairs and not any(files.values()):
+        say("Nothing would be other than with the active version.")
+        return
+    show_table(f"Other than with the active {found['active']}", ("what", "now", "then"), pairs)
     say(f"Files: {len(files['changed'])} changed, {len(files['added'])} added, {len(files['removed'])} removed.")
 
 
