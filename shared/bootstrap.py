@@ -197,9 +197,10 @@ class Services:
     @cached_property
     def lifecycle(self) -> "Lifecycle":
         """Activation, rollback and refusal."""
+        from shared.registry.apart import load_apart
         from shared.registry.lifecycle import Lifecycle
 
-        return Lifecycle(self.settings, self.model_versions, keys=self.keys, clock=self.clock)
+        return Lifecycle(self.settings, self.model_versions, keys=self.keys, clock=self.clock, load=load_apart)
 
     @cached_property
     def retention(self) -> "Retention":

@@ -1,5 +1,6 @@
 """What people do with versions: look into one, activate, reject, go back. Every change is an event with a reason."""
 
+from collections.abc import Callable
 from typing import Any
 
 from shared.clock import Clock, utc_now
@@ -21,8 +22,16 @@ class Lifecycle:
     """The states of installed versions, changed only after the folder was verified again."""
 
     def __init__(
-        self, settings: Settings, versions: ModelVersions, *, keys: Keys | None = None, clock: Clock = utc_now
+        self,
+        settings: Settings,
+        versions: ModelVersions,
+        *,
+        keys: Keys | None = None,
+        clock: Clock = utc_now,
+        load: Callable[[CheckedPackage], object] | None = None,
     ) -> None:
+        """Change the rows of `versions`; `load` is the last check of a package, made in this process unless given."""
+        self._load = load or load_checked
         self._settings = settings
         self._versions = versions
         self._keys = keys or Keys(settings.keys, clock=clock)
@@ -48,7 +57,7 @@ class Lifecycle:
             PackageRejected: the folder is not what was registered, or does not answer as it did when it was made.
         """
         self._refuse_forbidden(version, VersionState.ACTIVE)
-        load_checked(self._checked(version))
+        self._load(self._checked(version))
         return self._move(version, VersionState.ACTIVE, actor, reason, expected_active, details)
 
     def rollback(self, *, actor: str, reason: str, expected_active: str | None = None) -> ModelVersion:
@@ -89,7 +98,7 @@ class Lifecycle:
         row = self._versions.find(version)
         try:
             package = self._checked(version)
-            load_checked(package)
+            self._load(package)
         except PackageRejected as fault:
             return report_of(version, row, fault)
         except NotFound:

@@ -1,5 +1,6 @@
 """Installing, activating, going back, and the repair of what a crash left."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,12 +11,14 @@ import pytest
 
 from shared.database.tables import VersionState
 from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
+from shared.registry.apart import load_apart
 from shared.registry.dry_run import STATE_CHECK
 from shared.registry.legacy import LegacyPackages
+from shared.registry.lifecycle import Lifecycle
 from shared.registry.lineage import Lineage
 from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.repair import FELL_BACK, MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
-from shared.registry.verify import CHECKS
+from shared.registry.verify import CHECKS, check_package
 from tests.registry.registry_support import Instance
 
 
@@ -316,6 +319,22 @@ def test_a_death_between_manifest_and_row_is_completed(instance: Instance, monke
             legacy(instance).sign("first", actor="ann", reason="cut off")
     assert repair(instance).adopted == ["first"]
     assert instance.lifecycle.verify("first")["ok"]
+
+
+def test_the_last_checks_may_run_in_another_process(instance: Instance, package: Path) -> None:
+    lifecycle = Lifecycle(instance.settings, instance.versions, keys=instance.keys, load=load_apart)
+    instance.install("first")
+    assert lifecycle.activate("first", actor="test", reason="checked apart").state == VersionState.ACTIVE
+    checked = check_package(instance.store.folder("first"), instance.keys)
+    (instance.store.folder("first") / "golden.json").write_text("{}")
+    with pytest.raises(PackageRejected, match="golden") as caught:
+        load_apart(checked)
+    assert caught.value.facts["check"] == "load"
+    assert caught.value.remedy
+    shutil.rmtree(package)
+    with pytest.raises(PackageRejected) as vanished:
+        load_apart(dataclasses.replace(checked, folder=package))
+    assert vanished.value.facts["check"] in ("load", "manifest")
 
 
 def test_where_the_active_folder_is_gone_the_last_good_version_serves_again(instance: Instance) -> None:
