@@ -4,8 +4,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import polars
+
 from shared.bootstrap import Services, current_services
-from shared.cores import leaving_one_core
+from shared.cores import leaving_one_core, run_in_background
 from shared.errors import SetupError
 
 
@@ -44,8 +46,11 @@ class ModelSuccession:
         Raises:
             NoActiveModel: it cannot be loaded; the present process goes on with what it has.
         """
+        services = current_services()
+        polars.thread_pool_size()  # starts its threads, which are to keep this process's priority
         with leaving_one_core():
-            running_services().serving.take_over()
+            run_in_background(services.serving.take_over)
+        running_services()  # its watcher goes on from here: started before, it would load the model, too
 
     def failed(self, reason: str) -> None:
         """Note why the process that was to take over could not."""

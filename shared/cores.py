@@ -3,7 +3,9 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -27,6 +29,25 @@ def work_in_background() -> None:
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) > 1:
             os.sched_setaffinity(0, cores[1:])
+
+
+def run_in_background(work: Callable[[], object]) -> None:
+    """Run `work` in a thread of lower priority and wait for it; what it raises is raised here.
+
+    A process cannot raise its priority again, and one that is to answer requests must not keep a low one: so it is the
+    thread's, where the system gives each its own (Linux, Windows). Threads that the work starts keep the low priority:
+    start before it those that are to outlive it.
+    """
+    with ThreadPoolExecutor(1, initializer=lower_this_thread) as thread:
+        thread.submit(work).result()
+
+
+def lower_this_thread() -> None:
+    """Lower the calling thread's priority for good, where threads have one of their own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
+    elif sys.platform == "win32":
+        windows.lower_priority_of_this_thread()
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ PROCESS_TERMINATE = 0x0001
 PROCESS_QUERY_LIMITED_INFORMATION = 0x1000
 SYNCHRONIZE = 0x0010_0000
 BELOW_NORMAL_PRIORITY_CLASS = 0x0000_4000
+THREAD_PRIORITY_BELOW_NORMAL = -1
 CREATE_SUSPENDED = 0x0000_0004
 JOB_OBJECT_EXTENDED_LIMIT_INFORMATION = 9
 JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE = 0x2000
@@ -89,6 +90,8 @@ _kernel.WaitForSingleObject.argtypes = (wintypes.HANDLE, wintypes.DWORD)
 _kernel.GetExitCodeProcess.argtypes = (wintypes.HANDLE, ctypes.POINTER(wintypes.DWORD))
 _kernel.GetProcessTimes.argtypes = (wintypes.HANDLE, *(ctypes.POINTER(wintypes.FILETIME),) * 4)
 _kernel.GetCurrentProcess.restype = wintypes.HANDLE
+_kernel.GetCurrentThread.restype = wintypes.HANDLE
+_kernel.SetThreadPriority.argtypes = (wintypes.HANDLE, ctypes.c_int)
 _kernel.SetPriorityClass.argtypes = (wintypes.HANDLE, wintypes.DWORD)
 _kernel.GetProcessAffinityMask.argtypes = (wintypes.HANDLE, *(ctypes.POINTER(ctypes.c_size_t),) * 2)
 _kernel.SetProcessAffinityMask.argtypes = (wintypes.HANDLE, ctypes.c_size_t)
@@ -185,6 +188,11 @@ def end_tree(process: "subprocess.Popen[Any] | int", grace_seconds: float) -> No
 def lower_priority() -> None:
     """Let this process and its children run only where normal ones leave time."""
     _kernel.SetPriorityClass(_kernel.GetCurrentProcess(), BELOW_NORMAL_PRIORITY_CLASS)
+
+
+def lower_priority_of_this_thread() -> None:
+    """Let the calling thread run only where normal ones leave time."""
+    _kernel.SetThreadPriority(_kernel.GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL)
 
 
 def leave_one_core() -> int | None:

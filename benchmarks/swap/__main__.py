@@ -5,12 +5,16 @@
 
 Makes the demo factory, two models that answer differently, and an instance of its own (or goes on with what `--keep`
 holds). Eight clients ask all the time, each again as soon as it is answered. First nothing else happens; then versions
-are activated and rolled back, the next as soon as the last answer of the one before was given. Every answer is held
+are activated and rolled back, the next as soon as the last answer of the one before was given; and so on in turn, since
+such a machine's own speed changes from minute to minute. Every answer is held
 against what its version answers to that question alone. Only answers given between an activation and the old
 version's last answer count as given during a swap. Linux only: it reads /proc.
 """
 
 import argparse
+import contextlib
+import http.client
+import itertools
 import json
 import os
 import signal
@@ -47,24 +51,55 @@ class Swap:
     answered: float  # when the registry had answered
 
 
-def run(instance: RunningInstance, bodies: Sequence[str], swaps: int, seconds: float) -> list[Figure]:
+@dataclass(kw_only=True)
+class Memory:
+    """MiB of all the instance's processes: before the swaps, the most while they went on, and after them."""
+
+    before: float = 0.0
+    most: float = 0.0
+    after: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What the clients met while nothing else happened, and then while versions changed back to back."""
+
+    calm: dict[str, Any]
+    under: dict[str, Any]
+    swaps: list[Swap]
+
+
+def run(
+    instance: RunningInstance, bodies: Sequence[str], swaps: int, rounds: int, seconds: float, memory: Memory
+) -> list[Figure]:
     """Load the instance and return the figures."""
     expected = {version: _answers(instance, bodies, version) for version in (other.VERSION, VERSION)}
     if expected[VERSION] == expected[other.VERSION]:
         raise SystemExit("the two models answer alike: a mixed answer could not be told")
-    steady = load(instance.port, [_plan(bodies, seconds)])[0]
-    before = resident_mib(instance)
+    load(instance.port, [_plan(bodies, 2.0)])
+    memory.before = resident_mib(instance)
+    found: list[Round] = []
+    for number in range(rounds):
+        calm = load(instance.port, [_plan(bodies, seconds / rounds)])[0]
+        share = swaps // rounds + (number < swaps % rounds)
+        found.append(_round(instance, bodies, calm, share, memory))
+        print(f"round {number + 1} of {rounds}: {share} swaps", file=sys.stderr, flush=True)
+    time.sleep(3)
+    memory.after = resident_mib(instance)
+    return figures(found, expected, memory)
+
+
+def _round(instance: RunningInstance, bodies: Sequence[str], calm: dict[str, Any], swaps: int, memory: Memory) -> Round:
     process = start_load(instance.port, [_plan(bodies, 24 * 3600.0)])
     try:
         time.sleep(1)
-        done, most = _swap(instance, swaps)
+        done = _swap(instance, swaps, bodies[0], memory)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
         [under] = finish_load(process)
     finally:
         process.kill()
-    time.sleep(3)
-    return figures(steady, under, done, expected, (before, most, resident_mib(instance)))
+    return Round(calm=calm, under=under, swaps=done)
 
 
 def _plan(bodies: Sequence[str], seconds: float) -> dict[str, Any]:
@@ -76,37 +111,41 @@ def _plan(bodies: Sequence[str], seconds: float) -> dict[str, Any]:
 
 def _answers(instance: RunningInstance, bodies: Sequence[str], version: str) -> dict[str, str]:
     """Return what a version answers to each question, both as hashes."""
-    if _serving(instance) != version:
+    if _serving(instance, bodies[0]) != version:
         instance.post(f"models/{version}/activate", {"reason": "swap benchmark"}, status=200)
-        eventually(lambda: _serving(instance) == version, f"{version} serves", 120)
+        eventually(lambda: _serving(instance, bodies[0]) == version, f"{version} serves", 120)
     plan = {"path": _PATH, "bodies": list(bodies), "clients": 1, "tell": True}
     [outcome] = load(instance.port, [plan])
     return {question: answer for question, _, answer in outcome["told"]}
 
 
-def _swap(instance: RunningInstance, swaps: int) -> tuple[list[Swap], float]:
-    """Change versions back to back; return the changes and the most memory seen, in MiB."""
+def _swap(instance: RunningInstance, swaps: int, question: str, memory: Memory) -> list[Swap]:
+    """Change versions back to back and return the changes."""
     done: list[Swap] = []
-    most, now = 0.0, _serving(instance)
+    now, looks = _serving(instance, question), itertools.count()
     for number in range(swaps):
         new = other.VERSION if now == VERSION else VERSION
         began = time.monotonic()
         call = f"models/{new}/activate" if number % 2 else "models/rollback"
         instance.post(call, {"reason": "swap benchmark"}, status=200)
         answered = time.monotonic()
-        while _serving(instance) != new:
-            most = max(most, resident_mib(instance))
-            time.sleep(0.05)
+        while _serving(instance, question) != new:
+            if next(looks) % 10 == 0:  # itself a load: it walks the page tables of every process
+                memory.most = max(memory.most, resident_mib(instance))
+            time.sleep(0.1)
             if time.monotonic() - began > 120:
                 raise SystemExit(f"{new} does not serve after 120 s:\n{instance.told()}")
         done.append(Swap(old=now, new=new, began=began, answered=answered))
         now = new
-    return done, most
+    return done
 
 
-def _serving(instance: RunningInstance) -> str:
+def _serving(instance: RunningInstance, question: str) -> str:
     """Return the version that answered a new connection; the registry's row is ahead of it during a swap."""
-    return str(instance.predict("no such item", as_if_unknown=True).headers["x-model-version"])
+    connection = http.client.HTTPConnection("127.0.0.1", instance.port, timeout=30)  # others make a TLS context first
+    with contextlib.closing(connection):
+        connection.request("POST", _PATH, question)
+        return str(connection.getresponse().headers["x-model-version"])
 
 
 def resident_mib(instance: RunningInstance) -> float:
@@ -121,42 +160,52 @@ def resident_mib(instance: RunningInstance) -> float:
     return total / 1024
 
 
-def figures(
-    steady: dict[str, Any],
-    under: dict[str, Any],
-    swaps: Sequence[Swap],
-    expected: dict[str, dict[str, str]],
-    memory: tuple[float, float, float],
-) -> list[Figure]:
-    """Return what clients met, beside the steady state before."""
-    at = [under["began"] + seconds for seconds in under["finished_at"]]
-    versions = [version for _, version, _ in under["told"]]
-    windows = [_window(swap, at, versions) for swap in swaps]
-    during = [
-        latency for latency, moment in zip(under["latencies_ms"], at, strict=True)
-        if any(began <= moment <= ended for began, ended in windows)
-    ]  # fmt: skip
-    mixed = sum(expected.get(version, {}).get(question) != answer for question, version, answer in under["told"])
-    calm, busy = Spread.of(steady["latencies_ms"]), Spread.of(during)
+def figures(rounds: Sequence[Round], expected: dict[str, dict[str, str]], memory: Memory) -> list[Figure]:
+    """Return what clients met, beside the calm before each row of swaps."""
+    windows = [window for each in rounds for window in _windows(each)]
+    answers = [answer for each in rounds for answer in each.under["told"]]
+    mixed = sum(expected.get(version, {}).get(question) != answer for question, version, answer in answers)
+    calm = Spread.of([latency for each in rounds for latency in each.calm["latencies_ms"]])
+    busy = Spread.of([latency for each in rounds for latency in _during(each)])
+    longest_calm = max(max(each.calm["latencies_ms"]) for each in rounds)
+    longest = max(max(_during(each)) for each in rounds)
     taken = [ended - began for began, ended in windows]
-    answered = [swap.answered - swap.began for swap in swaps]
-    before, most, after = memory
+    answered = [swap.answered - swap.began for each in rounds for swap in each.swaps]
+    parts = [part for each in rounds for part in (each.calm, each.under)]
+    failures = [failure for part in parts for failure in part["failures"]]
     return [
-        Figure(what="swaps", value=len(swaps), unit="swaps", note=f"{sum(taken) / len(taken):.2f} s each, longest "
+        Figure(what="swaps", value=len(windows), unit="swaps", note=f"{sum(taken) / len(taken):.2f} s each, longest "
                f"{max(taken):.2f} s from the call to the old version's last answer"),
-        Figure(what="requests failed", value=under["failed"] + steady["failed"], unit="requests", limit=0,
-               note="; ".join(under["failures"][:3])),
+        Figure(what="requests failed", value=sum(part["failed"] for part in parts), unit="requests", limit=0,
+               note="; ".join(failures[:3])),
         Figure(what="answers mixed or of no version", value=mixed, unit="answers", limit=0,
-               note=f"of {len(versions):,}"),
+               note=f"of {len(answers):,}"),
         Figure(what="p99 steady", value=calm.p99, unit="ms", note=calm.told),
         Figure(what="p99 during swaps", value=busy.p99, unit="ms", note=busy.told),
         Figure(what="p99 during swaps over steady", value=busy.p99 / calm.p99, unit="x", limit=P99_RATIO),
-        Figure(what="longest request during swaps", value=max(during), unit="ms",
-               note=f"steady {max(steady['latencies_ms']):.1f}"),
+        Figure(what="longest request during swaps", value=longest, unit="ms", note=f"steady {longest_calm:.1f}"),
         Figure(what="longest activation or rollback call", value=max(answered), unit="s"),
-        Figure(what="memory after over before", value=after / before, unit="x",
-               note=f"before {before:.0f}, most {most:.0f}, after {after:.0f} MiB"),
+        Figure(what="memory after over before", value=memory.after / memory.before, unit="x",
+               note=f"before {memory.before:.0f}, most {memory.most:.0f}, after {memory.after:.0f} MiB"),
     ]  # fmt: skip
+
+
+def _moments(under: dict[str, Any]) -> list[float]:
+    """Return when each answer was whole, by the monotonic clock."""
+    return [under["began"] + seconds for seconds in under["finished_at"]]
+
+
+def _during(each: Round) -> list[float]:
+    """Return the latencies, in milliseconds, of the answers given within a swap."""
+    windows = _windows(each)
+    pairs = zip(each.under["latencies_ms"], _moments(each.under), strict=True)
+    return [latency for latency, at in pairs if any(began <= at <= ended for began, ended in windows)]
+
+
+def _windows(each: Round) -> list[tuple[float, float]]:
+    versions = [version for _, version, _ in each.under["told"]]
+    moments = _moments(each.under)
+    return [_window(swap, moments, versions) for swap in each.swaps]
 
 
 def _window(swap: Swap, at: Sequence[float], versions: Sequence[str]) -> tuple[float, float]:
@@ -178,7 +227,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--items", type=int, default=321_000, help="items of the factory")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--swaps", type=int, default=1_000)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the steady state before")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the steady state, over all rounds")
+    parser.add_argument("--rounds", type=int, default=4, help="rows of swaps, a part of the steady state before each")
     parser.add_argument("--keep", type=Path, help="make everything in this folder, or use what a run before left there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
@@ -193,7 +243,7 @@ def main(words: Sequence[str] | None = None) -> int:
         with running(folder / "data") as instance:
             codes = [row["item_code"] for row in instance.get("items?limit=500")["items"]]
             bodies = [known_body([code]) for code in Questions(codes, 7).take(min(QUESTIONS, len(codes)))]
-            found = run(instance, bodies, options.swaps, options.seconds)
+            found = run(instance, bodies, options.swaps, options.rounds, options.seconds, Memory())
     print(f"after: {surroundings()}", file=sys.stderr, flush=True)
     print(json.dumps([figure.as_json() for figure in found]) if options.json else table(found))
     return 0

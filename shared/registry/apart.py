@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.cores import leaving_one_core
+from shared.cores import work_in_background
 from shared.errors import PackageRejected
 from shared.platform import die_with_parent, end_process_tree, start_child
 from shared.registry.manifest import parse_manifest, read_manifest_file, sha256_hex
@@ -62,8 +62,8 @@ def _load(folder: Path, manifest_sha256: str) -> dict[str, object]:
 def main() -> int:
     """Load, and tell what was found."""
     die_with_parent()
-    with leaving_one_core():
-        told = _load(Path(sys.argv[1]), sys.argv[2])
+    work_in_background()
+    told = _load(Path(sys.argv[1]), sys.argv[2])
     sys.stdout.write(json.dumps(told, default=str) + "\n")
     sys.stdout.flush()
     return 0
