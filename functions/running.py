@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-import polars
-
 from shared.bootstrap import Services, current_services
 from shared.cores import leaving_one_core, run_in_background
 from shared.errors import SetupError
@@ -46,6 +44,8 @@ class ModelSuccession:
         Raises:
             NoActiveModel: it cannot be loaded; the present process goes on with what it has.
         """
+        import polars
+
         services = current_services()
         polars.thread_pool_size()  # starts its threads, which are to keep this process's priority
         with leaving_one_core():

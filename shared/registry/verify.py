@@ -7,7 +7,6 @@ step; what stands after it was not looked at.
 import hashlib
 import stat
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
+from shared.cores import run_in_background
 from shared.errors import PackageRejected
 from shared.registry.manifest import (
     MANIFEST_NAME,
@@ -37,7 +37,7 @@ CHECKS = ("manifest", "signature", "files", "runtime", "load", "golden")
 GOLDEN_NAME = "golden.json"
 
 _LIBRARIES = {"numpy": "numpy", "scikit_learn": "scikit-learn", "joblib": "joblib", "hnswlib": "hnswlib"}
-_HASHED_TOGETHER = 2  # files: more wait for the same disk
+_PIECE_BYTES = 1 << 20  # read and hashed without the interpreter's lock, which others want
 _SAME_MAJOR = ("python", "numpy", "joblib")  # what the files' own formats depend on
 
 
@@ -137,10 +137,12 @@ def _compare_files(folder: Path, manifest: Manifest) -> None:
     for path in expected:
         if path not in found:
             _refuse("files", f"The file {path!r:.200} is missing.", file=path)
-    with ThreadPoolExecutor(_HASHED_TOGETHER) as threads:  # reading and hashing leave the interpreter to others
-        largest_first = sorted(manifest.artifacts, key=lambda artifact: -artifact.bytes)
-        for _ in threads.map(lambda artifact: _check_file(folder / artifact.path, artifact), largest_first):
-            pass
+    run_in_background(lambda: _check_each(folder, manifest))
+
+
+def _check_each(folder: Path, manifest: Manifest) -> None:
+    for artifact in manifest.artifacts:
+        _check_file(folder / artifact.path, artifact)
 
 
 def _files_of(folder: Path, top: Path, folders: Collection[str]) -> Iterator[str]:
@@ -167,8 +169,11 @@ def _check_file(path: Path, artifact: Artifact) -> None:
 
 def hash_file(path: Path) -> str:
     """Return a file's SHA-256 as lower-case hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while read := file.readinto(piece):
+            digest.update(piece[:read])
+    return digest.hexdigest()
 
 
 def check_runtime(made_with: Runtime, here: Runtime) -> list[str]:
