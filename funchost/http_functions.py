@@ -71,6 +71,14 @@ def parse_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
+def name_client(scope: Mapping[str, Any], headers: dict[str, str]) -> None:
+    """Add the client's address as the last of `x-forwarded-for`, as the service's front end does."""
+    if scope.get("client"):
+        address = scope["client"][0]
+        before = headers.get("x-forwarded-for")
+        headers["x-forwarded-for"] = f"{before}, {address}" if before else address
+
+
 def request_datum(
     scope: Mapping[str, Any],
     headers: Mapping[str, str],

@@ -18,6 +18,7 @@ from funchost.http_functions import (
     RawHeaders,
     RouteTable,
     answer_from,
+    name_client,
     parse_headers,
     parse_query,
     request_datum,
@@ -97,6 +98,7 @@ class HttpServer:
                 await send({"type": "websocket.close", "code": 1003})
             return
         headers = parse_headers(scope["headers"])
+        name_client(scope, headers)
         try:
             answer = await self._answer(scope, headers, receive)
         except ConnectionResetError:

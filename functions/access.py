@@ -1,7 +1,6 @@
-"""Who may call what: reads are open on loopback, every change wants a key.
+"""Who may call what: reads are open on loopback, every change wants a key whose role is allowed to make it.
 
-The host's own keys have no name and no role, so all routes are anonymous to it and the key is checked here. This is
-the first form: one administrator key, made at the first start and kept in a file only its owner can read.
+The host's own keys have no name and no role, so all routes are anonymous to it and the key is checked here.
 """
 
 import hmac
@@ -12,21 +11,39 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.errors import NotAuthenticated, RoutingError
+from shared.errors import Forbidden, NotAuthenticated, RoutingError
+from shared.identity.callers import MOST_ORIGIN_CHARACTERS, Caller, Role
 from shared.settings import Settings
 
 ADMINISTRATOR = "administrator"
-ANONYMOUS = "anonymous"
 KEY_FILE = "administrator.key"
 KEY_HEADER = "x-api-key"
 
 
 class Access(StrEnum):
-    """What an endpoint demands of its caller."""
+    """What an endpoint demands of its caller: nothing, or a least role. Only `READ` may be open to everybody."""
 
-    OPEN = "open"  # liveness and documentation: anyone who reaches the port
-    READ = "read"  # open on loopback, a key elsewhere
-    CHANGE = "change"  # always a key
+    OPEN = "open"  # liveness, documentation, signing in: anyone who reaches the port; no key is looked at
+    READ = "read"  # reads and predictions: open on loopback, a viewer elsewhere
+    PLAN = "plan"
+    OPERATE = "operate"
+    ADMINISTER = "administer"
+    AUDIT = "audit"
+
+    @property
+    def least_role(self) -> Role | None:
+        """The least role that may call; None where nobody is asked."""
+        return _LEAST_ROLES[self]
+
+
+_LEAST_ROLES = {
+    Access.OPEN: None,
+    Access.READ: Role.VIEWER,
+    Access.PLAN: Role.PLANNER,
+    Access.OPERATE: Role.OPERATOR,
+    Access.ADMINISTER: Role.ADMINISTRATOR,
+    Access.AUDIT: Role.AUDITOR,
+}
 
 
 class WrongHost(RoutingError):
@@ -35,22 +52,51 @@ class WrongHost(RoutingError):
     code, title, status, exit_code = "wrong-host", "This name is not served here", 421, 3
 
 
-def actor_of(headers: Mapping[str, str], url: str, access: Access, settings: Settings) -> str:
-    """Return the caller's name, or raise `NotAuthenticated` where `access` demands a key."""
+def caller_of(headers: Mapping[str, str], url: str, access: Access, settings: Settings) -> Caller:
+    """Return who calls.
+
+    Raises:
+        NotAuthenticated: `access` demands a key and none came, or a wrong one.
+        Forbidden: the key is right and its role may not do this.
+        WrongHost: without a key, loopback was reached under a foreign name.
+    """
+    origin = origin_of(headers)
+    least_role = access.least_role
+    if least_role is None:
+        return Caller.anonymous(origin)
     presented = _presented_key(headers)
     if presented is not None:
         if not _is_administrator(presented, settings.keys / KEY_FILE):
             raise NotAuthenticated("The key is not known here.", remedy="`manage.py keys show` prints the right one.")
-        return ADMINISTRATOR
-    if access is Access.OPEN:
-        return ANONYMOUS
+        caller = Caller(name=ADMINISTRATOR, role=Role.ADMINISTRATOR, origin=origin)
+        if not Role.ADMINISTRATOR.includes(least_role):
+            raise Forbidden.to(caller.name, Role.ADMINISTRATOR, least_role)
+        return caller
     if access is Access.READ and settings.reads_are_open:
         _refuse_rebinding(headers, url, settings)
-        return ANONYMOUS
+        return Caller.anonymous(origin)
     raise NotAuthenticated(
         "This needs a key and none was sent.",
         remedy=f"Send the header `{KEY_HEADER}`; `manage.py keys show` prints the administrator key.",
     )
+
+
+def origin_of(headers: Mapping[str, str]) -> str:
+    """Return the way a request came: `http` and the client's address, where the host tells it."""
+    return f"http {client_address(headers)}"[:MOST_ORIGIN_CHARACTERS]
+
+
+def client_address(headers: Mapping[str, str]) -> str:
+    """Return the address that the host, or the nearest proxy, saw; `unknown` where it tells none.
+
+    Only the last entry counts: those before it are whatever the client wrote.
+    """
+    last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    host = last.rpartition(":")[0].strip("[]") if last.count(":") == 1 or last.startswith("[") else last
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return "unknown"
 
 
 def _presented_key(headers: Mapping[str, str]) -> str | None:

@@ -120,7 +120,7 @@ def get_extract(call: Call) -> Reply:
     blueprint,
     "POST",
     "data/snapshots",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Read the ERP now",
     body=SnapshotRequest,
     body_optional=True,

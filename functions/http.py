@@ -20,11 +20,12 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from functions.access import Access, actor_of
+from functions.access import Access, caller_of
 from functions.problems import LONGEST_NAME, MOST_FIELDS, PROBLEM_TYPE, from_validation, problem_document
 from functions.running import running_services
 from shared.database.engine import database_trouble
 from shared.errors import InvalidInput, MalformedRequest, RoutingError, TooLarge
+from shared.identity.callers import Caller
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
@@ -42,11 +43,16 @@ class Call:
     """One request, parsed: what a handler needs and nothing of the transport."""
 
     request_id: str
-    actor: str
+    caller: Caller
     params: dict[str, str]
     query: BaseModel | None
     body: Any
     services: "Services"
+
+    @property
+    def actor(self) -> str:
+        """The caller's name, as rows and reasons keep it."""
+        return self.caller.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,10 +235,9 @@ def _path(url: str) -> str:
 
 def _call(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Call:
     services = running_services()
-    actor = actor_of(req.headers, req.url, declared.access, services.settings)
     return Call(
         request_id=request_id,
-        actor=actor,
+        caller=caller_of(req.headers, req.url, declared.access, services.settings),
         params=_parameters(req.route_params),
         query=_query(declared.query, req.params),
         body=_body(declared, req),

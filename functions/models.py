@@ -102,7 +102,7 @@ def get_model_bom(call: Call) -> Reply:
 
 
 @endpoint(
-    blueprint, "POST", "models/{version}/verify", access=Access.CHANGE, summary="Check a version without changing it"
+    blueprint, "POST", "models/{version}/verify", access=Access.OPERATE, summary="Check a version without changing it"
 )
 def verify_model(call: Call) -> Reply:
     """Run every check that activation would run and say how each ended."""
@@ -113,7 +113,7 @@ def verify_model(call: Call) -> Reply:
     blueprint,
     "POST",
     "models/{version}/activate",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Make a version the active one",
     body=ChangeRequest,
 )
@@ -130,7 +130,7 @@ def activate_model(call: Call) -> Reply:
     blueprint,
     "POST",
     "models/{version}/reject",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Refuse a pending version",
     body=ChangeRequest,
 )
@@ -145,7 +145,7 @@ def reject_model(call: Call) -> Reply:
     blueprint,
     "POST",
     "models/{version}/pin",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Keep a version whatever its age",
     body=ReasonedRequest,
 )
@@ -158,7 +158,7 @@ def pin_model(call: Call) -> Reply:
     blueprint,
     "POST",
     "models/{version}/unpin",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Keep a version no longer than others",
     body=ReasonedRequest,
 )
@@ -179,7 +179,7 @@ def _pinned(call: Call, *, pinned: bool) -> Reply:
     blueprint,
     "POST",
     "models/{version}/remove",
-    access=Access.CHANGE,
+    access=Access.ADMINISTER,
     summary="Remove a version's files",
     body=ReasonedRequest,
 )
@@ -194,7 +194,7 @@ def remove_model(call: Call) -> Reply:
     blueprint,
     "POST",
     "models/rollback",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Activate the previous version",
     body=ChangeRequest,
 )

@@ -77,10 +77,9 @@ def _operation(declared: Endpoint) -> dict[str, Any]:
     if declared.body is not None:
         content = {"application/json": {"schema": _schema_of(declared.body)}}
         operation["requestBody"] = {"required": not declared.body_optional, "content": content}
-    if declared.access is Access.CHANGE:
-        operation["security"] = [{"key": []}]
-    elif declared.access is Access.READ:
-        operation["security"] = [{}, {"key": []}]
+    if declared.access.least_role is not None:
+        operation["security"] = [{}, {"key": []}] if declared.access is Access.READ else [{"key": []}]
+        operation["x-least-role"] = declared.access.least_role
     return operation
 
 
@@ -106,7 +105,6 @@ summary{cursor:pointer;padding:.5rem .8rem}code,pre{font:13px ui-monospace,monos
 background:#8881;margin:.5rem}.m{display:inline-block;min-width:4.2rem;font-weight:600}.k{float:right;opacity:.7}
 section{padding:0 .8rem .6rem}
 """
-_LOCKS = {Access.OPEN: "open", Access.READ: "open on loopback", Access.CHANGE: "key needed"}
 
 
 @cache
@@ -127,6 +125,12 @@ def documentation_page() -> str:
     )
 
 
+def _lock(access: Access) -> str:
+    if access.least_role is None:
+        return "open"
+    return f"{access.least_role}, open on loopback" if access is Access.READ else access.least_role
+
+
 def _entry(declared: Endpoint) -> str:
     import json
 
@@ -137,6 +141,6 @@ def _entry(declared: Endpoint) -> str:
             bodies += f"<details><summary>{label}: {html.escape(model.__name__)}</summary><pre>{schema}</pre></details>"
     return (
         f"<details><summary><span class=m>{declared.method}</span><code>/api/{html.escape(declared.route)}</code> "
-        f"{html.escape(declared.summary)}<span class=k>{_LOCKS[declared.access]}</span></summary>"
+        f"{html.escape(declared.summary)}<span class=k>{_lock(declared.access)}</span></summary>"
         f"<section><p>{html.escape(declared.handler.__doc__ or '')}</p>{bodies}</section></details>"
     )

@@ -84,7 +84,7 @@ def get_configuration(call: Call) -> Reply:
     blueprint,
     "PATCH",
     "config",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Change the configuration",
     body=ConfigurationChange,
 )
@@ -115,7 +115,7 @@ def list_poison(call: Call) -> Reply:
     return Reply(body=listing((poison_view(row) for row in rows), total, page))
 
 
-@endpoint(blueprint, "POST", "poison/{id}/replay", access=Access.CHANGE, summary="Try a buried message again")
+@endpoint(blueprint, "POST", "poison/{id}/replay", access=Access.OPERATE, summary="Try a buried message again")
 def replay_poison(call: Call) -> Reply:
     """Put the message's work back and ring its bell."""
     return Reply(body=poison_view(call.services.burial.replay(call.params["id"], call.actor)))

@@ -130,7 +130,7 @@ def _recorded(call: Call, served: "ServedModel", predictions: list[ItemPredictio
     blueprint,
     "POST",
     "predictions/{id}/decisions",
-    access=Access.CHANGE,
+    access=Access.PLAN,
     summary="Accept, edit or reject a prediction",
     body=DecisionRequest,
     answer=DecisionResponse,

@@ -51,7 +51,7 @@ class Closing(BaseModel):
     blueprint,
     "POST",
     "quality/cycles",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Run a quality cycle now",
     body=CycleRequest,
     body_optional=True,
@@ -120,7 +120,7 @@ def get_alert(call: Call) -> Reply:
     return Reply(body=alert_view(row) | {"deliveries": delivery_views(call.services.deliveries.of(row.id))})
 
 
-@endpoint(blueprint, "POST", "alerts/{id}/acknowledge", access=Access.CHANGE, summary="Take note of an alert")
+@endpoint(blueprint, "POST", "alerts/{id}/acknowledge", access=Access.OPERATE, summary="Take note of an alert")
 def acknowledge_alert(call: Call) -> Reply:
     """Say that somebody is on it."""
     return Reply(body=alert_view(call.services.alerts.acknowledge(call.params["id"], call.actor)))
@@ -130,7 +130,7 @@ def acknowledge_alert(call: Call) -> Reply:
     blueprint,
     "POST",
     "alerts/{id}/close",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Close an alert",
     body=Closing,
     body_optional=True,

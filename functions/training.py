@@ -31,7 +31,7 @@ class JobRequest(BaseModel):
     blueprint,
     "POST",
     "training/jobs",
-    access=Access.CHANGE,
+    access=Access.OPERATE,
     summary="Ask for a new model version",
     body=JobRequest,
     body_optional=True,
@@ -99,7 +99,7 @@ def get_training_log(call: Call) -> Reply:
     return Reply(body=listing((job_line_view(row) for row in rows), total, page))
 
 
-@endpoint(blueprint, "DELETE", "training/jobs/{id}", access=Access.CHANGE, summary="Cancel a training job", status=202)
+@endpoint(blueprint, "DELETE", "training/jobs/{id}", access=Access.OPERATE, summary="Cancel a training job", status=202)
 def cancel_training_job(call: Call) -> Reply:
     """Cancel a waiting job at once and a running one within seconds; a 409 once it registers its version."""
     row = call.services.training_jobs.cancel(call.params["id"], call.actor)

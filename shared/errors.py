@@ -5,7 +5,7 @@ HTTP status of the problem document made from it, `exit_code` the command line's
 function whether another delivery could succeed. Anything else that escapes is a defect and becomes a 500.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class RoutingError(Exception):
@@ -50,6 +50,22 @@ class NotAuthenticated(RoutingError):
     """A key is needed and none, or a wrong one, was sent."""
 
     code, title, status, exit_code = "not-authenticated", "A valid key is needed", 401, 3
+
+
+class Forbidden(RoutingError):
+    """The caller is known and their role may not do this; `facts` hold both roles."""
+
+    code, title, status, exit_code = "forbidden", "This role may not do that", 403, 3
+
+    @classmethod
+    def to(cls, name: str, role: str | None, least_role: str) -> Self:
+        """Return the refusal of what needs `least_role` to somebody of another role."""
+        return cls(
+            f"{name} has the role {role or 'of nobody'}; this needs the role {least_role}.",
+            remedy="Ask an administrator for a key of that role: `manage.py access keys new`.",
+            role=role,
+            least_role=least_role,
+        )
 
 
 class NotFound(RoutingError):

@@ -16,7 +16,7 @@ FLOORS = [
     {"shared.settings", "shared.platform", "shared.cores"},
     {"shared.configuration", "shared.azurite"},
     {"shared.erp", "shared.database", "shared.storage", "shared.similarity"},
-    {"shared.features", "shared.learning", "shared.snapshots"},
+    {"shared.features", "shared.identity", "shared.learning", "shared.snapshots"},
     {"shared.prediction"},
     {"shared.quality", "shared.registry"},
     {"shared.training", "shared.operations"},

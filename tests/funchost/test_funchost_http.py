@@ -212,6 +212,7 @@ def test_the_function_sees_the_request_as_the_real_host_shows_it(host: Host) -> 
             raw += part
     seen = json.loads(raw.split(b"\r\n\r\n", 1)[1])
     assert seen["headers"]["x-twice"] == "one,two"
+    assert seen["headers"]["x-forwarded-for"] == "127.0.0.1"
     assert seen["params"] == {"a": "1,2", "b": "ü"}
     assert seen["url"] == "http://factory/api/shape?a=1&a=2&empty=&b=%C3%BC"
     assert (seen["body"], seen["kind"], seen["method"]) == ("hello", "bytes", "POST")

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from functions.access import Access
+from functions.access import Access, client_address
 from functions.http import ENDPOINTS
 from shared.bootstrap import Services
 from tests.functions.conftest import Ask
 
-CHANGES = sorted(name for name, declared in ENDPOINTS.items() if declared.access is Access.CHANGE)
+CHANGES = sorted(name for name, declared in ENDPOINTS.items() if declared.access not in (Access.OPEN, Access.READ))
 READS = sorted(name for name, declared in ENDPOINTS.items() if declared.access is Access.READ)
 
 
@@ -24,7 +24,7 @@ def test_a_change_without_a_key_is_refused(ask: Ask, name: str) -> None:
 def test_only_reads_and_predictions_are_open() -> None:
     open_posts = {name for name in READS if ENDPOINTS[name].method != "GET"}
     assert open_posts == {"predict_routings", "summarise_times"}
-    assert all(ENDPOINTS[name].method != "GET" for name in CHANGES)
+    assert {name for name in CHANGES if ENDPOINTS[name].method == "GET"} == set()
 
 
 @pytest.mark.parametrize("name", READS)
@@ -47,3 +47,19 @@ def test_a_bearer_token_is_a_key_too(ask: Ask, administrator: str) -> None:
 def test_without_a_key_file_no_key_is_right(ask: Ask, services: Services, administrator: str) -> None:
     (services.settings.keys / "administrator.key").write_text("")
     assert ask("rollback_model", key=administrator).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("1.2.3.4, 10.0.0.7", "10.0.0.7"),  # what the client wrote stands first and counts for nothing
+        ("10.0.0.7:50123", "10.0.0.7"),
+        ("::1", "::1"),
+        ("[2001:db8::7]:50123", "2001:db8::7"),
+        ("", "unknown"),
+        ("<script>", "unknown"),
+    ],
+)
+def test_a_callers_address_is_the_one_that_the_host_saw(forwarded: str, address: str) -> None:
+    assert client_address({"x-forwarded-for": forwarded}) == address
