@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions import data, exports, models, operations, predictions, quality, training, unknown
+from functions import data, exports, identity, models, operations, predictions, quality, training, unknown
 from functions.running import ModelSuccession
 from shared.logs import configure_logging
 from shared.settings import current_settings
@@ -13,6 +13,7 @@ succession = ModelSuccession()  # a host that knows the name changes models by c
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(data.blueprint)
 app.register_functions(exports.blueprint)
+app.register_functions(identity.blueprint)
 app.register_functions(models.blueprint)
 app.register_functions(operations.blueprint)
 app.register_functions(predictions.blueprint)

@@ -5,14 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.output import JsonFlag, emit_json, remark, reports_errors, say, show_table, shown
 from cli.services import current_services
 from shared.errors import SetupError
 from shared.registry.signing import TrustedKey
 
 app = typer.Typer(help="Keys of this installation.", no_args_is_help=True)
-
-KEY_FILE = "administrator.key"
 
 Label = Annotated[str, typer.Option(help="Whose key it is, for whoever reads the list.")]
 
@@ -24,7 +22,8 @@ def show(as_json: JsonFlag = False) -> None:
 
     Example: curl -H "x-api-key: $(python3 manage.py keys show)" -X POST http://127.0.0.1:7071/api/quality/cycles
     """
-    file = current_services().settings.keys / KEY_FILE
+    services = current_services()
+    file = services.settings.administrator_key
     try:
         key = file.read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -37,6 +36,8 @@ def show(as_json: JsonFlag = False) -> None:
         emit_json({"administrator_key": key, "file": str(file)})
     else:
         typer.echo(key)
+    if services.api_keys.holder_of(key) is None:
+        remark("This key counts no more, or not before the next `up`; `manage.py access keys new` makes another.")
 
 
 @app.command("list")

@@ -3,20 +3,20 @@
 The host's own keys have no name and no role, so all routes are anonymous to it and the key is checked here.
 """
 
-import hmac
 import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.errors import Forbidden, NotAuthenticated, RoutingError
 from shared.identity.callers import MOST_ORIGIN_CHARACTERS, Caller, Role
 from shared.settings import Settings
 
-ADMINISTRATOR = "administrator"
-KEY_FILE = "administrator.key"
+if TYPE_CHECKING:
+    from shared.bootstrap import Services
+
 KEY_HEADER = "x-api-key"
 
 
@@ -52,7 +52,7 @@ class WrongHost(RoutingError):
     code, title, status, exit_code = "wrong-host", "This name is not served here", 421, 3
 
 
-def caller_of(headers: Mapping[str, str], url: str, access: Access, settings: Settings) -> Caller:
+def caller_of(headers: Mapping[str, str], url: str, access: Access, services: "Services") -> Caller:
     """Return who calls.
 
     Raises:
@@ -64,21 +64,31 @@ def caller_of(headers: Mapping[str, str], url: str, access: Access, settings: Se
     least_role = access.least_role
     if least_role is None:
         return Caller.anonymous(origin)
-    presented = _presented_key(headers)
+    presented = presented_key(headers)
     if presented is not None:
-        if not _is_administrator(presented, settings.keys / KEY_FILE):
-            raise NotAuthenticated("The key is not known here.", remedy="`manage.py keys show` prints the right one.")
-        caller = Caller(name=ADMINISTRATOR, role=Role.ADMINISTRATOR, origin=origin)
-        if not Role.ADMINISTRATOR.includes(least_role):
-            raise Forbidden.to(caller.name, Role.ADMINISTRATOR, least_role)
+        holder = services.recognition.holder_of(presented, reads_only=access is Access.READ)
+        if holder is None:
+            raise NotAuthenticated(
+                "The key is not known here, or counts no more.",
+                remedy="An administrator sees why in `manage.py access keys list`.",
+            )
+        caller = Caller(name=holder.name, role=holder.role, origin=origin)
+        if not _may(holder.role, access):
+            raise Forbidden.to(caller.name, holder.role, least_role)
         return caller
-    if access is Access.READ and settings.reads_are_open:
-        _refuse_rebinding(headers, url, settings)
+    if access is Access.READ and services.settings.reads_are_open:
+        _refuse_rebinding(headers, url, services.settings)
         return Caller.anonymous(origin)
     raise NotAuthenticated(
         "This needs a key and none was sent.",
         remedy=f"Send the header `{KEY_HEADER}`; `manage.py keys show` prints the administrator key.",
     )
+
+
+def asks_the_database(headers: Mapping[str, str], services: "Services") -> bool:
+    """Return whether telling who calls takes a question to the database."""
+    presented = presented_key(headers)
+    return presented is not None and services.recognition.remembered(presented) is None
 
 
 def origin_of(headers: Mapping[str, str]) -> str:
@@ -99,20 +109,13 @@ def client_address(headers: Mapping[str, str]) -> str:
         return "unknown"
 
 
-def _presented_key(headers: Mapping[str, str]) -> str | None:
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """Return the key that a request brings in a header."""
     key = headers.get(KEY_HEADER)
     if key:
         return key
     scheme, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
-
-
-def _is_administrator(presented: str, key_file: Path) -> bool:
-    try:
-        expected = key_file.read_bytes().strip()
-    except OSError:
-        return False
-    return bool(expected) and hmac.compare_digest(presented.strip().encode(), expected)
 
 
 def _refuse_rebinding(headers: Mapping[str, str], url: str, settings: Settings) -> None:
@@ -140,3 +143,23 @@ def _host_name(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:  # a bracket that is not closed, or holds no address
         return ""
+
+
+def access_matrix() -> list[dict[str, Any]]:
+    """Return for every endpoint who may call it: `yes`, `no`, or `loopback` where reads are open."""
+    from functions.http import ENDPOINTS
+
+    return [
+        {"method": declared.method, "route": declared.route, "function": declared.name, "rule": declared.access.value,
+         "allowed": {"nobody": _for_nobody(declared.access)}
+         | {role.value: "yes" if _may(role, declared.access) else "no" for role in Role}}
+        for declared in sorted(ENDPOINTS.values(), key=lambda declared: (declared.route, declared.method))
+    ]  # fmt: skip
+
+
+def _may(role: Role, access: Access) -> bool:
+    return access.least_role is None or role.includes(access.least_role)
+
+
+def _for_nobody(access: Access) -> str:
+    return {Access.OPEN: "yes", Access.READ: "loopback"}.get(access, "no")

@@ -20,7 +20,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from functions.access import Access, caller_of
+from functions.access import Access, asks_the_database, caller_of
 from functions.problems import LONGEST_NAME, MOST_FIELDS, PROBLEM_TYPE, from_validation, problem_document
 from functions.running import running_services
 from shared.database.engine import database_trouble
@@ -149,8 +149,8 @@ def serve(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
 async def serve_waiting(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
     """Answer one request of an endpoint whose handler waits on the event loop."""
     with _Answering(declared, req) as answering:
-        large = len(req.get_body()) > _QUICKLY_READ_BYTES
-        call = await asyncio.to_thread(answering.call) if large else answering.call()
+        takes_long = len(req.get_body()) > _QUICKLY_READ_BYTES or asks_the_database(req.headers, running_services())
+        call = await asyncio.to_thread(answering.call) if takes_long else answering.call()
         answering.take(await declared.handler(call))
     return answering.response()
 
@@ -237,7 +237,7 @@ def _call(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Call:
     services = running_services()
     return Call(
         request_id=request_id,
-        caller=caller_of(req.headers, req.url, declared.access, services.settings),
+        caller=caller_of(req.headers, req.url, declared.access, services),
         params=_parameters(req.route_params),
         query=_query(declared.query, req.params),
         body=_body(declared, req),

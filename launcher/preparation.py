@@ -19,6 +19,7 @@ from shared.platform import die_with_parent, write_atomically, write_secret
 
 Say = Callable[..., None]
 
+FIRST_START = "first start"  # who made the administrator's key
 STORAGE_STARTS_SECONDS = 30.0
 
 
@@ -65,6 +66,7 @@ def prepare(place: Place, *, demo: bool, name_functions: bool, say: Say) -> dict
     ensure_administrator_key(place)
     services.keys.ensure()
     migrate(services.settings.database)
+    services.api_keys.adopt_file(by=FIRST_START)
     _make_storage_places(services)
     if demo and _wants_first_model(place, services):
         write_atomically(place.first_light_mark, b"")

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from shared.database.snapshots import SnapshotRows
     from shared.database.work import WorkRows
     from shared.erp.lookup.item_lookup import ItemLookup
+    from shared.identity.api_keys import ApiKeys
+    from shared.identity.recognition import Recognition
+    from shared.identity.users import Users
     from shared.operations.burial import Burial
     from shared.operations.health import Health
     from shared.operations.sweep import Sweep
@@ -131,6 +134,27 @@ class Services:
         from shared.database.predictions import Decisions
 
         return Decisions(self.engine, clock=self.clock)
+
+    @cached_property
+    def users(self) -> "Users":
+        """Users and their roles."""
+        from shared.identity.users import Users
+
+        return Users(self.engine, clock=self.clock)
+
+    @cached_property
+    def api_keys(self) -> "ApiKeys":
+        """Named API keys, the administrator's among them."""
+        from shared.identity.api_keys import ApiKeys
+
+        return ApiKeys(self.engine, self.settings.administrator_key, clock=self.clock)
+
+    @cached_property
+    def recognition(self) -> "Recognition":
+        """Whom a key stands for."""
+        from shared.identity.recognition import Recognition
+
+        return Recognition(self.api_keys)
 
     @cached_property
     def storage(self) -> "Storage":

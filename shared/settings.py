@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         return self.data_dir / "keys"
 
     @property
+    def administrator_key(self) -> Path:
+        """The file that holds the administrator's key, for commands on this machine (0600)."""
+        return self.keys / "administrator.key"
+
+    @property
     def logs(self) -> Path:
         """The folder of log files."""
         return self.data_dir / "logs"

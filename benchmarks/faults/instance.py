@@ -131,7 +131,7 @@ class Instance:
     @property
     def key(self) -> str:
         """The administrator's key."""
-        return (self.settings.keys / "administrator.key").read_text().strip()
+        return self.settings.administrator_key.read_text().strip()
 
     def is_alive(self) -> bool:
         """Whether the API answers."""
@@ -203,6 +203,8 @@ def make_instance(folder: Path, database_url: str = "") -> Instance:
 
     build_plant(folder / "data", database_url=database_url, read_at=READ_AT)
     instance = Instance(folder, database_url)
-    key = instance.settings.keys / "administrator.key"
-    key.write_text("the-key-of-the-faults-benchmark")
+    services = Services(instance.settings)
+    services.settings.administrator_key.write_text("the-key-of-the-faults-benchmark")
+    services.api_keys.adopt_file(by="benchmark")
+    services.engine.dispose()
     return instance

@@ -22,8 +22,9 @@ FLOORS = [
     {"shared.training", "shared.operations"},
     {"shared.bootstrap"},
     {"shared.first_light"},
-    {"functions", "cli"},
+    {"functions"},
     {"function_app"},
+    {"cli"},  # prints the endpoints' rules, and reads the app for them
     {"launcher"},
 ]
 # The ERP room's own floors, the same way.

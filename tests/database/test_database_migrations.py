@@ -13,9 +13,12 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import SQLModel
 
 from shared.clock import utc_now
-from shared.database import tables
+from shared.database import identity_tables, tables
 from shared.database.engine import make_engine, migrate, ping, reading, set_up_when_new, writing
 from shared.errors import SetupError
+from tests.postgresql import PostgreSql
+
+MODULES = (identity_tables, tables)  # reading them is what fills the metadata
 
 
 def url_of(folder: Path) -> str:
@@ -31,6 +34,19 @@ def test_migrated_schema_equals_the_tables(tmp_path: Path) -> None:
         assert compare_metadata(context, SQLModel.metadata) == []
         assert context.get_current_revision() is not None
     engine.dispose()
+
+
+def test_a_server_has_the_same_tables(postgresql: PostgreSql) -> None:
+    """The migrations make on PostgreSQL what the tables describe."""
+    server = postgresql.new_database()
+    migrate(server.url)
+    engine = make_engine(server.url)
+    with engine.connect() as connection:
+        found = {table: {column["name"] for column in inspect(connection).get_columns(table)} for table in
+                 inspect(connection).get_table_names()}  # fmt: skip
+    engine.dispose()
+    described = {name: {column.name for column in table.columns} for name, table in SQLModel.metadata.tables.items()}
+    assert described.items() <= found.items()
 
 
 def test_partial_unique_indexes_keep_their_conditions(tmp_path: Path) -> None:

@@ -34,12 +34,19 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
     settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)
     migrate(settings.database)
     settings.keys.mkdir()
-    (settings.keys / "administrator.key").write_text(ADMINISTRATOR_KEY)
     made = Services(settings)
+    adopt_administrator(made)
     monkeypatch.setattr(http, "running_services", lambda: made)
     monkeypatch.setattr(triggers, "current_services", lambda: made)
     yield made
+    made.recognition.close()
     made.engine.dispose()
+
+
+def adopt_administrator(services: Services) -> None:
+    """Give an installation the administrator key of the tests, as its first start would."""
+    services.settings.administrator_key.write_text(ADMINISTRATOR_KEY)
+    services.api_keys.adopt_file(by="test")
 
 
 @pytest.fixture

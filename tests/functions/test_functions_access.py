@@ -1,12 +1,14 @@
 """Reads are open on loopback, every change wants a key, and no endpoint is without a rule."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from functions.access import Access, client_address
 from functions.http import ENDPOINTS
 from shared.bootstrap import Services
+from shared.database.engine import make_engine
 from tests.functions.conftest import Ask
 
 CHANGES = sorted(name for name, declared in ENDPOINTS.items() if declared.access not in (Access.OPEN, Access.READ))
@@ -24,7 +26,7 @@ def test_a_change_without_a_key_is_refused(ask: Ask, name: str) -> None:
 def test_only_reads_and_predictions_are_open() -> None:
     open_posts = {name for name in READS if ENDPOINTS[name].method != "GET"}
     assert open_posts == {"predict_routings", "summarise_times"}
-    assert {name for name in CHANGES if ENDPOINTS[name].method == "GET"} == set()
+    assert {name for name in CHANGES if ENDPOINTS[name].method == "GET"} == {"list_api_keys"}
 
 
 @pytest.mark.parametrize("name", READS)
@@ -44,9 +46,27 @@ def test_a_bearer_token_is_a_key_too(ask: Ask, administrator: str) -> None:
     assert ask("list_models", headers={"authorization": f"Bearer {administrator}"}, host="x.y").status_code == 200
 
 
-def test_without_a_key_file_no_key_is_right(ask: Ask, services: Services, administrator: str) -> None:
-    (services.settings.keys / "administrator.key").write_text("")
-    assert ask("rollback_model", key=administrator).status_code == 401
+def test_commands_read_the_administrators_file_and_requests_do_not(
+    ask: Ask, services: Services, administrator: str
+) -> None:
+    services.settings.administrator_key.write_text("whatever")
+    assert ask("rollback_model", body={"reason": "x"}, key="whatever").status_code == 401
+    assert ask("rollback_model", body={"reason": "x"}, key=administrator).status_code == 409
+    services.api_keys.adopt_file(by="test")  # as the next start does
+    assert ask("rollback_model", body={"reason": "x"}, key="whatever").status_code == 409
+    assert ask("rollback_model", body={"reason": "x"}, key=administrator).status_code == 401
+
+
+def test_a_database_that_is_away_is_named_where_a_key_must_be_looked_up(
+    ask: Ask, services: Services, administrator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder.db").mkdir()
+    away = make_engine(f"sqlite:///{(tmp_path / 'folder.db').as_posix()}")
+    monkeypatch.setattr(services.api_keys, "_engine", away)
+    refused = ask("rollback_model", body={"reason": "x"}, key=administrator)
+    assert (refused.status_code, json.loads(refused.get_body())["code"]) == (503, "database-unavailable")
+    assert ask("get_liveness", key=administrator).status_code == 200, "who asks whether it lives is not asked who it is"
+    away.dispose()
 
 
 @pytest.mark.parametrize(

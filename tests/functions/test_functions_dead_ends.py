@@ -17,7 +17,7 @@ from functions import http, triggers
 from shared.bootstrap import Services
 from shared.errors import RoutingError
 from shared.settings import Settings
-from tests.functions.conftest import ADMINISTRATOR_KEY, Ask
+from tests.functions.conftest import ADMINISTRATOR_KEY, Ask, adopt_administrator
 from tests.training.training_plant import build_plant
 
 
@@ -36,11 +36,12 @@ def services(factory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "BlobEndpoint=http://127.0.0.1:9/none;QueueEndpoint=http://127.0.0.1:9/none;"
     )
     folder = Path(shutil.copytree(factory, tmp_path / "data"))
-    (folder / "keys" / "administrator.key").write_text(ADMINISTRATOR_KEY)
     made = Services(Settings(data_dir=folder, models_dir=folder / "models", ROUTING_STORAGE_CONNECTION=nowhere))
+    adopt_administrator(made)
     monkeypatch.setattr(http, "running_services", lambda: made)
     monkeypatch.setattr(triggers, "current_services", lambda: made)
     yield made
+    made.recognition.close()
     made.engine.dispose()
 
 

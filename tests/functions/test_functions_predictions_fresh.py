@@ -24,7 +24,7 @@ from shared.registry.build import build_package
 from shared.registry.installation import Installer
 from shared.registry.signing import Keys
 from shared.settings import Settings
-from tests.functions.conftest import ADMINISTRATOR_KEY, Ask
+from tests.functions.conftest import Ask, adopt_administrator
 from tests.prediction.fresh_plant import NEW_RING, Plant, require_sqlite_driver
 from tests.prediction.prediction_factories import STEPS, routing_row
 
@@ -71,9 +71,10 @@ def services(trained: Path, plant: Plant, tmp_path: Path, monkeypatch: pytest.Mo
     """An installation whose ERP is the plant's."""
     settings = plant.settings(tmp_path / "data", ROUTING_STORAGE_CONNECTION=NOWHERE, lookup_timeout_seconds=20.0)
     made = serving(trained, settings)
-    (settings.keys / "administrator.key").write_text(ADMINISTRATOR_KEY)
+    adopt_administrator(made)
     monkeypatch.setattr(http, "running_services", lambda: made)
     yield made
+    made.recognition.close()
     made.item_lookup.close()
     made.prediction_log.close()
     made.engine.dispose()

@@ -3,7 +3,9 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-from shared.database import tables
+from shared.database import identity_tables, tables
+
+MODULES = (identity_tables, tables)  # reading them is what fills the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
