@@ -16,7 +16,7 @@ from launcher import checks, hosts, installation
 from launcher.options import take_data_dir, wanted_ports
 from launcher.places import DEFAULT_PORT, DEFAULT_STORAGE_PORT, PROJECT_DIR, VENV_DIR, Place
 from launcher.problems import SetupProblem
-from shared.azurite import AZURITE_SCRIPT
+from shared.azurite.service import AZURITE_SCRIPT
 from shared.erp.odbc import drivers as odbc_drivers
 from shared.erp.odbc.drivers import DriverKind
 from shared.platform import noted_process

@@ -3,27 +3,23 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from launcher.places import DEFAULT_DATA_DIR, DEFAULT_STORAGE_PORT, PROJECT_DIR, Place
-from shared.azurite import StorageAccount
+from launcher.problems import SetupProblem
+from shared.azurite.account import LOOPBACK, StorageAccount, names_well_known_account, reachable_host
 
 # One thread each: a prediction is too small to share out, and training must leave the other core to serving.
 THREAD_LIMITS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # For functions: one that waits for the database holds a thread, and the next shall find another.
 FUNCTION_THREADS = {"PYTHON_THREADPOOL_THREAD_COUNT": "32"}
+STORAGE = "AzureWebJobsStorage"
+STORAGE_BIND_ADDRESS = "ROUTING_STORAGE_BIND_ADDRESS"
 
 
-def instance_environment(
-    data_dir: Path, *, storage_ports: Sequence[int] | None = None, base: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the environment of a process that belongs to the instance in `data_dir`.
-
-    The connection string is that of the instance's own storage. With `storage_ports` it always is; without, it names
-    the ports of the last start, and a connection string that the caller's environment sets already wins.
-    """
-    place = Place(data_dir=data_dir)
+def instance_environment(data_dir: Path, *, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process that belongs to the instance in `data_dir`, but for its storage."""
     environment = dict(os.environ if base is None else base)
     environment["ROUTING_DATA_DIR"] = str(data_dir)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(PROJECT_DIR), environment.get("PYTHONPATH"))))
@@ -32,11 +28,29 @@ def instance_environment(
     _anchor_paths(environment)
     for name, value in (THREAD_LIMITS | FUNCTION_THREADS).items():
         environment.setdefault(name, value)
-    if place.storage_account.exists() and (storage_ports or not environment.get("AzureWebJobsStorage")):
-        account = StorageAccount.kept_in(place.storage_account)
-        ports = storage_ports or recorded_storage_ports(place)
-        environment["AzureWebJobsStorage"] = account.connection_string(ports)
     return environment
+
+
+def storage_from_elsewhere(environment: Mapping[str, str]) -> bool:
+    """Whether a storage account is set that is neither this instance's own nor the one that everybody knows."""
+    connection = environment.get(STORAGE, "")
+    return bool(connection) and not names_well_known_account(connection)
+
+
+def with_recorded_storage(environment: dict[str, str]) -> dict[str, str]:
+    """Return an environment with the connection string of the instance's storage where it last listened.
+
+    A storage account that is set already stays; before the first start there is none.
+    """
+    place = Place.chosen(environment["ROUTING_DATA_DIR"])
+    if storage_from_elsewhere(environment) or not place.storage_account.exists():
+        return environment
+    try:
+        account = StorageAccount.kept_in(place.storage_account)
+        host = reachable_host(environment.get(STORAGE_BIND_ADDRESS) or LOOPBACK)
+    except ValueError as error:
+        raise SetupProblem(str(error), f"It is about {place.storage_account} or {STORAGE_BIND_ADDRESS}.") from error
+    return environment | {STORAGE: account.connection_string(recorded_storage_ports(place), host)}
 
 
 def _anchor_paths(environment: dict[str, str]) -> None:

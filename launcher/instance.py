@@ -18,22 +18,16 @@ from rich.console import Console
 
 from launcher import checks
 from launcher.asking import answer_status, example_item, first_command
-from launcher.environment import instance_environment
+from launcher.environment import STORAGE, STORAGE_BIND_ADDRESS, instance_environment, storage_from_elsewhere
 from launcher.hosts import HostChoice, host_choices
 from launcher.options import wanted_ports
 from launcher.places import PROJECT_DIR, Place, venv_python
 from launcher.problems import EXIT_CODE, SetupProblem
 from launcher.roles import disabling_settings
+from launcher.storage import OwnStorage
 from launcher.watching import follow_preparation, last_words
-from shared.azurite import (
-    Azurite,
-    AzuriteFailed,
-    StorageAccount,
-    set_damaged_aside,
-    start_azurite,
-    wait_until_ready,
-)
-from shared.clock import utc_now
+from shared.azurite.account import LOOPBACK, StorageKey
+from shared.azurite.service import AzuriteFailed
 from shared.platform import (
     die_with_parent,
     end_process_tree,
@@ -63,10 +57,11 @@ class Instance:
     demo: bool
     console: Console
     environment: dict[str, str] = field(default_factory=dict)
-    azurite: Azurite | None = None
+    storage: OwnStorage | None = None  # None: an account from elsewhere was set
     helper: Popen[bytes] | None = None
     host_process: Popen[bytes] | None = None
     host_choice: HostChoice | None = None
+    host_key: StorageKey | None = None  # of storage, in the environment of the running host
     restarts: list[float] = field(default_factory=list)
 
     @property
@@ -79,13 +74,15 @@ class Instance:
         started = time.monotonic()
         for name in checks.clear_leftovers(self.place):
             self.console.print(f"· ended {name}, left over from a start that was killed")
-        checks.check_ports_free(wanted_ports(self.port, self.storage_ports[0]))
+        self.environment = instance_environment(self.place.data_dir)
+        self.environment.setdefault("ROUTING_BIND_ADDRESS", "127.0.0.1")
+        has_own_storage = not storage_from_elsewhere(self.environment)
+        checks.check_ports_free(wanted_ports(self.port, self.storage_ports[0] if has_own_storage else None))
         self._note()
-        self._start_storage()
+        if has_own_storage:
+            self._start_storage()
         prepared = self._prepare()
-        assert self.azurite is not None
-        wait_until_ready(self.azurite)
-        self._say(f"storage on 127.0.0.1, ports {self.storage_ports[0]} to {self.storage_ports[2]}")
+        self._say_where_storage_is()
         self.environment.update(disabling_settings(self.role, prepared.get("functions", ())))
         self._start_some_host()
         self._wait_for_model(prepared["active"])
@@ -101,15 +98,18 @@ class Instance:
         note_process(self.place.instance_note, os.getpid(), **facts, host=host, role=self.role)
 
     def _start_storage(self) -> None:
-        account = StorageAccount.kept_in(self.place.storage_account)
-        self.environment = instance_environment(self.place.data_dir, storage_ports=self.storage_ports)
-        self.environment.setdefault("ROUTING_BIND_ADDRESS", "127.0.0.1")
-        aside = set_damaged_aside(self.place.azurite, now=utc_now())
-        if aside is not None:
-            self.console.print(f"[yellow]·[/] storage's data was damaged and lies in {aside}: drop packages again")
-        with open_append_log(self.place.logs / "azurite.log") as log:
-            self.azurite = start_azurite(self.place.azurite, account, self.storage_ports, log=log)
-        note_process(self.place.run / "azurite.json", self.azurite.process.pid)
+        bind_address = self.environment.get(STORAGE_BIND_ADDRESS) or LOOPBACK
+        self.storage = OwnStorage(
+            place=self.place, ports=self.storage_ports, bind_address=bind_address, console=self.console
+        )
+        self.environment[STORAGE] = self.storage.start()
+
+    def _say_where_storage_is(self) -> None:
+        if self.storage is None:
+            self._say(f"storage from elsewhere, as {STORAGE} says")
+            return
+        self.storage.wait_until_ready()
+        self._say(f"storage on {self.storage.bind_address}, ports {self.storage_ports[0]} to {self.storage_ports[2]}")
 
     def _prepare(self) -> dict[str, Any]:
         words = ["--demo"] if self.demo else []
@@ -143,6 +143,7 @@ class Instance:
 
     def _start_host(self, choice: HostChoice) -> None:
         self.host_choice = choice
+        self.host_key = self.storage.azurite.account.keys[0] if self.storage and self.storage.azurite else None
         environment = {**self.environment, **choice.environment}
         with open_append_log(self.place.logs / "host.log") as log:
             self.host_process = start_child(
@@ -188,17 +189,36 @@ class Instance:
     def keep_running(self) -> None:
         """Start again whatever ends by itself; raise SetupProblem when that happens too often."""
         while True:
-            assert self.azurite is not None
             assert self.host_process is not None
             assert self.host_choice is not None
-            if self.azurite.process.poll() is not None:
-                self._count_restart("Azurite", self.azurite.process.returncode, "azurite.log")
-                self._start_storage()
-                wait_until_ready(self.azurite)
+            self._keep_storage()
             if self.host_process.poll() is not None:
                 self._count_restart("The host", self.host_process.returncode, "host.log")
                 self._start_host(self.host_choice)
             time.sleep(LOOK_SECONDS)
+
+    def _keep_storage(self) -> None:
+        """Start storage again when it ended or got new keys, and the host where storage refuses its key now."""
+        if self.storage is None or self.storage.azurite is None:
+            return
+        code = self.storage.ended_with()
+        if code is not None:
+            self._count_restart("Azurite", code, "azurite.log")
+            self.storage.start()
+            self.storage.wait_until_ready()
+        elif not self.storage.take_new_keys():
+            return
+        else:
+            self.console.print("· storage has taken its new key")
+        account, self.environment[STORAGE] = self.storage.azurite.account, self.storage.azurite.connection_string
+        if self.host_key is not None and not account.accepts(self.host_key):
+            self._restart_host()
+
+    def _restart_host(self) -> None:
+        assert self.host_choice is not None
+        self._stop_host(grace_seconds=HOST_GRACE_SECONDS)
+        self._start_host(self.host_choice)
+        self.console.print("· the host is started again, with storage's present key")
 
     def _count_restart(self, what: str, code: int, log: str) -> None:
         now = time.monotonic()
@@ -212,9 +232,8 @@ class Instance:
         if self.helper is not None:
             end_process_tree(self.helper, grace_seconds=1)
         self._stop_host(grace_seconds=HOST_GRACE_SECONDS)
-        if self.azurite is not None:
-            self.azurite.stop()
-            self.azurite = None
+        if self.storage is not None:
+            self.storage.stop()
         for name in ("preparation", "host", "azurite"):
             (self.place.run / f"{name}.json").unlink(missing_ok=True)
 

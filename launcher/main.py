@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launcher import console
-from launcher.environment import instance_environment
+from launcher.environment import instance_environment, storage_from_elsewhere, with_recorded_storage
 from launcher.options import take_data_dir, up_options, wanted_ports
 from launcher.places import Place, venv_python
 from launcher.problems import EXIT_CODE, SetupProblem
@@ -77,11 +77,13 @@ def _up(options: argparse.Namespace) -> int:
 
     place = Place.chosen(options.data_dir)
     checks.check_writable(place.data_dir, "The data")
-    checks.check_node()
+    own_storage = not storage_from_elsewhere(os.environ)
+    if own_storage:
+        checks.check_node()
     for name in checks.take_over(place):
         console.note(f"ended {name}, left over from a start that was killed")
-    checks.check_ports_free(wanted_ports(options.port, options.storage_port))
-    installation.install(storage=True, tests=False)
+    checks.check_ports_free(wanted_ports(options.port, options.storage_port if own_storage else None))
+    installation.install(storage=own_storage, tests=False)
     installation.describe_installation()
     words = ["--port", options.port, "--storage-port", options.storage_port, "--data-dir", place.data_dir]
     words += ["--host", options.host, "--role", options.role, *(["--no-demo"] if options.no_demo else [])]
@@ -98,7 +100,8 @@ def _hand_to_cli(arguments: list[str]) -> int:
     place = Place.chosen(data_dir)
     console.leave_standard_output_alone()
     installation.install(storage=False, tests=False)
-    return _become([venv_python(), "-P", "-m", "cli", *arguments], instance_environment(place.data_dir))
+    environment = with_recorded_storage(instance_environment(place.data_dir))
+    return _become([venv_python(), "-P", "-m", "cli", *arguments], environment)
 
 
 def _become(words: Sequence[object], environment: dict[str, str]) -> int:

@@ -38,9 +38,10 @@ def _port(text: str) -> int:
     return number
 
 
-def wanted_ports(port: int, storage_port: int) -> list[tuple[int, str]]:
-    """Return every port an instance listens on, each with the option that changes it."""
-    return [(port, "--port"), *((storage_port + offset, "--storage-port") for offset in range(3))]
+def wanted_ports(port: int, storage_port: int | None) -> list[tuple[int, str]]:
+    """Return every port an instance listens on, each with the option that changes it; None: it starts no storage."""
+    own = [] if storage_port is None else [(storage_port + offset, "--storage-port") for offset in range(3)]
+    return [(port, "--port"), *own]
 
 
 def take_data_dir(arguments: Sequence[str]) -> tuple[list[str], str | None]:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, IPvAnyAddress, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -28,9 +28,9 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(None, description="Installed versions; models/ for the default data directory.")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite below the data directory.")
     storage_connection: SecretStr = Field(
-        SecretStr("UseDevelopmentStorage=true"),
+        SecretStr(""),
         validation_alias=AliasChoices("ROUTING_STORAGE_CONNECTION", "AzureWebJobsStorage"),
-        description="Connection string of blob and queue storage; the host's own unless set apart.",
+        description="Connection string of blob and queue storage; empty: `up` starts its own and says where.",
     )
     storage_api_version: str = Field("", description="Storage API version to ask for; empty: the SDK's own.")
 
@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     )
 
     bind_address: str = Field("127.0.0.1", description="Address that the host listens on.")
+    storage_bind_address: IPvAnyAddress = Field(
+        ipaddress.IPv4Address("127.0.0.1"), description="IP address that the storage started by `up` listens on."
+    )
     open_reads: bool | None = Field(None, description="Reads and predictions without a key; unset: on loopback only.")
     allow_unsigned: bool = Field(False, description="Accept unsigned packages; every health answer then says so.")
 
@@ -121,6 +124,11 @@ class Settings(BaseSettings):
     def administrator_key(self) -> Path:
         """The file that holds the administrator's key, for commands on this machine (0600)."""
         return self.keys / "administrator.key"
+
+    @property
+    def storage_account(self) -> Path:
+        """The file of name and keys of the instance's own storage (0600)."""
+        return self.keys / "storage.json"
 
     @property
     def logs(self) -> Path:

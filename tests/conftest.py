@@ -10,7 +10,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from shared.azurite import Azurite, StorageAccount, missing_for_azurite, start_azurite, wait_until_ready
+from shared.azurite.account import StorageAccount
+from shared.azurite.service import Azurite, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
 from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
 

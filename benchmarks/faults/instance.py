@@ -20,7 +20,8 @@ from typing import IO, Any
 import httpx
 
 from benchmarks.faults.points import POINTS
-from shared.azurite import Azurite, StorageAccount, start_azurite, wait_until_ready
+from shared.azurite.account import StorageAccount
+from shared.azurite.service import Azurite, start_azurite, wait_until_ready
 from shared.bootstrap import Services
 from shared.erp.demo.changes import change_demo
 from shared.platform import end_process_tree, free_ports, start_child

@@ -51,7 +51,7 @@ class Health:
         parts["model"] = self._model(serving)
         if self.settings.alert_webhook.get_secret_value():
             parts["webhook"] = _ask(self._webhook)
-        storage_is_up = parts["storage"]["status"] == "up"
+        storage_answers = parts["storage"]["status"] != "down"
         open_alerts = parts["registry"].pop("open_alerts", None)
         return {
             "status": _overall(parts),
@@ -60,7 +60,7 @@ class Health:
             "manifest_schema_version": SCHEMA_VERSION,
             "data_as_of": serving["data_as_of"],
             "data_age_seconds": self._data_age(serving["data_as_of"]),
-            "queues": self._queue_depths() if storage_is_up else dict.fromkeys(self.queues),
+            "queues": self._queue_depths() if storage_answers else dict.fromkeys(self.queues),
             "open_alerts": open_alerts,
             "prediction_log": {"waiting": self.prediction_log.waiting, "dropped": self.prediction_log.dropped},
             "erp_lookup": self.item_lookup.status(),
@@ -75,6 +75,12 @@ class Health:
 
     def _storage(self) -> dict[str, Any]:
         self.storage.ping()
+        if self.storage.is_known_to_everybody:
+            return {
+                "status": "degraded",
+                "detail": "Storage is the emulator's account, whose key everybody knows.",
+                "remedy": "Unset AzureWebJobsStorage, and `manage.py up` makes an account of this installation's own.",
+            }
         return {"status": "up"}
 
     def _webhook(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
+from shared.azurite.account import names_well_known_account
 from shared.errors import SetupError, StorageUnavailable
 
 CONNECT_SECONDS = 3
@@ -46,14 +47,20 @@ class Storage:
     def __repr__(self) -> str:
         return "Storage(...)"
 
+    @property
+    def is_known_to_everybody(self) -> bool:
+        """Whether this is the emulator's own account, whose key is printed in its manual."""
+        return names_well_known_account(self._connection_string)
+
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The blob client; files travel in blocks of 4 MiB.
 
         Raises:
+            StorageUnavailable: no storage is set.
             SetupError: the connection string cannot be read.
         """
-        with _readable_connection_string():
+        with _readable_connection_string(self._connection_string):
             return BlobServiceClient.from_connection_string(
                 self._connection_string,
                 max_single_put_size=4 * _MEBIBYTE,
@@ -68,9 +75,10 @@ class Storage:
         """The queue client; take single queues from `queue`, which encodes messages as the Functions host expects.
 
         Raises:
+            StorageUnavailable: no storage is set.
             SetupError: the connection string cannot be read.
         """
-        with _readable_connection_string():
+        with _readable_connection_string(self._connection_string):
             return QueueServiceClient.from_connection_string(self._connection_string, **self._options)
 
     def queue(self, name: str) -> QueueClient:
@@ -119,12 +127,18 @@ def answering(doing: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _readable_connection_string() -> Iterator[None]:
+def _readable_connection_string(connection_string: str) -> Iterator[None]:
+    if not connection_string:
+        raise StorageUnavailable(
+            "No storage is set up here yet.",
+            remedy='`manage.py up` makes one; a host that is started otherwise needs AzureWebJobsStorage="$(python3 '
+            'manage.py storage connection-string)".',
+        )
     try:
         yield
     except (ValueError, KeyError):
         # The SDK's own message may quote the string, so it is not chained.
         raise SetupError(
             "The storage connection string cannot be read.",
-            remedy="ROUTING_STORAGE_CONNECTION must be UseDevelopmentStorage=true or name account, key and endpoints.",
+            remedy="ROUTING_STORAGE_CONNECTION (or AzureWebJobsStorage) must name account, key and endpoints.",
         ) from None

@@ -212,7 +212,7 @@ def upload(instance: RunningInstance, version: str, folder: Path, *, leave_out: 
 
 def connection_string(instance: RunningInstance) -> str:
     """What any SDK client needs."""
-    from shared.azurite import StorageAccount
+    from shared.azurite.account import StorageAccount
 
     account = StorageAccount.kept_in(instance.data_dir / "keys" / "storage.json")
     first = instance.storage_port

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.bootstrap import Services
 from shared.database.engine import migrate
 from shared.identity.callers import Role

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from tests.funchost.funchost_support import Account, Workshop
 
 

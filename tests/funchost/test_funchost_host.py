@@ -16,7 +16,8 @@ import pytest
 from funchost.errors import ConfigurationError
 from funchost.hostjson import read_host_json
 from funchost.settings import apply_local_settings, find_connection, is_disabled, resolve_names
-from shared.azurite import StorageAccount, start_azurite, wait_until_ready
+from shared.azurite.account import StorageAccount
+from shared.azurite.service import start_azurite, wait_until_ready
 from shared.platform import free_ports
 from tests.funchost.funchost_support import FAST, MASTER, Account, Host, Workshop, eventually
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from tests.funchost.funchost_support import MASTER, Account, Host, Workshop, eventually
 
 APP = """

@@ -30,7 +30,14 @@ sys.exit(int(sys.argv[1]))
 def project(tmp_path: Path) -> Path:
     """A project whose requirements are empty, whose hnswlib cannot be found, and whose CLI tells what it was given."""
     folder = tmp_path / "project"
-    for name in ("manage.py", "launcher", "shared/__init__.py", "shared/platform.py", "shared/azurite.py"):
+    for name in (
+        "manage.py",
+        "launcher",
+        "shared/__init__.py",
+        "shared/platform.py",
+        "shared/clock.py",
+        "shared/azurite",
+    ):
         source, target = PROJECT_DIR / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():

@@ -1,23 +1,31 @@
 """Leftovers, roles, hosts and the instance's environment, each by itself."""
 
+import base64
 import json
 import os
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from launcher.asking import first_command
 from launcher.checks import clear_leftovers
-from launcher.environment import host_id, instance_environment
+from launcher.environment import (
+    STORAGE_BIND_ADDRESS,
+    host_id,
+    instance_environment,
+    storage_from_elsewhere,
+    with_recorded_storage,
+)
 from launcher.hosts import BUNDLE, BUNDLE_PATH_SETTING, host_choices
 from launcher.places import Place
 from launcher.preparation import ensure_administrator_key
 from launcher.problems import SetupProblem
 from launcher.roles import BACKGROUND_FUNCTIONS, disabling_settings
-from shared.azurite import StorageAccount
+from shared.azurite.account import WELL_KNOWN_ACCOUNT, StorageAccount, StorageKey
 from shared.platform import note_process
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -64,16 +72,52 @@ def test_files_that_were_torn_while_they_were_written_are_removed(place: Place) 
 def test_an_account_is_made_once_and_is_its_owners_alone(place: Place) -> None:
     first = StorageAccount.kept_in(place.storage_account)
     assert StorageAccount.kept_in(place.storage_account) == first
-    assert first.name != "devstoreaccount1"
+    assert first.name != WELL_KNOWN_ACCOUNT
+    assert len(base64.b64decode(first.keys[0].value)) * 8 == 512
     assert stat.S_IMODE(place.storage_account.stat().st_mode) == 0o600
+    assert stat.S_IMODE(place.keys.stat().st_mode) == 0o700
+    assert first.keys[0].value not in repr(first)
 
 
-def test_a_damaged_account_file_is_named_rather_than_replaced(place: Place) -> None:
+def test_an_account_of_the_first_releases_is_read_and_the_well_known_one_replaced(place: Place) -> None:
     place.keys.mkdir()
-    place.storage_account.write_text("{}")
-    with pytest.raises(ValueError, match=r"storage\.json"):
+    key = StorageKey.random().value
+    place.storage_account.write_text(json.dumps({"account": "routing01234567", "key": key}))
+    kept = StorageAccount.kept_in(place.storage_account)
+    assert (kept.name, [one.value for one in kept.keys]) == ("routing01234567", [key])
+    place.storage_account.write_text(json.dumps({"account": WELL_KNOWN_ACCOUNT, "key": key}))
+    own = StorageAccount.kept_in(place.storage_account)
+    assert own.name != WELL_KNOWN_ACCOUNT
+    assert not own.accepts(StorageKey(value=key))
+    assert StorageAccount.kept_in(place.storage_account) == own
+
+
+def test_a_rotated_account_takes_two_keys_and_no_third(place: Place) -> None:
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    first = StorageAccount.random(day)
+    second = first.rotated(now=day + timedelta(days=1))
+    assert second.name == first.name
+    assert second.keys[1:] == first.keys
+    third = second.rotated(now=day + timedelta(days=2))
+    assert third.keys[1:] == second.keys[:1]
+    assert [third.accepts(key) for key in (*first.keys, *second.keys[:1], *third.keys[:1])] == [False, True, True]
+    assert third.rotated(now=day, at_once=True).keys[1:] == ()
+    third.keep_in(place.storage_account)
+    assert StorageAccount.kept_in(place.storage_account) == third
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{}", "[]", '{"account": "routing1", "key": ""}', '{"account": "routing1", "key": "no base64"}',
+     '{"account": "A;B:C", "key": "a2V5"}', '{"account": "routing1", "keys": []}', "\x00"],
+)  # fmt: skip
+def test_a_damaged_account_file_is_named_rather_than_replaced(content: str, place: Place) -> None:
+    place.keys.mkdir()
+    place.storage_account.write_text(content)
+    with pytest.raises(ValueError, match=r"storage\.json") as caught:
         StorageAccount.kept_in(place.storage_account)
-    assert place.storage_account.read_text() == "{}"
+    assert "base64" not in str(caught.value)
+    assert place.storage_account.read_text() == content
 
 
 def test_the_administrator_key_is_made_once(place: Place) -> None:
@@ -91,12 +135,32 @@ def test_each_data_directory_has_a_host_id_of_its_own_that_the_host_accepts(tmp_
     assert all(len(one) <= 32 and one == one.lower() for one in ids)
 
 
-def test_the_instances_storage_wins_at_its_start_and_the_callers_elsewhere(place: Place) -> None:
+def test_storage_set_by_the_caller_wins_unless_everybody_knows_its_key(place: Place) -> None:
+    callers = {"AzureWebJobsStorage": "AccountName=callers;AccountKey=a2V5"}
+    before = instance_environment(place.data_dir, base={})
+    assert with_recorded_storage(before) == before, "there is none before the first start"
     account = StorageAccount.kept_in(place.storage_account)
-    callers = {"AzureWebJobsStorage": "callers"}
-    started = instance_environment(place.data_dir, storage_ports=(1, 2, 3), base=callers)
-    assert started["AzureWebJobsStorage"] == account.connection_string((1, 2, 3))
-    assert instance_environment(place.data_dir, base=callers)["AzureWebJobsStorage"] == "callers"
+    note_process(place.instance_note, os.getpid(), storage_ports=[1, 2, 3])
+    own = account.connection_string((1, 2, 3))
+    for environment, wanted in (
+        ({}, own),
+        ({"AzureWebJobsStorage": ""}, own),
+        ({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, own),
+        ({"AzureWebJobsStorage": "UseDevelopmentStorage = True;"}, own),
+        (callers, callers["AzureWebJobsStorage"]),
+    ):
+        made = instance_environment(place.data_dir, base=environment)
+        assert with_recorded_storage(made)["AzureWebJobsStorage"] == wanted
+        assert storage_from_elsewhere(made) is (environment is callers)
+
+
+def test_commands_look_for_storage_where_it_was_told_to_listen(place: Place) -> None:
+    account = StorageAccount.kept_in(place.storage_account)
+    for told, host in (("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("::1", "[::1]")):
+        made = with_recorded_storage(instance_environment(place.data_dir, base={STORAGE_BIND_ADDRESS: told}))
+        assert f"BlobEndpoint=http://{host}:10000/{account.name}" in made["AzureWebJobsStorage"]
+    with pytest.raises(SetupProblem, match=STORAGE_BIND_ADDRESS):
+        with_recorded_storage(instance_environment(place.data_dir, base={STORAGE_BIND_ADDRESS: "everywhere"}))
 
 
 def test_paths_of_the_erp_hold_wherever_the_host_runs(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.azurite import missing_for_azurite
+from shared.azurite.service import missing_for_azurite
 from shared.platform import end_process_tree, free_ports, port_is_taken, process_identity
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.database.engine import migrate

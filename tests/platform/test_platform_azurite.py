@@ -8,7 +8,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
-from shared.azurite import Azurite, StorageAccount, set_damaged_aside
+from shared.azurite.account import StorageAccount
+from shared.azurite.files import set_damaged_aside
+from shared.azurite.service import Azurite
 
 
 @pytest.mark.azurite
@@ -27,7 +29,7 @@ def test_blobs_and_queues_work_with_ordinary_clients(azurite: Azurite) -> None:
 
 @pytest.mark.azurite
 def test_another_key_is_refused(azurite: Azurite) -> None:
-    stranger = StorageAccount(name=azurite.account.name, key=StorageAccount.random().key)
+    stranger = StorageAccount(name=azurite.account.name, keys=StorageAccount.random().keys)
     with (
         BlobServiceClient.from_connection_string(stranger.connection_string(azurite.ports)) as blobs,
         pytest.raises(HttpResponseError) as refusal,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from azure.storage.blob import ContainerClient
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.database.tables import ModelVersion, Registration, RegistrationState, VersionState
 from shared.errors import NotFound, StorageUnavailable
 from shared.registry.build import sign_folder

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.database.alerts import Alerts
 from shared.database.models import ModelVersions
 from shared.database.snapshots import SnapshotRows

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.storage.clients import Storage
 
 

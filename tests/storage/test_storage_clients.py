@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.errors import SetupError, StorageUnavailable
 from shared.storage.clients import Storage
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from azure.storage.queue import QueueServiceClient
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.errors import MalformedRequest, StorageUnavailable
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells, growing_delay_seconds, parse_doorbell

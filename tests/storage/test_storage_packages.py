@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import ContainerClient
 
-from shared.azurite import Azurite
+from shared.azurite.service import Azurite
 from shared.errors import InvalidInput, NotFound, TooLarge
 from shared.storage.clients import Storage
 from shared.storage.packages import CONTAINER, Drop, Packages
