@@ -1,5 +1,6 @@
 """`models`: installed versions and which of them serves."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -200,20 +201,36 @@ def bom(
 @reports_errors
 def push(
     folder: Annotated[Path, typer.Argument(help="A package, as `train --output` writes it.", exists=True)],
+    sas_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROUTING_UPLOAD_URL",
+            show_envvar=True,
+            help="What `storage sas` printed on the factory's machine; - reads it from standard input.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Upload a package to the `model-drop` container, its manifest last.
+    """Upload a package to the `model-drop` container, its manifest last: here, or with a signature elsewhere.
 
     Example: manage.py train --output /tmp/package && manage.py models push /tmp/package
     """
     from shared.registry.manifest import parse_manifest, read_manifest_file
 
     version = parse_manifest(read_manifest_file(folder)).version
-    current_services().packages.upload_package(folder, version)
-    if as_json:
-        emit_json({"version": version, "container": "model-drop"})
+    kept = 0
+    if sas_url is None:
+        current_services().packages.upload_package(folder, version)
     else:
-        say(f"Uploaded {version}; `manage.py models list` shows it once it is verified.")
+        from shared.storage.uploads import SignedUpload
+
+        kept = SignedUpload(sys.stdin.readline() if sas_url == "-" else sas_url).push(folder, version).kept
+    if as_json:
+        emit_json({"version": version, "container": "model-drop", "files_kept": kept})
+        return
+    say(f"Uploaded {version}; `manage.py models list` shows it once it is verified.")
+    if kept:
+        say(f"{kept} file(s) were there already, of an earlier attempt, and are as they were.")
 
 
 @app.command("misses")

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from shared.storage.clients import Storage
     from shared.storage.doorbells import Doorbells
     from shared.storage.packages import Packages
+    from shared.storage.signatures import UploadSignatures
     from shared.training.jobs import TrainingJobs
 
 
@@ -201,6 +202,14 @@ class Services:
         from shared.storage.packages import Packages
 
         return Packages(self.storage)
+
+    @cached_property
+    def upload_signatures(self) -> "UploadSignatures":
+        """Who may drop packages without the account's key."""
+        from shared.storage.signatures import UploadSignatures
+
+        lock = self.settings.data_dir / "run" / "signatures.lock"
+        return UploadSignatures(self.storage, self.packages, lock, clock=self.clock)
 
     @cached_property
     def snapshots(self) -> "Snapshots":

@@ -25,6 +25,25 @@ CONNECT_SECONDS = 3
 READ_SECONDS = 20
 RETRIES = 2
 _MEBIBYTE = 1024 * 1024
+TRANSFER: dict[str, Any] = {  # of files: in blocks of 4 MiB
+    "max_single_put_size": 4 * _MEBIBYTE,
+    "max_block_size": 4 * _MEBIBYTE,
+    "max_single_get_size": 4 * _MEBIBYTE,
+    "max_chunk_get_size": 4 * _MEBIBYTE,
+}
+
+
+def client_options(api_version: str = "") -> dict[str, Any]:
+    """Return the time limits and retries of every client; `api_version` asks for a certain storage API."""
+    options: dict[str, Any] = {
+        "connection_timeout": CONNECT_SECONDS,
+        "read_timeout": READ_SECONDS,
+        "retry_total": RETRIES,
+        "initial_backoff": 0.2,
+        "increment_base": 0.7,
+        "random_jitter_range": 0.1,
+    }
+    return options | ({"api_version": api_version} if api_version else {})
 
 
 class Storage:
@@ -33,16 +52,7 @@ class Storage:
     def __init__(self, connection_string: str, api_version: str = "") -> None:
         """Remember how to connect; `api_version` asks for a certain storage API, empty for the SDK's own."""
         self._connection_string = connection_string
-        self._options: dict[str, Any] = {
-            "connection_timeout": CONNECT_SECONDS,
-            "read_timeout": READ_SECONDS,
-            "retry_total": RETRIES,
-            "initial_backoff": 0.2,
-            "increment_base": 0.7,
-            "random_jitter_range": 0.1,
-        }
-        if api_version:
-            self._options["api_version"] = api_version
+        self._options = client_options(api_version)
 
     def __repr__(self) -> str:
         return "Storage(...)"
@@ -61,14 +71,34 @@ class Storage:
             SetupError: the connection string cannot be read.
         """
         with _readable_connection_string(self._connection_string):
-            return BlobServiceClient.from_connection_string(
-                self._connection_string,
-                max_single_put_size=4 * _MEBIBYTE,
-                max_block_size=4 * _MEBIBYTE,
-                max_single_get_size=4 * _MEBIBYTE,
-                max_chunk_get_size=4 * _MEBIBYTE,
-                **self._options,
+            return BlobServiceClient.from_connection_string(self._connection_string, **TRANSFER, **self._options)
+
+    @property
+    def account_name(self) -> str:
+        """The account's name.
+
+        Raises:
+            SetupError: the connection string has no account key, and so no account of its own.
+        """
+        return self._credential("account_name")
+
+    @property
+    def account_key(self) -> str:
+        """The account's key, for signatures.
+
+        Raises:
+            SetupError: the connection string has none.
+        """
+        return self._credential("account_key")
+
+    def _credential(self, part: str) -> str:
+        value = getattr(self.blobs.credential, part, None)
+        if not value:
+            raise SetupError(
+                "The storage connection string has no account key, so nothing can be signed.",
+                remedy="Set AzureWebJobsStorage to a connection string with AccountName and AccountKey.",
             )
+        return str(value)
 
     @cached_property
     def queues(self) -> QueueServiceClient:

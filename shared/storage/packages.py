@@ -141,12 +141,10 @@ class Packages:
             InvalidInput: `version` is no safe path, or the folder has no manifest or holds a link.
             StorageUnavailable: storage did not answer.
         """
-        files = _files_below(folder)
-        if MANIFEST not in files:
-            raise InvalidInput(f"{folder} has no {MANIFEST}.", remedy="Upload a folder that `train --output` wrote.")
+        files = in_upload_order(folder)
         self.ensure_container()
-        for path in [*sorted(files.keys() - {MANIFEST}), MANIFEST]:
-            with answering(f"uploading {path} of {version}"), files[path].open("rb") as data:
+        for path, file in files:
+            with answering(f"uploading {path} of {version}"), file.open("rb") as data:
                 self._blob(version, path).upload_blob(data, overwrite=True)
         log.info("package.uploaded", version=version, files=len(files))
         return len(files)
@@ -214,11 +212,18 @@ def _stream(blob: BlobClient, to: Path, max_bytes: int, what: str) -> StreamedFi
     return StreamedFile(bytes=written, sha256=digest.hexdigest(), etag=etag)
 
 
-def _files_below(folder: Path) -> dict[str, Path]:
+def in_upload_order(folder: Path) -> list[tuple[str, Path]]:
+    """Return every file below `folder` with its path inside the package, the manifest last.
+
+    Raises:
+        InvalidInput: the folder has no manifest or holds a link.
+    """
     files = {}
     for file in folder.rglob("*"):
         if file.is_symlink():
             raise InvalidInput(f"{file} is a link, and a package holds plain files only.")
         if file.is_file():
             files[file.relative_to(folder).as_posix()] = file
-    return files
+    if MANIFEST not in files:
+        raise InvalidInput(f"{folder} has no {MANIFEST}.", remedy="Upload a folder that `train --output` wrote.")
+    return [(path, files[path]) for path in (*sorted(files.keys() - {MANIFEST}), MANIFEST)]
