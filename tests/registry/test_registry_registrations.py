@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobClient, ContainerClient
 
 from shared.azurite.service import Azurite
 from shared.database.tables import ModelVersion, Registration, RegistrationState, VersionState
@@ -23,6 +23,8 @@ from shared.registry.signing import Keys
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells
 from shared.storage.packages import CONTAINER, Packages
+from shared.storage.signatures import UploadSignatures
+from shared.storage.uploads import SignedUpload
 from tests.registry.registry_support import Instance
 
 pytestmark = pytest.mark.azurite
@@ -453,6 +455,31 @@ def test_packages_pushed_by_the_product_are_taken_in(drop: Drop, package: Path) 
     assert drop.registrations.register(rows[0].id).state == RegistrationState.INSTALLED
     version: ModelVersion = drop.instance.versions.get("pilot")
     assert version.profile == "demo"
+
+
+@pytest.mark.parametrize("only_for", [None, "pilot"])
+def test_a_package_pushed_with_a_signature_is_taken_in_and_its_holder_can_do_no_harm(
+    only_for: str | None, drop: Drop, package: Path, tmp_path: Path
+) -> None:
+    """As files, or as the archive of the one version. Later uploads change neither the installed version nor a row."""
+    signatures = UploadSignatures(drop.storage, drop.packages, tmp_path / "lock")
+    signatures.revoke_all()
+    url = signatures.make(hours=1, version=only_for).url
+    SignedUpload(url).push(package, "pilot")
+    [row] = register_all(drop)
+    assert (row.state, row.is_zip) == (RegistrationState.INSTALLED, only_for is not None)
+    before = drop.instance.store.manifest_sha256("pilot")
+    if only_for is None:
+        with ContainerClient.from_container_url(url) as holder:
+            holder.upload_blob("pilot/golden.json", b"harm", overwrite=True)
+            holder.upload_blob("pilot/manifest.json", b"harm", overwrite=True)
+    else:
+        with BlobClient.from_blob_url(url) as blob:
+            blob.upload_blob(b"harm", overwrite=True)
+    states = sorted(each.state for each in register_all(drop))
+    assert states == [RegistrationState.INSTALLED, RegistrationState.REJECTED]
+    assert drop.instance.store.manifest_sha256("pilot") == before
+    assert drop.instance.lifecycle.verify("pilot")["ok"]
 
 
 # ------------------------------------------------------------------------------------------------------------- archives
