@@ -21,7 +21,7 @@ from launcher.environment import (
     with_recorded_storage,
 )
 from launcher.hosts import BUNDLE, BUNDLE_PATH_SETTING, host_choices
-from launcher.places import Place
+from launcher.places import PROJECT_DIR, Place
 from launcher.preparation import ensure_administrator_key
 from launcher.problems import SetupProblem
 from launcher.roles import BACKGROUND_FUNCTIONS, disabling_settings
@@ -161,6 +161,13 @@ def test_commands_look_for_storage_where_it_was_told_to_listen(place: Place) -> 
         assert f"BlobEndpoint=http://{host}:10000/{account.name}" in made["AzureWebJobsStorage"]
     with pytest.raises(SetupProblem, match=STORAGE_BIND_ADDRESS):
         with_recorded_storage(instance_environment(place.data_dir, base={STORAGE_BIND_ADDRESS: "everywhere"}))
+
+
+def test_the_settings_that_core_tools_read_name_no_storage_and_no_secret() -> None:
+    """Core Tools set what they read there only where the environment does not, so the instance's storage is theirs."""
+    values = json.loads((PROJECT_DIR / "local.settings.json").read_bytes())["Values"]
+    assert "AzureWebJobsStorage" not in values
+    assert [name for name, value in values.items() if "=" in value or len(value) > 40] == []
 
 
 def test_paths_of_the_erp_hold_wherever_the_host_runs(

@@ -16,7 +16,9 @@ from azure.storage.queue import QueueServiceClient
 from shared.azurite.account import WELL_KNOWN_ACCOUNT, StorageAccount, StorageKey
 from shared.azurite.files import carry_over, set_damaged_aside
 from shared.azurite.service import Azurite, AzuriteFailed, start_azurite, wait_until_ready
+from shared.bootstrap import Services
 from shared.platform import free_ports
+from shared.settings import Settings
 
 
 @pytest.mark.azurite
@@ -152,6 +154,10 @@ def test_blobs_and_messages_of_the_well_known_account_are_carried_over(tmp_path:
         with QueueServiceClient.from_connection_string(before.connection_string) as queues:
             queues.create_queue("extracts").send_message("one")
             queues.get_queue_client("extracts").send_message("two")
+        settings = Settings(data_dir=tmp_path / "data", ROUTING_STORAGE_CONNECTION=before.connection_string)
+        condition = Services(settings).health.detail()["parts"]["storage"]
+        assert (condition["status"], "everybody knows" in condition["detail"]) == ("degraded", True)
+        assert EMULATOR_KEY not in f"{condition}"
     finally:
         before.stop()
 
