@@ -11,7 +11,7 @@ from shared.bootstrap import Services, current_services
 from shared.errors import InvalidInput, RoutingError
 
 app = typer.Typer(help="Blob and queue storage.", no_args_is_help=True)
-signatures = typer.Typer(help="Signatures that let a training machine drop packages.", invoke_without_command=True)
+signatures = typer.Typer(invoke_without_command=True)
 app.add_typer(signatures, name="sas")
 
 DEFAULT_HOURS = 24.0

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -35,13 +36,17 @@ def run(tmp_path: Path) -> Run:
 
 
 def every_command() -> list[tuple[str, ...]]:
-    """Return the words of each command there is."""
+    """Return the words of each command there is, those of groups within groups too."""
     from cli.__main__ import app
 
     found: list[tuple[str, ...]] = []
-    for name, command in typer.main.get_group(app).commands.items():
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_group(app))]
+    while waiting:
+        words, command = waiting.pop()
         inner = getattr(command, "commands", None)
-        found += [(name,)] if inner is None else [(name, one) for one in inner]
+        if words and (inner is None or command.invoke_without_command):
+            found.append(words)
+        waiting += [((*words, name), one) for name, one in (inner or {}).items()]
     return found
 
 
