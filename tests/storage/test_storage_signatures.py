@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import AccessPolicy, BlobClient, ContainerClient, ContainerSasPermissions
@@ -219,6 +220,17 @@ def test_values_that_break_a_rule_are_refused(
     with pytest.raises(InvalidInput, match=word):
         signatures.make(**named)  # type: ignore[arg-type]
     assert signatures.known() == []
+
+
+def test_it_holds_under_whatever_name_a_client_reaches_storage_by(
+    signatures: UploadSignatures, packages: Packages, version: str
+) -> None:
+    """A name with dots is not taken for an account's, as in Azure's own addresses."""
+    where, _, query = signatures.make(hours=1).url.partition("?")
+    named = {"Host": "files.factory.example:10000", "x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
+    answer = httpx.put(f"{where}/{version}/manifest.json?{query}", content=b"{}", headers=named)
+    assert answer.status_code == 201, answer.text
+    assert packages.read_manifest(version, 100) == b"{}"
 
 
 def test_an_address_and_a_range_are_in_the_url(signatures: UploadSignatures) -> None:
