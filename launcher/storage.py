@@ -64,7 +64,12 @@ class OwnStorage:
         if stamp == self._stamp or stamp is None or self.azurite is None:
             return False
         self._stamp = stamp
-        if StorageAccount.kept_in(self.place.storage_account) == self.azurite.account:
+        try:
+            account = StorageAccount.kept_in(self.place.storage_account)
+        except ValueError as error:  # what runs goes on with the keys it has
+            self.console.print(f"· {error}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+            return False
+        if account == self.azurite.account:
             return False
         self.azurite.stop()
         self.start()

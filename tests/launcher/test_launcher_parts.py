@@ -1,6 +1,7 @@
 """Leftovers, roles, hosts and the instance's environment, each by itself."""
 
 import base64
+import io
 import json
 import os
 import stat
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from launcher.asking import first_command
 from launcher.checks import clear_leftovers
@@ -25,7 +27,9 @@ from launcher.places import PROJECT_DIR, Place
 from launcher.preparation import ensure_administrator_key
 from launcher.problems import SetupProblem
 from launcher.roles import BACKGROUND_FUNCTIONS, disabling_settings
+from launcher.storage import OwnStorage
 from shared.azurite.account import WELL_KNOWN_ACCOUNT, StorageAccount, StorageKey
+from shared.azurite.service import Azurite
 from shared.platform import note_process
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -104,6 +108,27 @@ def test_a_rotated_account_takes_two_keys_and_no_third(place: Place) -> None:
     assert third.rotated(now=day, at_once=True).keys[1:] == ()
     third.keep_in(place.storage_account)
     assert StorageAccount.kept_in(place.storage_account) == third
+
+
+@pytest.mark.azurite
+def test_running_storage_goes_on_where_the_file_of_its_keys_is_damaged_or_the_same(
+    place: Place, azurite: Azurite
+) -> None:
+    said = io.StringIO()
+    running = OwnStorage(
+        place=place, ports=azurite.ports, bind_address="127.0.0.1", console=Console(file=said), azurite=azurite
+    )
+    assert not running.take_new_keys(), "there is no file"
+    azurite.account.keep_in(place.storage_account)
+    assert not running.take_new_keys(), "written again with the same keys"
+    assert said.getvalue() == ""
+    place.storage_account.write_text("{}")
+    assert not running.take_new_keys()
+    assert "storage.json" in said.getvalue()
+    before = len(said.getvalue())
+    assert not running.take_new_keys()
+    assert len(said.getvalue()) == before, "said once"
+    assert azurite.process.poll() is None
 
 
 @pytest.mark.parametrize(
