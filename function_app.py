@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions import data, exports, identity, models, operations, predictions, quality, training, unknown
+from functions import data, exports, identity, models, operations, pages, predictions, quality, training, unknown
 from functions.running import ModelSuccession
 from shared.logs import configure_logging
 from shared.settings import current_settings
@@ -16,6 +16,7 @@ app.register_functions(exports.blueprint)
 app.register_functions(identity.blueprint)
 app.register_functions(models.blueprint)
 app.register_functions(operations.blueprint)
+app.register_functions(pages.blueprint)
 app.register_functions(predictions.blueprint)
 app.register_functions(quality.blueprint)
 app.register_functions(training.blueprint)

@@ -30,6 +30,7 @@ from shared.identity.callers import Caller
 if TYPE_CHECKING:
     from shared.bootstrap import Services
 
+API = "api"  # what every endpoint's address begins with; the pages have addresses of their own
 MAX_BODY_BYTES = 5 * 1024 * 1024
 _QUICKLY_READ_BYTES = 32 * 1024  # read and checked in less than a millisecond: so long may all other requests wait
 MAX_PARAMETER = 200  # characters of a code or id in a path
@@ -132,7 +133,7 @@ def endpoint(
         function = waiting if inspect.iscoroutinefunction(handler) else answering_at_once
         function.__name__ = function.__qualname__ = declared.name
         function.__doc__ = handler.__doc__
-        routed = blueprint.route(route=route, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)(function)
+        routed = blueprint.route(route=f"{API}/{route}", methods=[method], auth_level=func.AuthLevel.ANONYMOUS)(function)
         blueprint.function_name(declared.name)(routed)
         return handler
 

@@ -8,7 +8,7 @@ from functools import cache
 
 import azure.functions as func
 
-from functions.http import ENDPOINTS, refuse
+from functions.http import API, ENDPOINTS, refuse
 from shared.errors import NotFound
 
 blueprint = func.Blueprint()
@@ -17,7 +17,7 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 
 
 @blueprint.function_name("wrong_address")
-@blueprint.route(route="{*path}", methods=_METHODS, auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route(route=f"{API}/{{*path}}", methods=_METHODS, auth_level=func.AuthLevel.ANONYMOUS)
 def wrong_address(req: func.HttpRequest) -> func.HttpResponse:
     """Answer 404 with a problem document, as for every other thing that does not exist."""
     path = req.route_params.get("path", "")
