@@ -70,6 +70,35 @@ def get_item(call: Call) -> Reply:
     return Reply(body=served.model.item(call.params["item_code"]), model_version=served.version)
 
 
+class AttributeView(BaseModel):
+    """An attribute that items are described by."""
+
+    name: str
+    kind: str = Field(description="categorical, numeric, text, code or date")
+    unit: str | None = Field(description="that numbers without a unit are in")
+    family: bool = Field(description="whether it is one of those that name an item's family")
+
+
+class Attributes(BaseModel):
+    """The attributes that the active model knows."""
+
+    model_version: str
+    items: list[AttributeView]
+
+
+@endpoint(
+    blueprint, "GET", "attributes", access=Access.READ, summary="What items can be described by", answer=Attributes
+)
+def list_attributes(call: Call) -> Reply:
+    """List the attributes that a query may give, in the order of the factory's profile."""
+    served = call.services.serving.active()
+    rows = [
+        AttributeView(name=each.name, kind=each.kind.value, unit=each.unit, family=each.family)
+        for each in served.model.attributes
+    ]
+    return Reply(body=Attributes(model_version=served.version, items=rows), model_version=served.version)
+
+
 @endpoint(
     blueprint,
     "GET",

@@ -1,0 +1,77 @@
+/** Calls of the API: JSON in and out, every error a `Problem` that can be said in the reader's language. */
+
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+export type Candidate = Schemas["Candidate"];
+export type ItemPrediction = Schemas["ItemPrediction"];
+export type ItemQuery = Schemas["ItemQuery"];
+export type ItemRecord = Schemas["ItemRecord"];
+export type Minutes = Schemas["Minutes"];
+export type PredictedOperation = Schemas["PredictedOperation"];
+export type PredictionResponse = Schemas["PredictionResponse"];
+export type SimilarItem = Schemas["SimilarItem"];
+
+export interface Listing<Row> {
+  items: Row[];
+  total: number;
+  limit: number;
+  offset: number;
+}
+
+/** What the service answered instead of what was asked for (RFC 9457), or why it did not answer at all. */
+export class Problem extends Error {
+  constructor(
+    readonly code: string,
+    readonly detail: string,
+    readonly status: number,
+    readonly remedy?: string,
+    readonly requestId?: string,
+  ) {
+    super(detail);
+  }
+}
+
+interface ProblemDocument {
+  code?: string;
+  detail?: string;
+  remedy?: string;
+  request_id?: string;
+}
+
+/** Ask the API; `path` begins after `/api/`. Throws a `Problem`. */
+export async function ask<Answer>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
+  const init: RequestInit = { method, credentials: "same-origin", headers: { "x-requested-with": "routing-ml" } };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { ...init.headers, "content-type": "application/json" };
+  }
+  if (signal) init.signal = signal;
+  let response: Response;
+  try {
+    response = await fetch(`/api/${path}`, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Problem("unreachable", "", 0);
+  }
+  if (response.status === 204) return undefined as Answer;
+  const text = await response.text();
+  if (!response.ok) throw problemOf(response, text);
+  return JSON.parse(text) as Answer;
+}
+
+function problemOf(response: Response, text: string): Problem {
+  let document: ProblemDocument = {};
+  try {
+    document = JSON.parse(text) as ProblemDocument;
+  } catch {
+    // a proxy's page, or the host's own answer: its status is all there is
+  }
+  return new Problem(
+    document.code ?? `http-${response.status}`,
+    document.detail ?? "",
+    response.status,
+    document.remedy,
+    document.request_id ?? response.headers.get("x-request-id") ?? undefined,
+  );
+}
