@@ -133,7 +133,9 @@ def endpoint(
         function = waiting if inspect.iscoroutinefunction(handler) else answering_at_once
         function.__name__ = function.__qualname__ = declared.name
         function.__doc__ = handler.__doc__
-        routed = blueprint.route(route=f"{API}/{route}", methods=[method], auth_level=func.AuthLevel.ANONYMOUS)(function)
+        routed = blueprint.route(route=f"{API}/{route}", methods=[method], auth_level=func.AuthLevel.ANONYMOUS)(
+            function
+        )
         blueprint.function_name(declared.name)(routed)
         return handler
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from launcher.checks import (
     venv_is_usable,
 )
 from launcher.console import Step, done, note
+from launcher.pages import build_pages, pages_are_missing
 from launcher.places import NODE_MODULES, PROJECT_DIR, VENV_DIR, venv_python
 from launcher.problems import SetupProblem
-from shared.platform import end_process_tree, exclusive_lock, remove_tree, start_child, write_atomically
+from launcher.programs import end_running, last_error, last_line, run
+from shared.platform import exclusive_lock, remove_tree, write_atomically
 
 STAMP = "routing-ml.json"
 UNFINISHED = "routing-ml.unfinished"
@@ -45,19 +47,25 @@ def install(*, storage: bool, tests: bool) -> None:
     if storage:
         check_node()
     wanted = _wanted_requirements(tests=tests)
-    if _is_installed(wanted) and not (storage and _azurite_is_missing()):
+    if _is_installed(wanted) and not (storage and (_azurite_is_missing() or pages_are_missing())):
         return
     check_writable(PROJECT_DIR, "The virtual environment")
-    with _installation_lock(), concurrent.futures.ThreadPoolExecutor(2) as background:
+    with _installation_lock(), concurrent.futures.ThreadPoolExecutor(3) as background:
         try:
             azurite = background.submit(_install_azurite) if storage and _azurite_is_missing() else None
+            pages = background.submit(build_pages) if storage and pages_are_missing() else None
             if not _is_installed(wanted):
                 _install_python(wanted, background)
             if azurite is not None:
                 with Step("Azurite, the local storage service"):
                     azurite.result()
+            if pages is not None:
+                with Step("the pages for the browser"):
+                    problem = pages.result()
+                if problem:
+                    note(problem)
         except BaseException:
-            _end_running()
+            end_running()
             raise
 
 
@@ -143,10 +151,10 @@ def _make_venv() -> None:
         (VENV_DIR / UNFINISHED).touch()
         try:
             base = getattr(sys, "_base_executable", None) or sys.executable
-            made = _run([base, "-m", "venv", VENV_DIR])
+            made = run([base, "-m", "venv", VENV_DIR])
             if made.returncode != 0:
                 raise SetupProblem(
-                    f"The virtual environment could not be made: {_last_line(made)}",
+                    f"The virtual environment could not be made: {last_line(made)}",
                     "Check the Python installation (Debian/Ubuntu: `apt install python3-venv`) and start again.",
                 )
         except BaseException:
@@ -156,9 +164,9 @@ def _make_venv() -> None:
 
 def _install_requirements(name: str) -> None:
     with Step(f"packages of {name}"):
-        result = _run([venv_python(), *PIP, "install", "--progress-bar", "off", "-r", PROJECT_DIR / name])
+        result = run([venv_python(), *PIP, "install", "--progress-bar", "off", "-r", PROJECT_DIR / name])
         if result.returncode != 0:
-            raise SetupProblem(f"The packages of {name} could not be installed: {_last_error(result)}", PACKAGES_REMEDY)
+            raise SetupProblem(f"The packages of {name} could not be installed: {last_error(result)}", PACKAGES_REMEDY)
 
 
 # -------------------------------------------------------------------------------------------------------- hnswlib
@@ -173,10 +181,10 @@ def _build_hnswlib(into: Path) -> str | None:
         return missing
     requirements = PROJECT_DIR / "requirements-hnsw.txt"
     try:
-        built = _run([venv_python(), *PIP, "wheel", "--no-deps", "-w", into, "-r", requirements], HNSW_BUILD_SECONDS)
+        built = run([venv_python(), *PIP, "wheel", "--no-deps", "-w", into, "-r", requirements], HNSW_BUILD_SECONDS)
     except subprocess.TimeoutExpired:
         return f"its compilation did not end within {HNSW_BUILD_SECONDS} seconds"
-    return None if built.returncode == 0 else _last_error(built)
+    return None if built.returncode == 0 else last_error(built)
 
 
 def _install_hnswlib(wheel: "concurrent.futures.Future[str | None]", wheels: Path) -> None:
@@ -184,8 +192,8 @@ def _install_hnswlib(wheel: "concurrent.futures.Future[str | None]", wheels: Pat
     with Step("hnswlib, the fast neighbour search") as step:
         problem = wheel.result()
         if problem is None and (files := list(wheels.glob("*.whl"))):
-            result = _run([venv_python(), *PIP, "install", "--no-deps", "--no-index", *files])
-            problem = None if result.returncode == 0 else _last_error(result)
+            result = run([venv_python(), *PIP, "install", "--no-deps", "--no-index", *files])
+            problem = None if result.returncode == 0 else last_error(result)
         if problem is not None:
             step.result = "hnswlib is not here, exact search serves instead: same answers, slower on many items"
     if problem is not None:
@@ -197,7 +205,7 @@ def _install_hnswlib(wheel: "concurrent.futures.Future[str | None]", wheels: Pat
 def _installed_hnswlib() -> str | None:
     """Return the version of hnswlib that the virtual environment holds, if it is the pinned one."""
     question = "import importlib.metadata as m; print('hnswlib==' + m.version('hnswlib'))"
-    answer = _run([venv_python(), "-c", question]).stdout.strip()
+    answer = run([venv_python(), "-c", question]).stdout.strip()
     return answer if answer and answer in (PROJECT_DIR / "requirements-hnsw.txt").read_text("utf-8") else None
 
 
@@ -226,10 +234,10 @@ def _install_azurite() -> None:
             "Install it (Debian/Ubuntu: `apt install npm`; elsewhere it is part of Node.js) and start again.",
         )
     try:
-        result = _run([npm, "ci", "--no-progress", "--loglevel", "error"])
+        result = run([npm, "ci", "--no-progress", "--loglevel", "error"])
         if result.returncode != 0:
             raise SetupProblem(
-                f"Azurite could not be installed: {_last_error(result)}",
+                f"Azurite could not be installed: {last_error(result)}",
                 "Check the network once (later starts need none), or name a mirror by `npm config set registry`.",
             )
         stamp = {"lock": _fingerprint(PROJECT_DIR / "package-lock.json")}
@@ -237,50 +245,6 @@ def _install_azurite() -> None:
     except BaseException:
         remove_tree(NODE_MODULES)
         raise
-
-
-# --------------------------------------------------------------------------------------------------------- running
-
-
-_running: set["subprocess.Popen[bytes]"] = set()
-
-
-def _run(command: Sequence[str | Path], seconds: float | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run a program in the project's folder and keep what it says; it ends with this process, however that ends."""
-    child = start_child(
-        command, cwd=PROJECT_DIR, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    _running.add(child)
-    try:
-        output, _ = child.communicate(timeout=seconds)
-    except BaseException:
-        end_process_tree(child, grace_seconds=1)
-        child.communicate()
-        raise
-    finally:
-        _running.discard(child)
-    return subprocess.CompletedProcess(list(command), child.returncode, output.decode(errors="replace"))
-
-
-def _end_running() -> None:
-    """End what background steps still run, so that a failed or interrupted start does not wait for them."""
-    for child in list(_running):
-        end_process_tree(child, grace_seconds=1)
-
-
-def _last_line(result: "subprocess.CompletedProcess[str]") -> str:
-    lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
-    return lines[-1] if lines else f"exit code {result.returncode}"
-
-
-def _last_error(result: "subprocess.CompletedProcess[str]") -> str:
-    """Return the last line that a tool marked as an error, without its mark, else its last line."""
-    marks = ("ERROR:", "error:", "npm error", "npm ERR!")
-    for line in reversed(result.stdout.splitlines()):
-        for mark in marks:
-            if line.strip().startswith(mark) and (text := line.strip().removeprefix(mark).strip()):
-                return text.rstrip(".")
-    return _last_line(result)
 
 
 def describe_installation() -> None:

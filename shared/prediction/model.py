@@ -68,11 +68,6 @@ class RoutingModel:
         return self.knowledge.minutes.form.kind
 
     @property
-    def attributes(self) -> Sequence[Attribute]:
-        """Return what items are described by."""
-        return self.knowledge.encoder.attributes
-
-    @property
     def profile(self) -> str:
         """Return the name of the profile that its data was read with."""
         return self.origin.profile

@@ -4,7 +4,8 @@ import { ask } from "../api/client";
 
 interface Health {
   status: string;
-  model: { active_version: string | null; serving_version: string | null; data_as_of: string | null; ready: boolean };
+  data_as_of: string | null;
+  parts: { model?: { status: string; serving_version: string | null } };
 }
 
 /** Which version answers, and how old its data is; asks again so that a restart of the host is seen. */
@@ -16,13 +17,13 @@ export function ModelBadge() {
     refetchInterval: 10_000,
   });
   if (health.isError && !health.data) return <span className="badge bad">{t("app.unreachable")}</span>;
-  const model = health.data?.model;
-  if (!model) return <span className="badge">…</span>;
-  if (!model.ready) return <span className="badge bad">{t("app.noModel")}</span>;
-  const date = model.data_as_of ? new Date(model.data_as_of).toLocaleDateString(i18n.language) : "–";
+  if (!health.data) return <span className="badge">…</span>;
+  const version = health.data.parts.model?.serving_version;
+  if (!version) return <span className="badge bad">{t("app.noModel")}</span>;
+  const date = health.data.data_as_of ? new Date(health.data.data_as_of).toLocaleDateString(i18n.language) : "–";
   return (
     <span className={health.isError ? "badge bad" : "badge good"} title={t("app.dataAsOf", { date })}>
-      {model.serving_version} · {date}
+      {version} · {date}
     </span>
   );
 }

@@ -4,6 +4,7 @@ import { Complaint } from "../app/Complaint";
 import { useSession } from "../app/SignIn";
 import { type Alert, type Change, type Cycle, type Job, useActive, useChange, useNewest, type Version } from "./api";
 import { Trend } from "./Trend";
+import { type Report, Verification } from "./Verification";
 
 const SHOWN = 12;
 
@@ -12,6 +13,12 @@ export default function OperationsPage() {
   const { t } = useTranslation();
   const change = useChange();
   const [wanted, setWanted] = useState<Change & { action: string }>();
+  const [report, setReport] = useState<Report>();
+  const verify = (version: string) =>
+    change.mutate(
+      { method: "POST", path: `models/${version}/verify` },
+      { onSuccess: (answer) => setReport(answer as Report) },
+    );
   const act = (action: string, path: string, method: Change["method"] = "POST") => setWanted({ action, path, method });
   return (
     <div className="operations">
@@ -27,10 +34,8 @@ export default function OperationsPage() {
         onStart={() => change.mutate({ method: "POST", path: "training/jobs", body: { kind: "refit" } })}
         onCancel={(id) => change.mutate({ method: "DELETE", path: `training/jobs/${id}` })}
       />
-      <Versions
-        onAct={act}
-        onVerify={(version) => change.mutate({ method: "POST", path: `models/${version}/verify` })}
-      />
+      <Versions onAct={act} onVerify={verify} />
+      {report && <Verification report={report} onClose={() => setReport(undefined)} />}
       {wanted && (
         <ReasonDialog
           action={wanted.action}

@@ -1,0 +1,49 @@
+"""Run the programs that an installation is made with, and say what went wrong in one line of theirs."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from launcher.places import PROJECT_DIR
+from shared.platform import end_process_tree, start_child
+
+_running: set["subprocess.Popen[bytes]"] = set()
+
+
+def run(
+    command: Sequence[str | Path], seconds: float | None = None, *, cwd: Path = PROJECT_DIR
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program and keep what it says; it ends with this process, however that ends."""
+    child = start_child(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    _running.add(child)
+    try:
+        output, _ = child.communicate(timeout=seconds)
+    except BaseException:
+        end_process_tree(child, grace_seconds=1)
+        child.communicate()
+        raise
+    finally:
+        _running.discard(child)
+    return subprocess.CompletedProcess(list(command), child.returncode, output.decode(errors="replace"))
+
+
+def end_running() -> None:
+    """End what background steps still run, so that a failed or interrupted start does not wait for them."""
+    for child in list(_running):
+        end_process_tree(child, grace_seconds=1)
+
+
+def last_line(result: "subprocess.CompletedProcess[str]") -> str:
+    """Return the last line that a program said, or how it ended."""
+    lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+    return lines[-1] if lines else f"exit code {result.returncode}"
+
+
+def last_error(result: "subprocess.CompletedProcess[str]") -> str:
+    """Return the last line that a tool marked as an error, without its mark, else its last line."""
+    marks = ("ERROR:", "error:", "npm error", "npm ERR!")
+    for line in reversed(result.stdout.splitlines()):
+        for mark in marks:
+            if line.strip().startswith(mark) and (text := line.strip().removeprefix(mark).strip()):
+                return text.rstrip(".")
+    return last_line(result)
