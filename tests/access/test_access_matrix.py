@@ -38,6 +38,7 @@ MATRIX = {
     "POST time-summaries": ALL,
     "GET items": ALL,
     "GET items/{item_code}": ALL,
+    "GET attributes": ALL,
     "GET items/{item_code}/similar": ALL,
     # data
     "GET data/snapshots": ALL,

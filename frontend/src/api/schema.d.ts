@@ -84,6 +84,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/attributes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What items can be described by
+         * @description List the attributes that a query may give, in the order of the factory's profile.
+         */
+        get: operations["list_attributes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/config": {
         parameters: {
             query?: never;
@@ -346,6 +366,70 @@ export interface paths {
         get: operations["get_similar_items"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * API keys, without their secrets
+         * @description List keys, newest first, with their roles, their last use and whether they count.
+         */
+        get: operations["list_api_keys"];
+        put?: never;
+        /**
+         * Make an API key
+         * @description Make a key for a user; this answer is the only place that ever shows it.
+         */
+        post: operations["make_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description Let a key, and what was signed in with it, count no more from now on.
+         */
+        delete: operations["revoke_api_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a new API key in a key's place
+         * @description Make a key like another; both are right for the grace period, then only the new one.
+         */
+        post: operations["rotate_api_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -939,6 +1023,39 @@ export interface components {
             contribution: number;
         };
         /**
+         * AttributeView
+         * @description An attribute that items are described by.
+         */
+        AttributeView: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @description categorical, numeric, text, code or date
+             */
+            kind: string;
+            /**
+             * Unit
+             * @description that numbers without a unit are in
+             */
+            unit: string | null;
+            /**
+             * Family
+             * @description whether it is one of those that name an item's family
+             */
+            family: boolean;
+        };
+        /**
+         * Attributes
+         * @description The attributes that the active model knows.
+         */
+        Attributes: {
+            /** Model Version */
+            model_version: string;
+            /** Items */
+            items: components["schemas"]["AttributeView"][];
+        };
+        /**
          * Candidate
          * @description One proposed routing.
          */
@@ -1149,6 +1266,31 @@ export interface components {
             dry_run?: boolean;
         };
         /**
+         * KeyRequest
+         * @description Whose key to make.
+         */
+        KeyRequest: {
+            /**
+             * User
+             * @description made where there is none yet
+             */
+            user: string;
+            /** Role */
+            role: string;
+            /**
+             * Label
+             * @description what the key is for
+             * @default
+             */
+            label?: string;
+            /**
+             * Expires Days
+             * @description how long it is right; for ever unless set
+             * @default null
+             */
+            expires_days?: number | null;
+        };
+        /**
          * Listing
          * @description One page of a list.
          */
@@ -1340,6 +1482,17 @@ export interface components {
         ReasonedRequest: {
             /** Reason */
             reason: string;
+        };
+        /**
+         * RotationRequest
+         * @description How long both keys are right.
+         */
+        RotationRequest: {
+            /**
+             * Grace Hours
+             * @default 24
+             */
+            grace_hours?: number;
         };
         /**
          * SimilarItem
@@ -1717,6 +1870,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_attributes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What items can be described by */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attributes"];
                 };
             };
             /** @description A problem document */
@@ -2184,6 +2366,138 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SimilarItems"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_api_keys: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+                user?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description API keys, without their secrets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Make an API key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoke an API key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RotationRequest"];
+            };
+        };
+        responses: {
+            /** @description Put a new API key in a key's place */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description A problem document */
