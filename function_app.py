@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions import data, exports, identity, models, operations, pages, predictions, quality, training, unknown
+from functions import audit, data, exports, identity, models, operations, pages, predictions, quality, training, unknown
 from functions.running import ModelSuccession
 from shared.logs import configure_logging
 from shared.settings import current_settings
@@ -11,6 +11,7 @@ configure_logging(current_settings().log_level)
 
 succession = ModelSuccession()  # a host that knows the name changes models by changing workers
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app.register_functions(audit.blueprint)
 app.register_functions(data.blueprint)
 app.register_functions(exports.blueprint)
 app.register_functions(identity.blueprint)

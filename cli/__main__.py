@@ -5,7 +5,21 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli import access, alerts, configuration, data, demo, keys, models, predict, profiles, quality, storage, train
+from cli import (
+    access,
+    alerts,
+    audit,
+    configuration,
+    data,
+    demo,
+    keys,
+    models,
+    predict,
+    profiles,
+    quality,
+    storage,
+    train,
+)
 from cli.health import health
 from cli.output import report, settings_problem
 from cli.settings import settings
@@ -31,6 +45,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(demo.app, name="demo")
 app.add_typer(profiles.app, name="profiles")
+app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(access.app, name="access")
 app.add_typer(storage.app, name="storage")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.recording import changes
 from cli.services import current_services
 from shared.database.identity_tables import UserState
 from shared.identity.api_keys import GRACE_HOURS, MOST_DAYS, MOST_GRACE_HOURS, NewKey
@@ -22,6 +23,7 @@ Chosen = Annotated[Role, typer.Option("--role", help="What the key may do.")]
 
 @keys.command("new")
 @reports_errors
+@changes("key.new")
 def new(
     user: User,
     role: Chosen,
@@ -64,6 +66,7 @@ def list_keys(
 
 @keys.command("rotate")
 @reports_errors
+@changes("key.rotate")
 def rotate(
     key_id: KeyId,
     grace_hours: Annotated[
@@ -80,6 +83,7 @@ def rotate(
 
 @keys.command("revoke")
 @reports_errors
+@changes("key.revoke")
 def revoke(key_id: KeyId, as_json: JsonFlag = False) -> None:
     """Let a key, and what was signed in with it, count no more.
 
@@ -114,6 +118,7 @@ def list_users(
 
 @app.command("disable")
 @reports_errors
+@changes("user.disable")
 def disable(user: User, as_json: JsonFlag = False) -> None:
     """Let none of a user's keys and sessions count.
 
@@ -124,6 +129,7 @@ def disable(user: User, as_json: JsonFlag = False) -> None:
 
 @app.command("enable")
 @reports_errors
+@changes("user.enable")
 def enable(user: User, as_json: JsonFlag = False) -> None:
     """Let a user's keys and sessions count again.
 
@@ -134,6 +140,7 @@ def enable(user: User, as_json: JsonFlag = False) -> None:
 
 @app.command("withdraw")
 @reports_errors
+@changes("user.withdraw")
 def withdraw(user: User, role: Chosen, as_json: JsonFlag = False) -> None:
     """Take a role from a user; their keys of that role count no more.
 

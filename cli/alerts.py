@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.recording import changes
 from cli.services import current_services
 from shared.database.deliveries import delivery_views
 from shared.database.tables import Alert, AlertState
@@ -72,6 +73,7 @@ def show(alert_id: AlertId, as_json: JsonFlag = False) -> None:
 
 @app.command("acknowledge")
 @reports_errors
+@changes("alert.acknowledge")
 def acknowledge(alert_id: AlertId, as_json: JsonFlag = False) -> None:
     """Say that somebody is on it.
 
@@ -82,6 +84,7 @@ def acknowledge(alert_id: AlertId, as_json: JsonFlag = False) -> None:
 
 @app.command("close")
 @reports_errors
+@changes("alert.close")
 def close(
     alert_id: AlertId,
     note: Annotated[str, typer.Option(help="What was done about it; kept with the alert.")] = "",

@@ -6,6 +6,7 @@ import typer
 import yaml
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table
+from cli.recording import changes
 from cli.services import current_services
 from shared.errors import InvalidInput
 
@@ -35,6 +36,7 @@ def show(
 
 @app.command("set")
 @reports_errors
+@changes("configuration.set")
 def set_fields(
     changes: Annotated[list[str], typer.Argument(help="field=value; null removes a key such as a feature's weight.")],
     as_json: JsonFlag = False,

@@ -7,6 +7,7 @@ import typer
 
 from cli.data_report import print_report, write_columns
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.recording import changes
 from cli.services import current_services
 from cli.sources import MAKING_IT_OWN, named_factory, own_profile_name, profile_name
 from shared.errors import InvalidInput
@@ -16,6 +17,7 @@ app = typer.Typer(help="Snapshots of the ERP.", no_args_is_help=True)
 
 @app.command("extract")
 @reports_errors
+@changes("data.extract")
 def extract(
     reason: Annotated[str, typer.Option(help="Why; kept with the extract.")] = "command line",
     full: Annotated[bool, typer.Option("--full", help="Read every row, changed or not.")] = False,

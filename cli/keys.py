@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.output import JsonFlag, emit_json, remark, reports_errors, say, show_table, shown
+from cli.recording import changes
 from cli.services import current_services
 from shared.errors import SetupError
 from shared.registry.signing import TrustedKey
@@ -73,6 +74,7 @@ def list_keys(as_json: JsonFlag = False) -> None:
 
 @app.command("new")
 @reports_errors
+@changes("signing-key.new")
 def new(label: Label, as_json: JsonFlag = False) -> None:
     """Make a signing key of this machine, in place of the development key; older keys stay trusted.
 
@@ -84,6 +86,7 @@ def new(label: Label, as_json: JsonFlag = False) -> None:
 
 @app.command("trust")
 @reports_errors
+@changes("signing-key.trust")
 def trust(
     public: Annotated[str, typer.Argument(help="The other machine's public key: 64 digits of its `keys list`.")],
     label: Label,
@@ -98,6 +101,7 @@ def trust(
 
 @app.command("rotate")
 @reports_errors
+@changes("signing-key.rotate")
 def rotate(label: Label, as_json: JsonFlag = False) -> None:
     """Sign with a new key from now on, and say which installed versions still need an older one.
 
@@ -115,6 +119,7 @@ def rotate(label: Label, as_json: JsonFlag = False) -> None:
 
 @app.command("distrust")
 @reports_errors
+@changes("signing-key.distrust")
 def distrust(
     key_id: Annotated[str, typer.Argument(help="As `keys list` shows it.")],
     even_if_used: Annotated[bool, typer.Option("--even-if-used", help="Also where versions need it to serve.")] = False,

@@ -9,6 +9,7 @@ import typer
 
 from cli import lineage
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.recording import changes
 from cli.services import current_services, model_of
 from shared.database.tables import ModelVersion
 from shared.platform import write_atomically
@@ -86,6 +87,7 @@ def show_line(version: Version, as_json: JsonFlag = False) -> None:
 
 @app.command("activate")
 @reports_errors
+@changes("model.activate")
 def activate(
     version: Version,
     reason: Reason = UNSAID,
@@ -102,6 +104,7 @@ def activate(
 
 @app.command("rollback")
 @reports_errors
+@changes("model.rollback")
 def rollback(reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Go back to the version that served before.
 
@@ -112,6 +115,7 @@ def rollback(reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
 
 @app.command("reject")
 @reports_errors
+@changes("model.reject")
 def reject(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Refuse a pending version.
 
@@ -122,6 +126,7 @@ def reject(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False)
 
 @app.command("sign")
 @reports_errors
+@changes("model.sign")
 def sign(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Check the files of a version without a manifest, and vouch for them with this machine's key.
 
@@ -132,6 +137,7 @@ def sign(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -
 
 @app.command("remove")
 @reports_errors
+@changes("model.remove")
 def remove(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Remove a version's files; its row and history stay. Never the active, the previous or a pinned one.
 
@@ -142,6 +148,7 @@ def remove(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False)
 
 @app.command("pin")
 @reports_errors
+@changes("model.pin")
 def pin(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Keep a version whatever its age.
 
@@ -152,6 +159,7 @@ def pin(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) ->
 
 @app.command("unpin")
 @reports_errors
+@changes("model.unpin")
 def unpin(version: Version, reason: Reason = UNSAID, as_json: JsonFlag = False) -> None:
     """Let a version go when its time has come.
 
@@ -199,6 +207,7 @@ def bom(
 
 @app.command("push")
 @reports_errors
+@changes("model.push", unless="sas_url")
 def push(
     folder: Annotated[Path, typer.Argument(help="A package, as `train --output` writes it.", exists=True)],
     sas_url: Annotated[
@@ -220,7 +229,9 @@ def push(
     version = parse_manifest(read_manifest_file(folder)).version
     kept = 0
     if sas_url is None:
-        current_services().packages.upload_package(folder, version)
+        services = current_services()
+        with services.audit.changing("package.uploaded", version):
+            services.packages.upload_package(folder, version)
     else:
         from shared.storage.uploads import SignedUpload
 

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
+from cli.recording import acting_on_the_command_line
 from shared.database.engine import database_trouble
 from shared.errors import InvalidInput, RoutingError, SetupError
 from shared.settings import Settings, current_settings
@@ -90,7 +91,8 @@ def reports_errors(command: Callable[Parameters, Result]) -> Callable[Parameters
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         as_json = bool(kwargs.get("as_json"))
         try:
-            return command(*args, **kwargs)
+            with acting_on_the_command_line():
+                return command(*args, **kwargs)
         except KeyboardInterrupt:
             errors.print("Interrupted; nothing half-made is left.")
             raise typer.Exit(INTERRUPTED) from None

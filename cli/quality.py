@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
+from cli.recording import changes
 from cli.services import current_services
 from shared.database.tables import QualityCycle, WorkState
 from shared.errors import NotFound
@@ -17,6 +18,7 @@ FAILED = 9
 
 @app.command("run")
 @reports_errors
+@changes("quality.run")
 def run(
     sample_size: Annotated[int | None, typer.Option(min=10, max=10_000, help="Items to sample.")] = None,
     strategy: Annotated[str | None, typer.Option(help="random, stratified, recent or error_seeking.")] = None,

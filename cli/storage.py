@@ -6,8 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import JsonFlag, emit_json, remark, reports_errors, say, show_table, shown
+from cli.recording import changes
+from cli.services import current_services
 from shared.azurite.account import StorageAccount
-from shared.bootstrap import Services, current_services
+from shared.bootstrap import Services
 from shared.errors import InvalidInput, RoutingError
 
 app = typer.Typer(help="Blob and queue storage.", no_args_is_help=True)
@@ -63,6 +65,7 @@ def status(as_json: JsonFlag = False) -> None:
 
 @app.command("rotate")
 @reports_errors
+@changes("storage-key.rotate")
 def rotate(
     at_once: Annotated[
         bool, typer.Option("--at-once", help="Refuse the present key from now on; the host is started again.")
@@ -76,7 +79,9 @@ def rotate(
     from shared.storage.own_account import rotate_keys
 
     services = current_services()
-    rotation = rotate_keys(services.settings, services.storage, at_once=at_once, clock=services.clock)
+    with services.audit.changing("storage-key.rotated", "storage", after={"at_once": at_once}) as after:
+        rotation = rotate_keys(services.settings, services.storage, at_once=at_once, clock=services.clock)
+        after |= {"account": rotation.account.name, "fingerprint": rotation.account.keys[0].fingerprint}
     if as_json:
         emit_json({"account": rotation.account.name, "keys": _keys(rotation.account), "taken": rotation.taken})
         return
@@ -93,6 +98,7 @@ def rotate(
 
 @signatures.callback()
 @reports_errors
+@changes("upload-signature.make")
 def make_signature(
     context: typer.Context,
     hours: Annotated[float, typer.Option(help="How long it is valid, at most 168.")] = DEFAULT_HOURS,
@@ -113,10 +119,12 @@ def make_signature(
         return
     from shared.registry.versions import check_version_name
 
-    made = current_services().upload_signatures.make(
-        hours=hours, version=check_version_name(version) if version else None, ip=ip, address=address
-    )
-    facts = made.signature
+    services, only = current_services(), check_version_name(version) if version else None
+    asked = {"hours": hours, "version": only, "ip": ip}
+    with services.audit.changing("upload-signature.made", "model-drop", after=asked) as after:
+        made = services.upload_signatures.make(hours=hours, version=only, ip=ip, address=address)
+        facts = made.signature
+        after |= {"id": facts.id, "expires_at": facts.expires_at}
     if made.clocks_differ:
         remark(
             f"This machine's clock is {made.clock_difference.total_seconds():+.0f} s off storage's. "
@@ -136,6 +144,7 @@ def make_signature(
 
 @signatures.command("revoke")
 @reports_errors
+@changes("upload-signature.revoke")
 def revoke_signature(
     id: Annotated[str | None, typer.Argument(help="As `storage status` shows it.")] = None,  # noqa: A002
     every: Annotated[bool, typer.Option("--all", help="Every signature.")] = False,
@@ -147,12 +156,14 @@ def revoke_signature(
     """
     if (id is None) is not every:
         raise InvalidInput("Name one signature, or give --all.", remedy="`manage.py storage status` lists them.")
-    service = current_services().upload_signatures
-    if id is None:
-        revoked = service.revoke_all()
-    else:
-        service.revoke(id)
-        revoked = [id]
+    services = current_services()
+    with services.audit.changing("upload-signature.revoked", id or "every one") as after:
+        if id is None:
+            revoked = services.upload_signatures.revoke_all()
+        else:
+            services.upload_signatures.revoke(id)
+            revoked = [id]
+        after["revoked"] = revoked
     if as_json:
         emit_json({"revoked": revoked})
     else:

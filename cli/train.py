@@ -9,6 +9,7 @@ import typer
 
 from cli.comparison import show_comparison, show_contenders
 from cli.output import JsonFlag, emit_json, progress_bar, reports_errors, say, show_table, shown
+from cli.recording import changes
 from cli.services import current_services
 from cli.sources import named_factory
 from shared.bootstrap import Services
@@ -26,6 +27,7 @@ FOLLOW_SECONDS = 1.0
 
 
 @reports_errors
+@changes("train")
 def train(
     profile: Annotated[str | None, typer.Option(help="Mapping profile; the instance's own unless given.")] = None,
     data: Annotated[
@@ -124,6 +126,7 @@ def _codes(file: Path) -> list[str]:
 
 @jobs.command("start")
 @reports_errors
+@changes("training-job.start")
 def start(
     kind: Annotated[str, typer.Option(help="refit or challenger.")] = "refit",
     label: Annotated[str | None, typer.Option(help="The new version's name.")] = None,
@@ -207,6 +210,7 @@ def show_log(
 
 @jobs.command("cancel")
 @reports_errors
+@changes("training-job.cancel")
 def cancel(job_id: Annotated[str, typer.Argument()], as_json: JsonFlag = False) -> None:
     """Cancel a waiting job at once and a running one within seconds.
 

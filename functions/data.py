@@ -4,6 +4,7 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.access import Access
+from functions.auditing import acting_function
 from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import extract_view, snapshot_view
@@ -182,7 +183,8 @@ def get_data_quality(call: Call) -> Reply:
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_EXTRACT_SCHEDULE%", use_monitor=True)
 def start_extract(timer: func.TimerRequest) -> None:
     """Insert the slot's extract and ring its bell; a doubled firing inserts nothing."""
-    current_services().timetable.fired("start_extract", due_slot(timer))
+    with acting_function("start_extract", "timer"):
+        current_services().timetable.fired("start_extract", due_slot(timer))
 
 
 doorbell_function(blueprint, "run_extract", Extract.QUEUE, lambda services, id_: services.snapshots.run(id_))

@@ -20,7 +20,8 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from functions.access import Access, asks_the_database, caller_of
+from functions.access import Access, asks_the_database, caller_of, origin_of
+from functions.auditing import acting_caller, is_worth_a_record, record_refusal
 from functions.problems import LONGEST_NAME, MOST_FIELDS, PROBLEM_TYPE, from_validation, problem_document
 from functions.running import running_services
 from shared.database.engine import database_trouble
@@ -145,7 +146,10 @@ def endpoint(
 def serve(declared: Endpoint, req: func.HttpRequest) -> func.HttpResponse:
     """Answer one request on the calling thread."""
     with _Answering(declared, req) as answering:
-        answering.take(declared.handler(answering.call()))
+        call = answering.call()
+        with acting_caller(call.caller, call.request_id):
+            answering.take(declared.handler(call))
+    answering.record_refusal()
     return answering.response()
 
 
@@ -154,7 +158,10 @@ async def serve_waiting(declared: Endpoint, req: func.HttpRequest) -> func.HttpR
     with _Answering(declared, req) as answering:
         takes_long = len(req.get_body()) > _QUICKLY_READ_BYTES or asks_the_database(req.headers, running_services())
         call = await asyncio.to_thread(answering.call) if takes_long else answering.call()
-        answering.take(await declared.handler(call))
+        with acting_caller(call.caller, call.request_id):
+            answering.take(await declared.handler(call))
+    if answering.was_refused:
+        await asyncio.to_thread(answering.record_refusal)
     return answering.response()
 
 
@@ -165,6 +172,8 @@ class _Answering:
         self._started = time.perf_counter()
         self._declared, self._req = declared, req
         self._request_id = _request_id(req)
+        self._caller: Caller | None = None
+        self._refusal: RoutingError | None = None
 
     def __enter__(self) -> Self:
         structlog.contextvars.bind_contextvars(request_id=self._request_id, function=self._declared.name)
@@ -172,7 +181,9 @@ class _Answering:
 
     def call(self) -> Call:
         """Read the request."""
-        return _call(self._declared, self._req, self._request_id)
+        services = running_services()
+        self._caller = caller_of(self._req.headers, self._req.url, self._declared.access, services)
+        return _call(self._declared, self._req, self._request_id, self._caller, services)
 
     def take(self, reply: Reply) -> None:
         """Take the handler's reply."""
@@ -180,7 +191,10 @@ class _Answering:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if isinstance(error, Exception):
-            self._reply = _problem(self._named(error), self._req, self._request_id)
+            named = self._named(error)
+            if is_worth_a_record(self._declared.method, self._declared.access, named):
+                self._refusal = named
+            self._reply = _problem(named, self._req, self._request_id)
         structlog.contextvars.unbind_contextvars("request_id", "function")
         return isinstance(error, Exception)
 
@@ -191,6 +205,19 @@ class _Answering:
             case RoutingError():
                 return error
         return _unexpected(error, self._request_id)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether a change, or a look into what the caller may not see, was refused."""
+        return self._refusal is not None
+
+    def record_refusal(self) -> None:
+        """Put a refusal into the audit."""
+        if self._refusal is not None:
+            record_refusal(
+                running_services().audit, self._declared.name, _path(self._req.url), self._refusal, caller=self._caller,
+                origin=origin_of(self._req.headers), request_id=self._request_id,
+            )  # fmt: skip
 
     def response(self) -> func.HttpResponse:
         """Return the answer, counted and logged."""
@@ -236,11 +263,10 @@ def _path(url: str) -> str:
     return slash + path.partition("?")[0]
 
 
-def _call(declared: Endpoint, req: func.HttpRequest, request_id: str) -> Call:
-    services = running_services()
+def _call(declared: Endpoint, req: func.HttpRequest, request_id: str, caller: Caller, services: "Services") -> Call:
     return Call(
         request_id=request_id,
-        caller=caller_of(req.headers, req.url, declared.access, services),
+        caller=caller,
         params=_parameters(req.route_params),
         query=_query(declared.query, req.params),
         body=_body(declared, req),

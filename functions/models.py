@@ -7,6 +7,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from functions.access import Access
+from functions.auditing import acting_function
 from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import event_view, registration_view, version_view
@@ -228,7 +229,8 @@ def _version(call: Call) -> ModelVersion:
 def notice_model_package(blob: func.InputStream) -> None:
     """Insert the drop's row and ring its bell; missing files are the registration's matter, not this function's."""
     version = (blob.name or "").removeprefix("model-drop/").removesuffix("/manifest.json")
-    row = current_services().registrations.notice(version, blob.read())
+    with acting_function("notice_model_package", "blob"):
+        row = current_services().registrations.notice(version, blob.read())
     log.info("package.noticed", registration_id=row.id, version=row.version, state=row.state)
 
 

@@ -6,6 +6,7 @@ import azure.functions as func
 from pydantic import Field, RootModel
 
 from functions.access import Access
+from functions.auditing import acting_function
 from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import poison_view
@@ -125,4 +126,5 @@ def replay_poison(call: Call) -> Reply:
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_SWEEP_SCHEDULE%", use_monitor=False)
 def sweep(timer: func.TimerRequest) -> None:
     """Ring bells whose message was lost, take up dead workers' rows, notice packages that no event announced."""
-    current_services().sweep.run()
+    with acting_function("sweep", "timer"):
+        current_services().sweep.run()

@@ -6,6 +6,7 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.access import Access
+from functions.auditing import acting_function
 from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import alert_view, cycle_view
@@ -150,7 +151,8 @@ def _run_quality_cycle(services: Services, cycle_id: str) -> object:
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_QUALITY_SCHEDULE%", use_monitor=True)
 def start_quality_cycle(timer: func.TimerRequest) -> None:
     """Insert the slot's cycle and ring its bell; a doubled or late firing inserts nothing."""
-    current_services().timetable.fired("start_quality_cycle", due_slot(timer))
+    with acting_function("start_quality_cycle", "timer"):
+        current_services().timetable.fired("start_quality_cycle", due_slot(timer))
 
 
 doorbell_function(

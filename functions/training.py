@@ -6,6 +6,7 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.access import Access
+from functions.auditing import acting_function
 from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import job_line_view, job_view
@@ -110,7 +111,8 @@ def cancel_training_job(call: Call) -> Reply:
 @blueprint.timer_trigger(arg_name="timer", schedule="%ROUTING_TRAINING_SCHEDULE%", use_monitor=True)
 def start_training(timer: func.TimerRequest) -> None:
     """Ask for the slot's refit; a full queue or a job that already waits is no fault of the schedule."""
-    current_services().timetable.fired("start_training", due_slot(timer))
+    with acting_function("start_training", "timer"):
+        current_services().timetable.fired("start_training", due_slot(timer))
 
 
 doorbell_function(blueprint, "retrain_model", TrainingJob.QUEUE, lambda services, id_: services.training_jobs.run(id_))

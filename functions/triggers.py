@@ -8,6 +8,7 @@ from typing import Any
 import azure.functions as func
 import structlog
 
+from functions.auditing import acting_function
 from shared.bootstrap import Services, current_services
 from shared.clock import utc_now
 from shared.storage.doorbells import message_text, parse_doorbell
@@ -44,7 +45,8 @@ def doorbell_function(blueprint: func.Blueprint, name: str, queue: str, run: Cal
         structlog.contextvars.bind_contextvars(function=name, message_id=msg.id)
         started = time.perf_counter()
         try:
-            outcome = run(current_services(), parse_doorbell(message_text(msg.get_body())))
+            with acting_function(name, "queue", msg.id or ""):
+                outcome = run(current_services(), parse_doorbell(message_text(msg.get_body())))
             latency_ms = round((time.perf_counter() - started) * 1000, 3)
             state = getattr(outcome, "state", "nothing to do")
             log.info("queue.handled", queue=queue, state=state, latency_ms=latency_ms)
@@ -61,7 +63,8 @@ def poison_function(blueprint: func.Blueprint, name: str, queue: str, poison_que
     """Declare the queue function `name`: keep a message nobody could handle, mark its row, raise an alert."""
 
     def function(msg: func.QueueMessage) -> None:
-        current_services().burial.bury(queue, message_text(msg.get_body()), message_id=msg.id)
+        with acting_function(name, "queue", msg.id or ""):
+            current_services().burial.bury(queue, message_text(msg.get_body()), message_id=msg.id)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Bury a message of `{queue}` that could not be handled."

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from launcher.places import Place
+from shared.audit.acting import acting_as
 from shared.errors import RoutingError
 from shared.platform import die_with_parent, write_atomically, write_secret
 
@@ -29,7 +30,9 @@ def main() -> int:
     options = _options()
     say = _own_channel()
     try:
-        say("done", **prepare(Place.chosen(None), demo=options.demo, name_functions=options.name_functions, say=say))
+        with acting_as(origin="up"):
+            facts = prepare(Place.chosen(None), demo=options.demo, name_functions=options.name_functions, say=say)
+        say("done", **facts)
     except RoutingError as error:
         say("problem", detail=error.detail, remedy=error.remedy or "", code=error.code)
         return error.exit_code
@@ -64,8 +67,8 @@ def prepare(place: Place, *, demo: bool, name_functions: bool, say: Say) -> dict
     services = current_services()
     configure_logging(services.settings.log_level, sys.stderr)
     ensure_administrator_key(place)
+    migrate(services.settings.database)  # before anything that the audit records
     services.keys.ensure()
-    migrate(services.settings.database)
     services.api_keys.adopt_file(by=FIRST_START)
     _make_storage_places(services)
     if demo and _wants_first_model(place, services):

@@ -4,10 +4,13 @@ Nothing here is imported before it is needed: reading `function_app` stays fast 
 """
 
 import atexit
+import contextlib
 import os
 import socket
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from shared.clock import Clock, utc_now
 from shared.settings import Settings, current_settings
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from shared.database.alerts import Alerts
+    from shared.database.audit import Audit
     from shared.database.configuration import ConfigurationStore
     from shared.database.deliveries import Deliveries
     from shared.database.models import ModelVersions
@@ -60,9 +64,29 @@ class Services:
     @cached_property
     def engine(self) -> "Engine":
         """The database."""
+        from shared.database.audit import Audit
         from shared.database.engine import make_engine
 
-        return make_engine(self.settings.database)
+        engine = make_engine(self.settings.database)
+        self._keep_secrets_out_of_the_audit(engine)
+        Audit(engine, self.settings.keys).follow()
+        return engine
+
+    def _keep_secrets_out_of_the_audit(self, engine: "Engine") -> None:
+        from shared.audit.redaction import SECRETS
+
+        values = [getattr(self.settings, name) for name in type(self.settings).model_fields]
+        SECRETS.learn(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        SECRETS.learn([engine.url.password or ""])
+        with contextlib.suppress(OSError):
+            SECRETS.learn([(self.settings.keys / "administrator.key").read_text("ascii", "replace")])
+
+    @cached_property
+    def audit(self) -> "Audit":
+        """Who changed what."""
+        from shared.database.audit import Audit
+
+        return Audit(self.engine, self.settings.keys)
 
     @cached_property
     def work(self) -> "WorkRows":
@@ -178,7 +202,7 @@ class Services:
         """Signing and trusted keys."""
         from shared.registry.signing import Keys
 
-        return Keys(self.settings.keys, clock=self.clock)
+        return Keys(self.settings.keys, clock=self.clock, changing=self.audit.changing)
 
     @cached_property
     def key_changes(self) -> "KeyChanges":
@@ -358,6 +382,7 @@ class Services:
     def sweep(self) -> "Sweep":
         """The sweep."""
         from shared.database.job_rows import JobRows
+        from shared.operations.audit_watch import AuditWatch
         from shared.operations.sweep import Sweep
         from shared.quality.keeping import PredictionTidying
         from shared.registry.repair import Repair
@@ -377,6 +402,7 @@ class Services:
             tidy_models=self.retention.run,
             tidy_jobs=JobTidying(self.settings, JobRows(self.engine), self.configuration_store).run,
             make_up=self.timetable.run,
+            seal_audit=AuditWatch(self.audit, self.alerts).run,
             clock=self.clock,
         )
 

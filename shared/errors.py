@@ -56,16 +56,19 @@ class Forbidden(RoutingError):
     """The caller is known and their role may not do this; `facts` hold both roles."""
 
     code, title, status, exit_code = "forbidden", "This role may not do that", 403, 3
+    caller_name: str | None = None
 
     @classmethod
     def to(cls, name: str, role: str | None, least_role: str) -> Self:
         """Return the refusal of what needs `least_role` to somebody of another role."""
-        return cls(
+        refusal = cls(
             f"{name} has the role {role or 'of nobody'}; this needs the role {least_role}.",
             remedy="Ask an administrator for a key of that role: `manage.py access keys new`.",
             role=role,
             least_role=least_role,
         )
+        refusal.caller_name = name
+        return refusal
 
 
 class NotFound(RoutingError):
@@ -155,3 +158,9 @@ class SetupError(RoutingError):
     """The installation or its settings cannot work as they are."""
 
     code, title, status, exit_code = "setup-error", "The installation is not usable as it is", 500, 20
+
+
+class AuditBroken(RoutingError):
+    """The audit is not what was written: events were changed, removed, put in or cut off."""
+
+    code, title, status, exit_code = "audit-broken", "The audit was touched", 500, 18

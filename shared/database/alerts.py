@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Engine, func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from shared.audit.recording import note as note_change
 from shared.clock import Clock, utc_now
 from shared.database.deliveries import ACKNOWLEDGED, CLOSED, OPENED, RAISED, note
 from shared.database.engine import reading, writing
@@ -72,6 +73,9 @@ class Alerts:
         session.add(alert)
         session.flush()
         note(session, alert, OPENED if is_new else RAISED, now)
+        if is_new:  # raised again, it only counts what goes on
+            facts = {"state": alert.state, "kind": kind, "subject": subject, "severity": severity}
+            note_change(session, "alert.opened", alert.id, after=facts, reason=message)
         log.warning("alert.raised", kind=kind, subject=subject, count=alert.count, message=message)
         return alert
 
@@ -154,6 +158,7 @@ class Alerts:
                 alert.acknowledged_at = alert.updated_at = now
                 session.add(alert)
                 note(session, alert, ACKNOWLEDGED, now)
+                _note_state(session, alert, AlertState.OPEN, actor)
         return alert
 
     def close(self, id: str, actor: str, remark: str = "") -> Alert:  # noqa: A002
@@ -180,11 +185,20 @@ class Alerts:
 
     def _close(self, session: Session, alert: Alert, actor: str, remark: str = "") -> None:
         if alert.state != AlertState.CLOSED:
-            now = self._clock()
+            now, before = self._clock(), alert.state
             alert.state, alert.closed_by, alert.closed_note = AlertState.CLOSED, actor[:128], remark[:2000]
             alert.closed_at = alert.updated_at = now
             session.add(alert)
             note(session, alert, CLOSED, now)
+            _note_state(session, alert, before, actor, remark)
+
+
+def _note_state(session: Session, alert: Alert, before: str, actor: str, reason: str = "") -> None:
+    about = {"kind": alert.kind, "subject": alert.subject}
+    note_change(
+        session, f"alert.{alert.state}", alert.id, before={"state": before}, after={"state": alert.state, **about},
+        actor=actor, reason=reason,
+    )  # fmt: skip
 
 
 def _not_closed(session: Session, kind: str, subject: str) -> Alert | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.configuration import Configuration, default_configuration
 from shared.database.engine import reading, writing
@@ -78,6 +79,11 @@ class ConfigurationStore:
             with writing(self._engine) as session:
                 _refuse_if_newer(session, number)
                 session.add(row)
+                note(
+                    session, "configuration.changed", number + 1, actor=actor,
+                    before={"version": number} | {path: change["before"] for path, change in differences.items()},
+                    after={"version": number + 1} | {path: change["after"] for path, change in differences.items()},
+                )  # fmt: skip
         except IntegrityError as error:
             raise _changed_meanwhile() from error
         with self._knowing:

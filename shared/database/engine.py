@@ -8,7 +8,8 @@ at their first statement (`BEGIN IMMEDIATE`), so that a compare-and-set waits fo
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -19,11 +20,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
+from shared.audit.recording import append, take_notes
 from shared.errors import DatabaseUnavailable, SetupError
 
 BUSY_TIMEOUT_SECONDS = 10.0
 MIGRATIONS_DIR = Path(__file__).resolve().parent / "migrations"
 _WRITES = "routing_writes"
+_SEALING = "routing_sealing"
+_AUDIT = "audit"  # what transactions that add to it take turns at
 _REVISIONS = "alembic_version"  # the table that a set-up database has, whichever release made it
 
 
@@ -61,9 +65,42 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
-    """Yield a session whose transaction holds SQLite's write lock from the start; commits unless an error leaves it."""
+    """Yield a session whose transaction holds SQLite's write lock from the start; commits unless an error leaves it.
+
+    Changes that were noted on the way (`shared.audit.recording.note`) become rows of the audit as its last step.
+    """
+    audited = False
     with Session(engine.execution_options(**{_WRITES: True}), expire_on_commit=False) as session, session.begin():
         yield session
+        noted = take_notes(session)
+        if noted:
+            session.flush()  # takes every other lock first
+            one_at_a_time(session, _AUDIT)
+            append(session.connection(), noted, _sealing(engine).mac_of)
+            audited = True
+    if audited:
+        _sealing(engine).seal()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealing:
+    """How events are sealed that transactions of an engine add to the audit; neither call may raise."""
+
+    mac_of: Callable[[str], str]  # the authentication code of an event's hash
+    seal: Callable[[], object]  # called after the commit
+
+
+_UNSEALED = Sealing(mac_of=lambda _hash: "", seal=lambda: None)
+
+
+def seal_by(engine: Engine, sealing: Sealing) -> None:
+    """Seal by `sealing` what `engine`'s transactions add to the audit from now on."""
+    engine.update_execution_options(**{_SEALING: sealing})
+
+
+def _sealing(engine: Engine) -> Sealing:
+    sealing: Sealing = engine.get_execution_options().get(_SEALING, _UNSEALED)
+    return sealing
 
 
 def one_at_a_time(session: Session, name: str) -> None:

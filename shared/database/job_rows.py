@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Engine, delete, func
 from sqlmodel import Session, col, select
 
+from shared.audit.recording import note
 from shared.database.engine import reading, writing
 from shared.database.tables import JobLine, ModelVersion, TrainingJob, WorkState
 
@@ -73,6 +74,9 @@ class JobRows:
             gone = _beyond(session, keep)
             session.execute(delete(JobLine).where(col(JobLine.job_id).in_(gone)))
             session.execute(delete(TrainingJob).where(col(TrainingJob.id).in_(gone), _ended()))
+            if gone:
+                why = f"beyond the {keep} ended jobs that are kept"
+                note(session, "training-jobs.removed", gone[0], before={"jobs": gone}, reason=why)
         return gone
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import CursorResult, Engine, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import reading, writing
 from shared.database.tables import ModelEvent, ModelVersion, Registration, TrainingJob, VersionState
@@ -53,7 +54,7 @@ class ModelVersions:
                 if session.get(ModelVersion, row.version) is not None:
                     raise _already_there(row.version)
                 session.add(copy)
-                session.add(first_event(row, actor=actor, reason=reason, at=self._event_time(session)))
+                add_first_event(session, row, actor=actor, reason=reason, at=self._event_time(session))
         except IntegrityError as error:
             raise _already_there(row.version) from error
 
@@ -243,11 +244,15 @@ class ModelVersions:
         return now if last is None else max(now, last)
 
 
-def first_event(row: ModelVersion, *, actor: str, reason: str, at: datetime) -> ModelEvent:
-    """Return the event of a version's registration, for callers that insert both in a transaction of their own."""
-    return ModelEvent(
-        version=row.version, from_state=None, to_state=row.state, actor=actor[:128], reason=reason[:2000], at=at
+def add_first_event(session: Session, row: ModelVersion, *, actor: str, reason: str, at: datetime) -> None:
+    """Add the event of a version's registration, for callers that insert the row in a transaction of their own."""
+    session.add(
+        ModelEvent(
+            version=row.version, from_state=None, to_state=row.state, actor=actor[:128], reason=reason[:2000], at=at
+        )
     )
+    facts = row.model_dump(include={"state", "manifest_sha256", "model_kind", "parent", "job_id", "profile"})
+    note(session, "model.registered", row.version, after=facts, reason=reason, actor=actor)
 
 
 def _active(session: Session) -> ModelVersion | None:
@@ -316,7 +321,7 @@ def _change(
     at: datetime,
     details: dict[str, Any] | None = None,
 ) -> None:
-    values = values | {"row_version": row.row_version + 1}
+    values, pinned_before = values | {"row_version": row.row_version + 1}, row.pinned
     unchanged = (col(ModelVersion.version) == row.version, col(ModelVersion.row_version) == row.row_version)
     statement = update(ModelVersion).where(*unchanged).values(**values).execution_options(synchronize_session=False)
     event = ModelEvent(
@@ -327,6 +332,13 @@ def _change(
         raise _came_between(row.version, row.state)
     session.add(event)
     session.flush()
+    note(
+        session, f"model.{event_name}", row.version,
+        before={"state": event.from_state, "pinned": pinned_before},
+        after={"state": values.get("state", event.from_state), "pinned": values.get("pinned", pinned_before),
+               "event": event.id},
+        reason=reason, actor=actor,
+    )  # fmt: skip
 
 
 def _came_between(version: str, state: str) -> Conflict:

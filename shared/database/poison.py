@@ -9,6 +9,7 @@ from sqlalchemy import Engine, func
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import reading, writing
 from shared.database.tables import PoisonMessage
@@ -40,6 +41,7 @@ class PoisonMessages:
             with writing(self._engine) as session:
                 if session.get(PoisonMessage, id) is None:
                     session.add(row)
+                    note(session, "message.buried", id, after={"queue": queue}, reason=reason)
         except IntegrityError:
             self.get(id)  # another process buried it at the same moment; anything else is a defect
         log.warning("message.buried", queue=queue, id=id, reason=reason)
@@ -74,6 +76,9 @@ class PoisonMessages:
         """
         row = self.get(id)
         with writing(self._engine) as session:
+            before = {"replayed_at": row.replayed_at, "replayed_by": row.replayed_by}
             row.replayed_at, row.replayed_by = self._clock(), actor[:128]
             session.add(row)
+            after = {"queue": row.queue, "replayed_by": actor}
+            note(session, "message.replayed", id, before=before, after=after, actor=actor)
         return row

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine, func, insert
 from sqlmodel import col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import RawJson, reading, writing
 from shared.database.tables import Decision, Prediction
@@ -203,6 +204,10 @@ class Decisions:
         )
         with writing(self._engine) as session:
             session.add(row)
+            session.flush()
+            facts = row.model_dump(include={"id", "item_code", "model_version", "outcome"})
+            after = facts | {"operations": len(operations)}
+            note(session, "prediction.decided", prediction_id, after=after, actor=actor, reason=reason)
         return row
 
     def list(

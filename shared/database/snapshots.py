@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Engine, func
 from sqlmodel import col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import reading, writing
 from shared.database.tables import Extract, ModelVersion, SnapshotRow, VersionState
@@ -23,6 +24,7 @@ class SnapshotRows:
         """Add a snapshot."""
         with writing(self._engine) as session:
             session.add(SnapshotRow(**row.model_dump()))
+            note(session, "snapshot.taken", row.id, after=row.model_dump(include={"profile", "fingerprint", "rows"}))
 
     def find(self, id: str) -> SnapshotRow | None:  # noqa: A002 - the column's own name
         """Return one snapshot's row, or None when there is none of that id."""
@@ -65,3 +67,4 @@ class SnapshotRows:
             row = session.get(SnapshotRow, id)
             if row is not None:
                 session.delete(row)
+                note(session, "snapshot.removed", id, before=row.model_dump(include={"profile", "fingerprint"}))

@@ -86,6 +86,7 @@ class WorkColumns(SQLModel):
 
     QUEUE: ClassVar[str]
     CALLED: ClassVar[str]  # what a person calls one
+    KIND: ClassVar[str]  # what its actions begin with in the audit
     CLAIMABLE: ClassVar[frozenset[str]] = frozenset({WorkState.QUEUED})
     HELD: ClassVar[str] = WorkState.RUNNING
     RELEASED: ClassVar[str] = WorkState.QUEUED
@@ -118,6 +119,7 @@ class Extract(WorkColumns, table=True):
     __table_args__ = (_unique_slot("extracts"),)
     QUEUE: ClassVar[str] = "extracts"
     CALLED: ClassVar[str] = "extract"
+    KIND: ClassVar[str] = "extract"
 
     slot: str | None = Field(default=None, max_length=40, description="the scheduled time it serves; used once")
     profile: str = Field(max_length=200)
@@ -137,6 +139,7 @@ class QualityCycle(WorkColumns, table=True):
     __table_args__ = (_unique_slot("quality_cycles"),)
     QUEUE: ClassVar[str] = "quality-cycles"
     CALLED: ClassVar[str] = "quality cycle"
+    KIND: ClassVar[str] = "quality-cycle"
 
     slot: str | None = Field(default=None, max_length=40, description="the scheduled time it serves; used once")
     model_version: str | None = Field(default=None, max_length=64)
@@ -160,6 +163,7 @@ class TrainingJob(WorkColumns, table=True):
     __table_args__ = (_unique_slot("training_jobs"),)
     QUEUE: ClassVar[str] = "retraining"
     CALLED: ClassVar[str] = "training job"
+    KIND: ClassVar[str] = "training-job"
 
     slot: str | None = Field(default=None, max_length=40, description="the scheduled time it serves; used once")
     kind: str = Field(default="refit", max_length=16)
@@ -185,6 +189,7 @@ class Registration(WorkColumns, table=True):
     __table_args__ = (UniqueConstraint("version", "manifest_sha256", name="uq_registrations_drop"),)
     QUEUE: ClassVar[str] = "model-registrations"
     CALLED: ClassVar[str] = "registration"
+    KIND: ClassVar[str] = "registration"
     CLAIMABLE: ClassVar[frozenset[str]] = frozenset({RegistrationState.RECEIVED, RegistrationState.WAITING})
     HELD: ClassVar[str] = RegistrationState.VERIFYING
     RELEASED: ClassVar[str] = RegistrationState.WAITING

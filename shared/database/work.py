@@ -17,6 +17,7 @@ from sqlalchemy import inspect as sql_inspect
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import reading, writing
 from shared.database.tables import (
@@ -36,6 +37,10 @@ WORK_TABLES: dict[str, type[WorkColumns]] = {
     table.QUEUE: table for table in (Extract, QualityCycle, TrainingJob, Registration)
 }
 CLOCKS_AGREE = timedelta(minutes=1)  # later than this from now is a time from before the clock was set back
+_TOLD = {
+    "state", "slot", "profile", "full_reading", "strategy", "seed", "sample_size", "strata", "kind", "priority",
+    "dry_run", "label", "cycle_id", "version", "manifest_sha256", "is_zip",
+}  # fmt: skip
 _FAILURES = frozenset({WorkState.FAILED, RegistrationState.REJECTED})
 _SUCCESSES = frozenset({WorkState.SUCCEEDED, RegistrationState.INSTALLED})
 
@@ -88,6 +93,9 @@ class WorkRows:
                 if guard is not None:
                     guard(session)
                 session.add(copy)
+                session.flush()
+                who = getattr(copy, "actor", "") or None
+                note(session, f"{copy.KIND}.requested", copy.id, after=_told(copy), reason=copy.reason, actor=who)
         except IntegrityError:
             if self._exists(copy):
                 return False
@@ -200,6 +208,7 @@ class WorkRows:
             if also is not None:
                 also(session)
             _write(session, claim, values)
+            _note_end(session, claim, state, values)
         log.info("work.finished", queue=claim.table.QUEUE, id=claim.id, state=state, attempt=claim.attempt)
 
     def release(
@@ -234,6 +243,8 @@ class WorkRows:
                 values["not_before"] = now + timedelta(seconds=delay_seconds)
             session.add_all(add)
             _write(session, claim, values)
+            if values["state"] == WorkState.CANCELLED:
+                _note_end(session, claim, WorkState.CANCELLED, values)
         log.info("work.released", queue=table.QUEUE, id=claim.id, error=error, delay_seconds=delay_seconds)
 
     @contextmanager
@@ -275,6 +286,7 @@ class WorkRows:
                 return row
             if row.state in table.FINAL or WorkState.CANCELLED not in table.FINAL:
                 raise Conflict(f"The work {id} is {row.state} and cannot be cancelled.", state=row.state)
+            before, asked_before = row.state, row.cancel_requested
             row.cancel_requested = True
             if row.state != table.HELD or row.lease_until is None or row.lease_until < now:
                 row.state, row.ended_at, row.lease_until = WorkState.CANCELLED, now, None
@@ -282,6 +294,9 @@ class WorkRows:
             if also is not None:
                 also(session, row)
             session.add(row)
+            if row.state != before or not asked_before:
+                done = "cancelled" if row.state == WorkState.CANCELLED else "cancel-requested"
+                note(session, f"{row.KIND}.{done}", id, before={"state": before}, after={"state": row.state})
         return row
 
     def give_up(self, table: type[Row], id: str, reason: str, *, state: str = WorkState.FAILED) -> Row | None:  # noqa: A002
@@ -298,9 +313,11 @@ class WorkRows:
                 return row
             if row.state == table.HELD and row.lease_until is not None and row.lease_until >= now:
                 return row
+            before = {"state": row.state}
             row.state, row.ended_at, row.lease_until, row.error = state, now, None, reason
             row.lease_token += 1
             session.add(row)
+            note(session, f"{row.KIND}.given-up", id, before=before, after={"state": state}, reason=reason)
         return row
 
     def reopen(self, table: type[WorkColumns], id: str) -> bool:  # noqa: A002
@@ -318,7 +335,10 @@ class WorkRows:
             "ended_at": None,
         }
         with writing(self._engine) as session:
-            return _changed(session, update(_sql(table)).where(col(table.id) == id, failed).values(**values)) == 1
+            reopened = _changed(session, update(_sql(table)).where(col(table.id) == id, failed).values(**values)) == 1
+            if reopened:
+                note(session, f"{table.KIND}.reopened", id, after={"state": values["state"]})
+            return reopened
 
     def due(
         self, table: type[WorkColumns], *, now: datetime, ring_after_seconds: float, lease_seconds: float = 30.0
@@ -406,6 +426,18 @@ def _owned(claim: Claim[Any]) -> ColumnElement[bool]:
 def _write(session: Session, claim: Claim[Any], values: dict[str, Any]) -> None:
     table = claim.table
     session.execute(update(_sql(table)).where(col(table.id) == claim.id).values(**_fitted(table, values)))
+
+
+def _note_end(session: Session, claim: Claim[Any], state: str, values: dict[str, Any]) -> None:
+    kept = ("reason", "error", "model_version", "snapshot_id", "step", "evaluated", "failed")
+    after = {"state": state, "attempt": claim.attempt} | {name: values[name] for name in kept if values.get(name)}
+    table = claim.table
+    note(session, f"{table.KIND}.{state}", claim.id, before={"state": table.HELD}, after=after)
+
+
+def _told(row: WorkColumns) -> dict[str, Any]:
+    """Return what is recorded of a new row: what was asked for, never where a source is, which may hold a password."""
+    return row.model_dump(mode="json", include=_TOLD, exclude_none=True)
 
 
 def _changed(session: Session, statement: Any) -> int:

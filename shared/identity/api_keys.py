@@ -11,11 +11,13 @@ from builtins import list as list_of
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Engine, func, or_, update
 from sqlmodel import Session, col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import one_at_a_time, reading, writing
 from shared.database.identity_tables import ApiKey, User, UserRole, UserState
@@ -98,6 +100,7 @@ class ApiKeys:
             users.grant(session, owner, role, by=by, at=now)
             expires_at = now + timedelta(days=days) if days is not None else None
             made = self._insert(session, owner, role, _new_text(), by=by, label=label, expires_at=expires_at)
+            note(session, "key.made", made.key.id, after=_told(made.key), actor=by)
         log.info("key.made", key_id=made.key.id, user=user, role=role, actor=by)
         return made
 
@@ -125,9 +128,11 @@ class ApiKeys:
                 session, owner, Role(old.role), _new_text(), by=by, label=old.label, replaces=old.id,
                 expires_at=now + lifetime if lifetime is not None else None,
             )  # fmt: skip
-            ends = now + timedelta(hours=grace_hours)
+            ends, before = now + timedelta(hours=grace_hours), {"expires_at": old.expires_at}
             old.expires_at = min(old.expires_at, ends) if old.expires_at is not None else ends
             session.add(old)
+            after = {"expires_at": old.expires_at, "successor": made.key.id}
+            note(session, "key.rotated", old.id, before=before, after=after, actor=by)
         if self._file_holds(old.digest):
             write_secret(self._file, made.text.encode() + b"\n")
         log.info("key.rotated", key_id=old.id, successor=made.key.id, actor=by, grace_hours=grace_hours)
@@ -147,6 +152,8 @@ class ApiKeys:
                 row.revoked_at, row.revoked_by = now, by[:128]
                 session.add(row)
                 session.flush()
+                before = {"state": "live", "user": owner.name, "role": row.role}
+                note(session, "key.revoked", key_id, before=before, after={"state": "revoked"}, actor=by)
                 log.info("key.revoked", key_id=key_id, user=owner.name, actor=by)
             return _view(row, owner, _state(session, row, owner, now))
 
@@ -186,6 +193,7 @@ class ApiKeys:
                 .values(revoked_at=now, revoked_by=by[:128])
             )
             made = self._insert(session, owner, Role.ADMINISTRATOR, text, by=by, label=FILE_LABEL)
+            note(session, "key.adopted", made.key.id, after=_told(made.key), actor=by)
         log.info("key.adopted", key_id=made.key.id, actor=by)
         return made.key
 
@@ -253,6 +261,11 @@ class ApiKeys:
             return digest_of(self._file.read_text(encoding="ascii").strip()) == digest
         except (OSError, ValueError):
             return False
+
+
+def _told(key: KeyView) -> dict[str, Any]:
+    """Return what the audit keeps of a key."""
+    return {name: getattr(key, name) for name in ("user", "role", "label", "expires_at", "replaces")}
 
 
 def digest_of(text: str) -> str:

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Engine, func
 from sqlmodel import Session, col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import one_at_a_time, reading, writing
 from shared.database.identity_tables import User, UserRole, UserState
@@ -68,8 +69,10 @@ class Users:
             if user is None:
                 raise NotFound(f"There is no user {name[:MOST_NAME_CHARACTERS]!r}.", remedy="`manage.py access users`")
             if user.state != state:
+                before = {"state": user.state}
                 user.state, user.state_changed_at, user.state_changed_by = state, self._clock(), by[:128]
                 session.add(user)
+                note(session, f"user.{state}", name, before=before, after={"state": state}, actor=by)
                 log.info("user.state_changed", user=name, state=state, actor=by)
 
     def withdraw(self, name: str, role: Role, *, by: str) -> None:
@@ -87,6 +90,7 @@ class Users:
                     f"{name[:MOST_NAME_CHARACTERS]!r} has no role {role}.", remedy="`manage.py access users`"
                 )
             session.delete(granted)
+            note(session, "user.role-withdrawn", name, before={"role": role}, actor=by)
         log.info("user.role_withdrawn", user=name, role=role, actor=by)
 
 
@@ -110,6 +114,7 @@ def active_user(session: Session, name: str, *, by: str, at: datetime) -> User:
         )
         session.add(user)
         session.flush()
+        note(session, "user.made", name, after={"state": user.state}, actor=by)
         log.info("user.made", user=name, actor=by)
     elif user.state != UserState.ACTIVE:
         raise Conflict(f"The user {name} is {user.state}.", remedy="`manage.py access enable NAME`", state=user.state)
@@ -121,6 +126,7 @@ def grant(session: Session, user: User, role: Role, *, by: str, at: datetime) ->
     if session.get(UserRole, (user.id, role.value)) is None:
         session.add(UserRole(user_id=user.id, role=role, granted_at=at, granted_by=by[:128]))
         session.flush()
+        note(session, "user.role-granted", user.name, after={"role": role}, actor=by)
         log.info("user.role_granted", user=user.name, role=role, actor=by)
 
 

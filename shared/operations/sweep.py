@@ -38,6 +38,7 @@ class Sweep:
     tidy_models: Callable[[], int]
     forget_predictions: Callable[[], int]
     make_up: Callable[[], int]  # starts what timers missed
+    seal_audit: Callable[[], int]
     clock: Clock = utc_now
     repaired_at: datetime | None = None
     watch: DataWatch = field(init=False)
@@ -53,7 +54,8 @@ class Sweep:
 
         Missed scheduled times made up for, bells rung, drops noticed, scratch folders removed, versions mended, ended
         jobs and their folders removed, versions beyond those kept removed, alerts about the data raised or closed,
-        messages that the webhook heard. One part's trouble does not stop the others: the next round comes in seconds.
+        whether the audit could not be sealed, messages that the webhook heard. One part's trouble does not stop the
+        others: the next round comes in seconds.
         """
         parts = {
             "made_up": self.make_up,
@@ -65,6 +67,7 @@ class Sweep:
             "retired": self.tidy_models,
             "forgotten": self.forget_predictions,
             "watched": self.watch.run,
+            "sealed": self.seal_audit,
             "told": self.webhook.run,  # last: its receiver may be slow
         }
         outcome = dict.fromkeys(parts, 0)

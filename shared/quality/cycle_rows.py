@@ -3,10 +3,12 @@
 import secrets
 import zlib
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import Engine, null, update
+from sqlalchemy import CursorResult, Engine, null, update
 from sqlmodel import col, select
 
+from shared.audit.recording import note
 from shared.configuration import QualityConfiguration
 from shared.database.engine import writing
 from shared.database.tables import QualityCycle
@@ -45,8 +47,11 @@ def prune_reports(engine: Engine, keep: int) -> None:
     newest = select(QualityCycle.id).order_by(col(QualityCycle.created_at).desc()).limit(keep)
     with writing(engine) as session:
         kept = list(session.exec(newest).all())
-        session.execute(
-            update(QualityCycle)
-            .where(col(QualityCycle.id).not_in(kept), col(QualityCycle.ended_at).is_not(None))
-            .values(report=null())
+        has_report = col(QualityCycle.report).is_not(null())
+        statement = update(QualityCycle).where(
+            col(QualityCycle.id).not_in(kept), col(QualityCycle.ended_at).is_not(None), has_report
         )
+        pruned = cast("CursorResult[Any]", session.execute(statement.values(report=null()))).rowcount
+        if pruned:
+            why = f"beyond the {keep} cycles whose reports are kept"
+            note(session, "cycle-reports.removed", f"{pruned} report(s)", before={"reports": pruned}, reason=why)

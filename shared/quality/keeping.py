@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Engine, delete
 from sqlmodel import col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import reading, writing
 from shared.database.tables import Prediction, PredictionScore, QualityCycle, WorkState
@@ -38,6 +39,10 @@ class PredictionTidying:
         if ids:
             with writing(self.engine) as session:
                 session.execute(delete(Prediction).where(col(Prediction.id).in_(ids)))
+                known = sorted(row_id for row_id in ids if row_id is not None)
+                facts = {"predictions": len(ids), "first_row": known[0], "last_row": known[-1]}
+                why = f"older than the {self.keep_days()} days that predictions are kept"
+                note(session, "predictions.removed", f"before {before:%Y-%m-%d}", before=facts, reason=why)
         return len(ids)
 
     def _some_wait(self) -> bool:

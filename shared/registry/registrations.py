@@ -18,11 +18,12 @@ from typing import Any, NoReturn, cast
 import structlog
 from sqlalchemy import CursorResult, Engine, update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import SQLModel, col
+from sqlmodel import Session, col
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import writing
-from shared.database.models import ModelVersions, first_event
+from shared.database.models import ModelVersions, add_first_event
 from shared.database.tables import ModelVersion, Registration, RegistrationState
 from shared.database.work import Claim, WorkRows
 from shared.errors import (
@@ -122,7 +123,12 @@ class Registrations:
         statement = update(Registration).where(*mine, col(Registration.step).in_(CURABLE))
         with writing(self._engine) as session:
             result = session.execute(statement.values(reason="", step="", attempt=0, **fresh))
-        return cast("CursorResult[Any]", result).rowcount == 1
+            reopened = cast("CursorResult[Any]", result).rowcount == 1
+            if reopened:
+                after = {"state": RegistrationState.RECEIVED, "version": row.version}
+                before = {"state": RegistrationState.REJECTED}
+                note(session, "registration.reopened", row.id, before=before, after=after, reason="dropped again")
+        return reopened
 
     def _hasten(self, row: Registration) -> bool:
         """End the rest between two looks at a row that waits; tell whether it does."""
@@ -338,11 +344,16 @@ class Registrations:
     def _finish_installed(self, claim: Claim[Registration], package: CheckedPackage) -> None:
         now = self._clock()
         version = package.manifest.version
-        add: list[SQLModel] = []
-        if self._versions.find(version) is None:
-            row = version_row(package, now=now)
-            add = [row, first_event(row, actor=ACTOR, reason=f"dropped package {claim.id}", at=now)]
-        self._work.finish(claim, RegistrationState.INSTALLED, add=add, reason="; ".join(package.warnings), error=None)
+        row = version_row(package, now=now) if self._versions.find(version) is None else None
+
+        def with_its_event(session: Session) -> None:
+            if row is not None:
+                add_first_event(session, row, actor=ACTOR, reason=f"dropped package {claim.id}", at=now)
+
+        self._work.finish(
+            claim, RegistrationState.INSTALLED, add=[row] if row else [], also=with_its_event,
+            reason="; ".join(package.warnings), error=None,
+        )  # fmt: skip
         log.info("registration.installed", registration_id=claim.id, model_version=version)
 
     def _wait(self, claim: Claim[Registration], fault: PackageIncomplete) -> None:

@@ -8,6 +8,8 @@ A key's id is the fingerprint of its public half, so a file that names another k
 
 import hashlib
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -44,10 +46,19 @@ class TrustedKey:
         return parse_time(self.created_at)
 
 
+Changing = Callable[..., AbstractContextManager[object]]
+
+
+def _unrecorded(*_what: object, **_facts: object) -> AbstractContextManager[object]:
+    return nullcontext()
+
+
 class Keys:
     """The keys below one folder; safe for several processes at once, reads the files anew for every question."""
 
-    def __init__(self, folder: Path, *, clock: Clock = utc_now) -> None:
+    def __init__(self, folder: Path, *, clock: Clock = utc_now, changing: Changing | None = None) -> None:
+        """Keep keys below `folder`; `changing(action, key id, after=…)` is entered around every change of them."""
+        self._changing: Changing = changing or _unrecorded
         self._signing = folder / "signing"
         self._trusted = folder / "trusted"
         self._clock = clock
@@ -64,7 +75,9 @@ class Keys:
         if (key := self.signing_key()) is not None:
             return key
         for path in sorted(self._signing.glob("*.pem")):  # a start that was killed between the two files
-            return self._trust(_public_of(_read_private(path)), label="development", development=True)
+            public = _public_of(_read_private(path))
+            with self._changing("signing-key.trusted", fingerprint(public), after={"label": "development"}):
+                return self._trust(public, label="development", development=True)
         return self.new_key(label="development", development=True)
 
     def new_key(self, *, label: str, development: bool = False) -> TrustedKey:
@@ -74,8 +87,10 @@ class Keys:
         pem = private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        write_secret(self._signing / f"{fingerprint(public)}.pem", pem)
-        return self._trust(public, label=label, development=development)
+        after = {"label": label, "development": development}
+        with self._changing("signing-key.made", fingerprint(public), after=after):
+            write_secret(self._signing / f"{fingerprint(public)}.pem", pem)
+            return self._trust(public, label=label, development=development)
 
     def signing_key(self) -> TrustedKey | None:
         """Return the newest trusted key whose private half is here, or None."""
@@ -102,7 +117,8 @@ class Keys:
                 "This is not an Ed25519 public key.",
                 remedy="Give the 64 hexadecimal digits that `manage.py keys list` shows there.",
             ) from fault
-        return self._trust(raw.hex(), label=label, development=False)
+        with self._changing("signing-key.trusted", fingerprint(raw.hex()), after={"label": label}):
+            return self._trust(raw.hex(), label=label, development=False)
 
     def distrust(self, key_id: str) -> None:
         """Trust a key no more; a private half that is here goes with it, or the next start would adopt it again.
@@ -115,8 +131,9 @@ class Keys:
             raise NotFound(
                 f"No key {key_id!r:.80} is trusted here.", remedy="`manage.py keys list` shows those that are."
             )
-        remove_durably(self._signing / f"{key_id}.pem")
-        remove_durably(path)
+        with self._changing("signing-key.distrusted", key_id):
+            remove_durably(self._signing / f"{key_id}.pem")
+            remove_durably(path)
 
     def sign(self, manifest: Manifest) -> Manifest:
         """Return the manifest with this instance's signature in place of any other."""

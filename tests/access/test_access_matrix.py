@@ -78,6 +78,7 @@ MATRIX = {
     "GET config": ALL,
     "PATCH config": OPERATES,
     "GET config/history": ALL,
+    "GET audit": ("auditor",),
     "GET poison": ALL,
     "POST poison/{id}/replay": OPERATES,
     "GET keys": ADMINISTERS,

@@ -14,7 +14,7 @@ FLOORS = [
     {"schedules"},  # below everything, and the one room that the embedded host shares
     {"shared.errors", "shared.clock", "shared.platform_windows", "shared.logs"},
     {"shared.settings", "shared.platform", "shared.cores"},
-    {"shared.configuration", "shared.azurite"},
+    {"shared.audit", "shared.configuration", "shared.azurite"},
     {"shared.erp", "shared.database", "shared.storage", "shared.similarity"},
     {"shared.features", "shared.identity", "shared.learning", "shared.snapshots"},
     {"shared.prediction"},

@@ -93,7 +93,7 @@ def test_storage_being_away_stops_only_the_parts_that_need_it(tmp_path: Path) ->
     _old_job(services)
     done = services.sweep.run()
     assert set(done) == {
-        "made_up", "rung", "noticed", "removed", "mended", "tidied", "retired", "forgotten", "watched", "told"
+        "made_up", "rung", "noticed", "removed", "mended", "tidied", "retired", "forgotten", "watched", "sealed", "told"
     }  # fmt: skip
     assert not any(done.values())
     assert services.work.get(TrainingJob, "job-1").rung_at is None  # so that the next round rings

@@ -1,0 +1,1 @@
+"""The audit under attack, and the speed of its verification."""
