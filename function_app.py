@@ -2,7 +2,20 @@
 
 import azure.functions as func
 
-from functions import audit, data, exports, identity, models, operations, pages, predictions, quality, training, unknown
+from functions import (
+    audit,
+    data,
+    exports,
+    identity,
+    models,
+    operations,
+    pages,
+    predictions,
+    quality,
+    sessions,
+    training,
+    unknown,
+)
 from functions.running import ModelSuccession
 from shared.logs import configure_logging
 from shared.settings import current_settings
@@ -20,5 +33,6 @@ app.register_functions(operations.blueprint)
 app.register_functions(pages.blueprint)
 app.register_functions(predictions.blueprint)
 app.register_functions(quality.blueprint)
+app.register_functions(sessions.blueprint)
 app.register_functions(training.blueprint)
 app.register_functions(unknown.blueprint)

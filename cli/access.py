@@ -15,6 +15,8 @@ from shared.identity.callers import COMMAND_LINE, Role
 app = typer.Typer(help="Users, their API keys, and what each role may do.", no_args_is_help=True)
 keys = typer.Typer(help="Named API keys.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+sessions = typer.Typer(help="Browsers that are signed in.", no_args_is_help=True)
+app.add_typer(sessions, name="sessions")
 
 User = Annotated[str, typer.Argument(help="The user's name, as records show it.")]
 KeyId = Annotated[str, typer.Argument(help="The key's id, as `access keys list` shows it.")]
@@ -94,6 +96,56 @@ def revoke(key_id: KeyId, as_json: JsonFlag = False) -> None:
         emit_json(asdict(row))
     else:
         say(f"[bold]{row.id}[/] of {shown(row.user)} counts no more.")
+
+
+@sessions.command("list")
+@reports_errors
+def list_sessions(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 100, as_json: JsonFlag = False
+) -> None:
+    """List browser sessions, newest first.
+
+    Example: manage.py access sessions list
+    """
+    rows, total = current_services().sessions.list(limit=limit)
+    if as_json:
+        emit_json({"items": [asdict(row) for row in rows], "total": total})
+        return
+    show_table(
+        f"{total} browser session(s)",
+        ("session", "user", "role", "state", "from", "begun", "expires"),
+        [(r.id, r.user, r.role, r.state, r.origin, r.created_at, r.expires_at) for r in rows],
+    )
+
+
+@sessions.command("end")
+@reports_errors
+def end_session(
+    session_id: Annotated[str, typer.Argument(help="As `access sessions list` shows it.")], as_json: JsonFlag = False
+) -> None:
+    """Sign a browser out.
+
+    Example: manage.py access sessions end session_0123456789abcdef0123456789abcdef
+    """
+    row = current_services().sessions.revoke(session_id, by=COMMAND_LINE)
+    if as_json:
+        emit_json(asdict(row))
+    else:
+        say(f"[bold]{row.id}[/] of {shown(row.user)} has ended.")
+
+
+@sessions.command("rotate")
+@reports_errors
+def rotate_secret(as_json: JsonFlag = False) -> None:
+    """Sign sessions with a new secret; those of the one before go on. Twice in a row signs everybody out.
+
+    Example: manage.py access sessions rotate
+    """
+    made = current_services().session_secrets.rotate()
+    if as_json:
+        emit_json({"secret_id": made})
+    else:
+        say(f"{made} signs sessions from now on; those that the one before it signed go on.")
 
 
 @app.command("users")

@@ -10,14 +10,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from functions.credentials import KEY_HEADER, Credentials, client_address, refuse_cross_site
 from shared.errors import Forbidden, NotAuthenticated, RoutingError
+from shared.identity.api_keys import Holder
 from shared.identity.callers import MOST_ORIGIN_CHARACTERS, Caller, Role
+from shared.identity.recognition import Shown
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.bootstrap import Services
-
-KEY_HEADER = "x-api-key"
 
 
 class Access(StrEnum):
@@ -52,43 +53,36 @@ class WrongHost(RoutingError):
     code, title, status, exit_code = "wrong-host", "This name is not served here", 421, 3
 
 
-def caller_of(headers: Mapping[str, str], url: str, access: Access, services: "Services") -> Caller:
+def caller_of(headers: Mapping[str, str], url: str, access: Access, services: "Services", *, method: str) -> Caller:
     """Return who calls.
 
     Raises:
         NotAuthenticated: `access` demands a key and none came, or a wrong one.
         Forbidden: the key is right and its role may not do this.
+        CrossSite: a change that a foreign page may have sent.
         WrongHost: without a key, loopback was reached under a foreign name.
     """
-    origin = origin_of(headers)
+    brought, origin = Credentials.of(headers, url), origin_of(headers)
     least_role = access.least_role
     if least_role is None:
+        refuse_cross_site(method, headers, has_session=brought.session is not None)
         return Caller.anonymous(origin)
-    presented = presented_key(headers)
-    if presented is not None:
-        holder = services.recognition.holder_of(presented, reads_only=access is Access.READ)
-        if holder is None:
-            raise NotAuthenticated(
-                "The key is not known here, or counts no more.",
-                remedy="An administrator sees why in `manage.py access keys list`.",
-            )
-        caller = Caller(name=holder.name, role=holder.role, origin=origin)
+    holder = _holder(brought, services, reads_only=access is Access.READ)
+    if holder is not None:
+        if brought.key is None:
+            refuse_cross_site(method, headers, has_session=True)
         if not _may(holder.role, access):
-            raise Forbidden.to(caller.name, holder.role, least_role)
-        return caller
+            raise Forbidden.to(holder.name, holder.role, least_role)
+        return Caller(name=holder.name, role=holder.role, origin=origin)
     if access is Access.READ and services.settings.reads_are_open:
         _refuse_rebinding(headers, url, services.settings)
         return Caller.anonymous(origin)
     raise NotAuthenticated(
-        "This needs a key and none was sent.",
-        remedy=f"Send the header `{KEY_HEADER}`; `manage.py keys show` prints the administrator key.",
+        "This needs a key and none was sent."
+        if brought.session is None
+        else "This session has ended, or is not known here.",
+        remedy=f"Send the header `{KEY_HEADER}`, or sign in; `manage.py keys show` prints the administrator key.",
     )
-
-
-def asks_the_database(headers: Mapping[str, str], services: "Services") -> bool:
-    """Return whether telling who calls takes a question to the database."""
-    presented = presented_key(headers)
-    return presented is not None and services.recognition.remembered(presented) is None
 
 
 def origin_of(headers: Mapping[str, str]) -> str:
@@ -96,26 +90,27 @@ def origin_of(headers: Mapping[str, str]) -> str:
     return f"http {client_address(headers)}"[:MOST_ORIGIN_CHARACTERS]
 
 
-def client_address(headers: Mapping[str, str]) -> str:
-    """Return the address that the host, or the nearest proxy, saw; `unknown` where it tells none.
+def _holder(brought: Credentials, services: "Services", *, reads_only: bool) -> Holder | None:
+    """Return whom the key, or else the session, stands for; a wrong key is never taken for none."""
+    if brought.key is not None:
+        holder = services.recognition.holder_of(Shown.KEY, brought.key, reads_only=reads_only)
+        if holder is None:
+            raise NotAuthenticated(
+                "The key is not known here, or counts no more.",
+                remedy="An administrator sees why in `manage.py access keys list`.",
+            )
+        return holder
+    if brought.session is not None:
+        return services.recognition.holder_of(Shown.SESSION, brought.session, reads_only=reads_only)
+    return None
 
-    Only the last entry counts: those before it are whatever the client wrote.
-    """
-    last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    host = last.rpartition(":")[0].strip("[]") if last.count(":") == 1 or last.startswith("[") else last
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return "unknown"
 
-
-def presented_key(headers: Mapping[str, str]) -> str | None:
-    """Return the key that a request brings in a header."""
-    key = headers.get(KEY_HEADER)
-    if key:
-        return key
-    scheme, _, value = headers.get("authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" and value.strip() else None
+def asks_the_database(headers: Mapping[str, str], services: "Services") -> bool:
+    """Return whether telling who calls takes a question to the database."""
+    brought, recognition = Credentials.of(headers, ""), services.recognition
+    if brought.key is not None:
+        return recognition.remembered(Shown.KEY, brought.key) is None
+    return brought.session is not None and recognition.remembered(Shown.SESSION, brought.session) is None
 
 
 def _refuse_rebinding(headers: Mapping[str, str], url: str, settings: Settings) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from functions.access import Access, asks_the_database, caller_of, origin_of
 from functions.auditing import acting_caller, is_worth_a_record, record_refusal
+from functions.credentials import Credentials
 from functions.problems import LONGEST_NAME, MOST_FIELDS, PROBLEM_TYPE, from_validation, problem_document
 from functions.running import running_services
 from shared.database.engine import database_trouble
@@ -46,6 +47,7 @@ class Call:
 
     request_id: str
     caller: Caller
+    credentials: Credentials
     params: dict[str, str]
     query: BaseModel | None
     body: Any
@@ -182,7 +184,9 @@ class _Answering:
     def call(self) -> Call:
         """Read the request."""
         services = running_services()
-        self._caller = caller_of(self._req.headers, self._req.url, self._declared.access, services)
+        self._caller = caller_of(
+            self._req.headers, self._req.url, self._declared.access, services, method=self._declared.method
+        )
         return _call(self._declared, self._req, self._request_id, self._caller, services)
 
     def take(self, reply: Reply) -> None:
@@ -238,7 +242,8 @@ def refuse(name: str, req: func.HttpRequest, error: RoutingError) -> func.HttpRe
 
 def _problem(error: RoutingError, req: func.HttpRequest, request_id: str) -> Reply:
     document = problem_document(error, request_id=request_id, instance=_path(req.url))
-    headers = {"retry-after": "5"} if error.status == 503 else {}
+    wait = error.facts.get("retry_after_seconds", 5 if error.status == 503 else None)
+    headers = {"retry-after": str(wait)} if wait is not None else {}
     return Reply(body=orjson.dumps(document), status=error.status, media_type=PROBLEM_TYPE, headers=headers)
 
 
@@ -267,6 +272,7 @@ def _call(declared: Endpoint, req: func.HttpRequest, request_id: str, caller: Ca
     return Call(
         request_id=request_id,
         caller=caller,
+        credentials=Credentials.of(req.headers, req.url),
         params=_parameters(req.route_params),
         query=_query(declared.query, req.params),
         body=_body(declared, req),

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from functions.access import KEY_HEADER, Access
+from functions.access import Access
+from functions.credentials import COOKIE, KEY_HEADER
 from functions.http import ENDPOINTS, Endpoint
 from functions.problems import PROBLEM_TYPE
 
@@ -52,7 +53,10 @@ def openapi_document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}) | {"Problem": _PROBLEM},
-            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": KEY_HEADER}},
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": KEY_HEADER},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            },
         },
     }
 
@@ -78,7 +82,8 @@ def _operation(declared: Endpoint) -> dict[str, Any]:
         content = {"application/json": {"schema": _schema_of(declared.body)}}
         operation["requestBody"] = {"required": not declared.body_optional, "content": content}
     if declared.access.least_role is not None:
-        operation["security"] = [{}, {"key": []}] if declared.access is Access.READ else [{"key": []}]
+        nobody: list[dict[str, Any]] = [{}] if declared.access is Access.READ else []
+        operation["security"] = [*nobody, {"key": []}, {"session": []}]
         operation["x-least-role"] = declared.access.least_role
     return operation
 

@@ -69,6 +69,7 @@ def prepare(place: Place, *, demo: bool, name_functions: bool, say: Say) -> dict
     ensure_administrator_key(place)
     migrate(services.settings.database)  # before anything that the audit records
     services.keys.ensure()
+    services.session_secrets.ensure()
     services.api_keys.adopt_file(by=FIRST_START)
     _make_storage_places(services)
     if demo and _wants_first_model(place, services):

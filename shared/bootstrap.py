@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from shared.erp.lookup.item_lookup import ItemLookup
     from shared.identity.api_keys import ApiKeys
     from shared.identity.recognition import Recognition
+    from shared.identity.session_secrets import SessionSecrets
+    from shared.identity.sessions import BrowserSessions
+    from shared.identity.throttle import SignInThrottle
     from shared.identity.users import Users
     from shared.operations.burial import Burial
     from shared.operations.health import Health
@@ -176,10 +179,34 @@ class Services:
 
     @cached_property
     def recognition(self) -> "Recognition":
-        """Whom a key stands for."""
-        from shared.identity.recognition import Recognition
+        """Whom a key or session stands for."""
+        from shared.identity.recognition import Recognition, Shown
 
-        return Recognition(self.api_keys)
+        return Recognition(
+            {Shown.KEY: self.api_keys.holder_of, Shown.SESSION: lambda token: self.sessions.holder_of(token)},
+            note_use=self.api_keys.note_use,
+        )
+
+    @cached_property
+    def session_secrets(self) -> "SessionSecrets":
+        """What signs browser sessions."""
+        from shared.identity.session_secrets import SessionSecrets
+
+        return SessionSecrets(self.settings.keys / "sessions")
+
+    @cached_property
+    def sessions(self) -> "BrowserSessions":
+        """Browser sessions."""
+        from shared.identity.sessions import BrowserSessions
+
+        return BrowserSessions(self.engine, self.session_secrets, hours=self.settings.session_hours, clock=self.clock)
+
+    @cached_property
+    def sign_in_throttle(self) -> "SignInThrottle":
+        """How many sign-ins failed lately."""
+        from shared.identity.throttle import SignInThrottle
+
+        return SignInThrottle()
 
     @cached_property
     def storage(self) -> "Storage":

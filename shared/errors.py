@@ -71,6 +71,12 @@ class Forbidden(RoutingError):
         return refusal
 
 
+class TooManyAttempts(RoutingError):
+    """Too many tries failed lately; `facts["retry_after_seconds"]` says when to try again."""
+
+    code, title, status, exit_code = "too-many-attempts", "Too many tries failed", 429, 3
+
+
 class NotFound(RoutingError):
     """The named thing does not exist."""
 

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
         ipaddress.IPv4Address("127.0.0.1"), description="IP address that the storage started by `up` listens on."
     )
     open_reads: bool | None = Field(None, description="Reads and predictions without a key; unset: on loopback only.")
+    session_hours: float = Field(12.0, gt=0, le=168, description="How long a browser stays signed in.")
     allow_unsigned: bool = Field(False, description="Accept unsigned packages; every health answer then says so.")
 
     lease_seconds: float = Field(30.0, gt=0, description="How long a claim holds without a heartbeat.")

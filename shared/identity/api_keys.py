@@ -69,13 +69,15 @@ class NewKey:
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Whom a right key stands for."""
+    """Whom a right key, or a session that was begun with it, stands for."""
 
-    key_id: str
+    key_id: str | None
     user_id: str
     name: str
     role: Role
     use_is_noted: bool  # lately enough
+    session_id: str | None = None
+    session_expires_at: datetime | None = None
 
 
 class ApiKeys:

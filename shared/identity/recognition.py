@@ -1,13 +1,16 @@
-"""Who holds a key, asked for every request: remembered for a moment, so that a read does not wait for the database."""
+"""Who holds a key or a session: remembered for a moment, so that not every read waits for the database."""
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.identity.api_keys import ApiKeys, Holder, digest_of
+from shared.identity.api_keys import Holder
 
 log = structlog.get_logger()
 
@@ -16,52 +19,66 @@ BELIEVED_SECONDS = 300.0  # so long reads go on while the database is away
 MOST_REMEMBERED = 1_000
 
 
-class Recognition:
-    """Tells whom a key stands for. Safe to use from several threads."""
+class Shown(StrEnum):
+    """What was shown to say who calls."""
 
-    def __init__(self, keys: ApiKeys) -> None:
-        self._keys = keys
+    KEY = "key"
+    SESSION = "session"
+
+
+class Recognition:
+    """Tells whom a key or a session stands for. Safe to use from several threads."""
+
+    def __init__(self, ask: Mapping[Shown, Callable[[str], Holder | None]], *, note_use: Callable[[str], None]) -> None:
+        """Ask the database by `ask`; `note_use` keeps that a key was used."""
+        self._ask = ask
+        self._note_use = note_use
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, tuple[float, Holder]] = OrderedDict()  # by digest: when it was asked, and whom
+        self._known: OrderedDict[bytes, tuple[float, Holder]] = OrderedDict()  # when it was asked, and whom
         self._noting: threading.Thread | None = None
 
-    def remembered(self, text: str) -> Holder | None:
-        """Return whom a key stood for a moment ago, without asking the database."""
-        return self._recall(digest_of(text), REMEMBERED_SECONDS)
+    def remembered(self, shown: Shown, text: str) -> Holder | None:
+        """Return whom it stood for a moment ago, without asking the database."""
+        return self._recall(_name(shown, text), REMEMBERED_SECONDS)
 
-    def holder_of(self, text: str, *, reads_only: bool) -> Holder | None:
-        """Return whom a key stands for, or None; a change asks the database each time.
+    def holder_of(self, shown: Shown, text: str, *, reads_only: bool) -> Holder | None:
+        """Return whom it stands for, or None; a change asks the database each time.
 
         Raises:
-            SQLAlchemyError: the database is away, and the key was not right lately, or is used for a change.
+            SQLAlchemyError: the database is away, and this was not right lately, or is used for a change.
         """
-        if reads_only and (known := self.remembered(text)) is not None:
+        if reads_only and (known := self.remembered(shown, text)) is not None:
             return known
-        digest = digest_of(text)
+        name = _name(shown, text)
         try:
-            holder = self._keys.holder_of(text)
+            holder = self._ask[shown](text)
         except SQLAlchemyError:
-            if reads_only and (known := self._recall(digest, BELIEVED_SECONDS)) is not None:
+            if reads_only and (known := self._recall(name, BELIEVED_SECONDS)) is not None:
                 return known
             raise
         with self._lock:
-            self._known.pop(digest, None)
+            self._known.pop(name, None)
             if holder is not None:
-                self._known[digest] = (time.monotonic(), holder)
+                self._known[name] = (time.monotonic(), holder)
                 while len(self._known) > MOST_REMEMBERED:
                     self._known.popitem(last=False)
-        if holder is not None and not holder.use_is_noted:
+        if holder is not None and holder.key_id is not None and not holder.use_is_noted:
             self._note_in_the_background(holder.key_id)
         return holder
+
+    def forget(self, shown: Shown, text: str) -> None:
+        """Ask the database anew the next time."""
+        with self._lock:
+            self._known.pop(_name(shown, text), None)
 
     def close(self) -> None:
         """Wait for what is being noted."""
         if self._noting is not None:
             self._noting.join()
 
-    def _recall(self, digest: str, seconds: float) -> Holder | None:
+    def _recall(self, name: bytes, seconds: float) -> Holder | None:
         with self._lock:
-            asked, holder = self._known.get(digest, (0.0, None))
+            asked, holder = self._known.get(name, (0.0, None))
         return holder if holder is not None and time.monotonic() - asked < seconds else None
 
     def _note_in_the_background(self, key_id: str) -> None:
@@ -74,6 +91,10 @@ class Recognition:
 
     def _note(self, key_id: str) -> None:
         try:
-            self._keys.note_use(key_id)
+            self._note_use(key_id)
         except SQLAlchemyError as error:
             log.warning("key.use_not_noted", key_id=key_id, error=type(error).__name__)
+
+
+def _name(shown: Shown, text: str) -> bytes:
+    return hashlib.sha256(f"{shown} {text}".encode()).digest()

@@ -1,6 +1,8 @@
 """The app as it runs: the embedded host with its workers and Azurite, an empty installation, one key for each role."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,6 @@ import pytest
 
 from shared.azurite.service import Azurite
 from shared.bootstrap import Services
-from shared.database.engine import migrate
 from shared.identity.callers import Role
 from shared.settings import Settings
 from tests.funchost.funchost_support import PROJECT, Host
@@ -30,14 +31,12 @@ class RunningApp:
         return self.host.url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
-    """One running instance for a whole module."""
+    """One running instance for all tests of this folder."""
     folder = tmp_path_factory.mktemp("access")
     settings = Settings(data_dir=folder / "data", ROUTING_STORAGE_CONNECTION=azurite.connection_string)
-    migrate(settings.database)
     services = Services(settings)
-    keys = {role.value: services.api_keys.make(f"the {role}", role, by="test").text for role in Role}
     schedules = {f"ROUTING_{what}_SCHEDULE": NEVER for what in ("EXTRACT", "QUALITY", "TRAINING", "SWEEP")}
     environment = {
         **os.environ,
@@ -47,6 +46,9 @@ def app(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "AzureFunctionsWebHost__hostid": "access",
         "RECORD": str(folder / "record"),
     }
+    prepared = [sys.executable, "-m", "launcher.preparation"]
+    subprocess.run(prepared, env=environment, cwd=PROJECT, check=True, capture_output=True, timeout=120)
+    keys = {role.value: services.api_keys.make(f"the {role}", role, by="test").text for role in Role}
     state = ["--state-dir", str(folder / "host"), "--host", "127.0.0.1"]
     running = Host(_app_folder(folder), 1, environment, state)
     try:

@@ -30,6 +30,9 @@ MATRIX = {
     "GET metrics": ALL,
     "GET openapi.json": ALL,
     "GET docs": ALL,
+    "POST session": ALL,  # whoever has a key signs in with it
+    "GET session": ALL,
+    "DELETE session": ALL,
     # predictions
     "POST predictions": ALL,
     "GET predictions/{id}": ALL,
@@ -86,6 +89,9 @@ MATRIX = {
     "POST keys/{id}/rotate": ADMINISTERS,
     "DELETE keys/{id}": ADMINISTERS,
 }
+LOOKS_AT_NO_KEY = {
+    "GET health/live", "GET health/ready", "GET openapi.json", "GET docs", "POST session", "DELETE session",
+}  # fmt: skip
 NO_BODY_FITS = {"no such field": 1}  # whoever may call is told that the body is wrong: nothing is started or changed
 
 
@@ -119,7 +125,7 @@ def test_everybody_may_call_exactly_what_the_table_says(client: httpx.Client, ap
 
 def test_a_key_that_nobody_gave_out_opens_nothing_that_a_key_opens(client: httpx.Client) -> None:
     for endpoint in MATRIX:
-        looks_at_keys = endpoint not in {"GET health/live", "GET health/ready", "GET openapi.json", "GET docs"}
+        looks_at_keys = endpoint not in LOOKS_AT_NO_KEY
         assert refused_with(client, endpoint, "rml_0123456789ab_wrong") == (401 if looks_at_keys else None), endpoint
 
 
@@ -156,9 +162,19 @@ def test_what_the_issue_asks_for_by_name(client: httpx.Client, app: RunningApp) 
     job = client.post("training/jobs", json={"kind": "refit"}, headers={"x-api-key": app.keys["viewer"]})
     assert (job.status_code, job.json()["code"]) == (403, "forbidden")
     assert client.get("training/jobs").json()["total"] == 0
-    harmless = {"predictions", "time-summaries"}
-    changes = [endpoint for endpoint in MATRIX if not endpoint.startswith("GET") and endpoint[5:] not in harmless]
+    harmless = {"predictions", "time-summaries", "session"}
+    changes = [
+        endpoint for endpoint in MATRIX if not endpoint.startswith("GET") and endpoint.split()[1] not in harmless
+    ]
     assert {refused_with(client, endpoint, None) for endpoint in changes} == {401}
+
+
+def test_the_first_starts_key_is_one_of_the_keys(client: httpx.Client, app: RunningApp) -> None:
+    first = app.services.settings.administrator_key.read_text().strip()
+    listed = client.get("keys", params={"user": "administrator"}, headers={"x-api-key": first})
+    assert [(row["label"], row["role"], row["state"]) for row in listed.json()["items"]] == [
+        ("administrator.key", "administrator", "live")
+    ]
 
 
 def test_keys_over_http_are_made_listed_rotated_and_revoked(client: httpx.Client, app: RunningApp) -> None:

@@ -1,6 +1,7 @@
 """Users and their keys on the command line."""
 
 import json
+from pathlib import Path
 
 from tests.cli.test_cli_commands import Run, run
 
@@ -21,6 +22,11 @@ def test_a_key_is_shown_once_listed_without_its_secret_rotated_and_revoked(run: 
     }
     revoked = run("access", "keys", "revoke", heir["id"])
     assert "counts no more" in revoked.stdout
+
+
+def test_a_session_secret_is_made_and_rotated(run: Run, tmp_path: Path) -> None:
+    made = json.loads(run("access", "sessions", "rotate", "--json").stdout)["secret_id"]
+    assert [path.stem for path in (tmp_path / "keys" / "sessions").glob("*.key")] == [made]
 
 
 def test_a_name_that_records_use_for_nobody_is_refused(run: Run) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.access import Access, client_address
+from functions.access import Access
+from functions.credentials import client_address
 from functions.http import ENDPOINTS
 from shared.bootstrap import Services
 from shared.database.engine import make_engine

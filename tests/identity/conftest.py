@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from shared.database.engine import make_engine, migrate
 from shared.identity.api_keys import ApiKeys
 from shared.identity.users import Users
 from tests.database.database_support import MovableClock
+from tests.postgresql import PostgreSql
 
 
 @pytest.fixture
@@ -17,12 +18,26 @@ def clock() -> MovableClock:
     return MovableClock()
 
 
+@pytest.fixture(scope="session")
+def server_engine(postgresql: PostgreSql) -> Iterator[Engine]:
+    """One migrated database of the server for all tests, each of which leaves it empty."""
+    url = postgresql.new_database().url
+    migrate(url)
+    engine = make_engine(url)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
-    else:
-        url = request.getfixturevalue("postgresql").new_database().url
+    if request.param == "postgresql":
+        engine = request.getfixturevalue("server_engine")
+        yield engine
+        with engine.begin() as connection:
+            for table in ("browser_sessions", "api_keys", "user_roles", "users"):
+                connection.execute(text(f"DELETE FROM {table}"))
+        return
+    url = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
     migrate(url)
     engine = make_engine(url)
     yield engine

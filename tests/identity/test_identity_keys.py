@@ -14,9 +14,13 @@ from shared.errors import Conflict, InvalidInput, NotFound
 from shared.identity import api_keys
 from shared.identity.api_keys import ApiKeys, Holder
 from shared.identity.callers import Role
-from shared.identity.recognition import Recognition
+from shared.identity.recognition import Recognition, Shown
 from shared.identity.users import Users
 from tests.database.database_support import MovableClock
+
+
+def recognition_of(keys: ApiKeys) -> Recognition:
+    return Recognition({Shown.KEY: keys.holder_of}, note_use=keys.note_use)
 
 
 def holder(keys: ApiKeys, text: str) -> tuple[str, str] | None:
@@ -198,11 +202,11 @@ def test_lists_are_pages_newest_first_and_of_one_user(keys: ApiKeys, clock: Mova
 
 
 def test_the_last_use_is_kept_to_a_few_minutes(keys: ApiKeys, clock: MovableClock) -> None:
-    recognition = Recognition(keys)
+    recognition = recognition_of(keys)
     made = keys.make("Kim", Role.PLANNER, by="test")
 
     def used() -> Holder | None:
-        found = recognition.holder_of(made.text, reads_only=False)
+        found = recognition.holder_of(Shown.KEY, made.text, reads_only=False)
         recognition.close()
         return found
 
@@ -218,31 +222,31 @@ def test_the_last_use_is_kept_to_a_few_minutes(keys: ApiKeys, clock: MovableCloc
 
 
 def test_a_change_meets_a_revocation_at_once(keys: ApiKeys) -> None:
-    recognition = Recognition(keys)
+    recognition = recognition_of(keys)
     made = keys.make("Kim", Role.PLANNER, by="test")
-    assert recognition.holder_of(made.text, reads_only=True) is not None
+    assert recognition.holder_of(Shown.KEY, made.text, reads_only=True) is not None
     recognition.close()
     keys.revoke(made.key.id, by="test")
-    assert recognition.holder_of(made.text, reads_only=False) is None
-    assert recognition.holder_of(made.text, reads_only=True) is None, "and nobody is remembered after that"
+    assert recognition.holder_of(Shown.KEY, made.text, reads_only=False) is None
+    assert recognition.holder_of(Shown.KEY, made.text, reads_only=True) is None, "and nobody is remembered after that"
 
 
 def test_reads_go_on_while_the_database_is_away_and_changes_do_not(
     keys: ApiKeys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     made = keys.make("Kim", Role.PLANNER, by="test")
-    recognition = Recognition(keys)
-    assert recognition.holder_of(made.text, reads_only=True) is not None
+    recognition = recognition_of(keys)
+    assert recognition.holder_of(Shown.KEY, made.text, reads_only=True) is not None
     recognition.close()
     monkeypatch.setattr("shared.identity.recognition.REMEMBERED_SECONDS", 0.0)
     (tmp_path / "folder.db").mkdir()
     away = make_engine(f"sqlite:///{(tmp_path / 'folder.db').as_posix()}")
     monkeypatch.setattr(keys, "_engine", away)
-    found = recognition.holder_of(made.text, reads_only=True)
+    found = recognition.holder_of(Shown.KEY, made.text, reads_only=True)
     assert found is not None
     assert found.name == "Kim"
     with pytest.raises(Exception, match="unable to open"):
-        recognition.holder_of(made.text, reads_only=False)
+        recognition.holder_of(Shown.KEY, made.text, reads_only=False)
     with pytest.raises(Exception, match="unable to open"):
-        recognition.holder_of("never seen", reads_only=True)
+        recognition.holder_of(Shown.KEY, "never seen", reads_only=True)
     away.dispose()
