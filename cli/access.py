@@ -120,6 +120,7 @@ def list_sessions(
 
 @sessions.command("end")
 @reports_errors
+@changes("session.end")
 def end_session(
     session_id: Annotated[str, typer.Argument(help="As `access sessions list` shows it.")], as_json: JsonFlag = False
 ) -> None:
@@ -136,6 +137,7 @@ def end_session(
 
 @sessions.command("rotate")
 @reports_errors
+@changes("session-secret.rotate")
 def rotate_secret(as_json: JsonFlag = False) -> None:
     """Sign sessions with a new secret; those of the one before go on. Twice in a row signs everybody out.
 

@@ -1,11 +1,13 @@
 """Signing in with a browser: a key once, a cookie from then on."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from functions.access import Access
+from functions.auditing import acting_caller
 from functions.http import Call, Reply, endpoint
 from shared.errors import NotAuthenticated
 from shared.identity.api_keys import MOST_KEY_CHARACTERS
@@ -46,7 +48,9 @@ def begin_session(call: Call) -> Reply:
     if holder is None:
         throttle.note_failure(client, key)
         raise NotAuthenticated("This key does not let anybody in.", remedy="Ask an administrator for a key.")
-    begun = call.services.sessions.begin(holder, origin=call.caller.origin)
+    who = replace(call.caller, name=holder.name, role=holder.role)
+    with acting_caller(who, call.request_id):
+        begun = call.services.sessions.begin(holder, origin=who.origin)
     seconds = int((begun.session.expires_at - begun.session.created_at).total_seconds())
     cookie = call.credentials.set_cookie(begun.token, seconds)
     answer = SignedIn(name=holder.name, role=holder.role, expires_at=begun.session.expires_at)
@@ -69,7 +73,10 @@ def get_session(call: Call) -> Reply:
 def end_session(call: Call) -> Reply:
     """End the session of the cookie that came along, if one did, and take the cookie back."""
     token = call.credentials.session
-    if token is not None:
-        call.services.sessions.end(token)
+    holder = call.services.sessions.holder_of(token) if token is not None else None
+    if token is not None and holder is not None:
+        who = replace(call.caller, name=holder.name, role=holder.role)
+        with acting_caller(who, call.request_id):
+            call.services.sessions.end(token)
         call.services.recognition.forget(Shown.SESSION, token)
     return Reply(status=204, headers={"set-cookie": call.credentials.clear_cookie(), **UNCACHED})

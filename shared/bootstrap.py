@@ -192,7 +192,7 @@ class Services:
         """What signs browser sessions."""
         from shared.identity.session_secrets import SessionSecrets
 
-        return SessionSecrets(self.settings.keys / "sessions")
+        return SessionSecrets(self.settings.keys / "sessions", changing=self.audit.changing)
 
     @cached_property
     def sessions(self) -> "BrowserSessions":

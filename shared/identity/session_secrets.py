@@ -7,7 +7,8 @@ The greatest number signs; the one before it still verifies, so that a rotation 
 
 import re
 import secrets
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import structlog
@@ -21,12 +22,20 @@ _NAME = re.compile(r"(\d{6})-[0-9a-f]{8}")
 _LOCK_SECONDS = 20.0
 _SECRET_BYTES = 32
 
+Changing = Callable[..., AbstractContextManager[object]]
+
+
+def _unrecorded(*_what: object) -> AbstractContextManager[object]:
+    return nullcontext()
+
 
 class SessionSecrets:
     """The secrets below one folder; safe for several processes at once, reads the files anew for every question."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, changing: Changing | None = None) -> None:
+        """Keep secrets in `folder`; `changing(action, secret id)` is entered around the making of each."""
         self._folder = folder
+        self._changing: Changing = changing or _unrecorded
 
     def ensure(self) -> str:
         """Return the id of the secret that signs, making one when there is none yet."""
@@ -68,7 +77,8 @@ class SessionSecrets:
 
     def _make(self, number: int) -> str:
         made = f"{number:06d}-{secrets.token_hex(4)}"
-        write_secret(self._folder / f"{made}.key", secrets.token_bytes(_SECRET_BYTES).hex().encode())
+        with self._changing("session-secret.made", made):
+            write_secret(self._folder / f"{made}.key", secrets.token_bytes(_SECRET_BYTES).hex().encode())
         return made
 
     def _locked(self) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Engine, delete, func, or_, update
 from sqlmodel import Session, col, select
 
+from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import one_at_a_time, reading, writing
 from shared.database.identity_tables import ApiKey, BrowserSession, User, UserRole, UserState
@@ -83,6 +84,8 @@ class BrowserSessions:
             one_at_a_time(session, LOCK)
             session.add(row)
             session.flush()
+            told = {"role": holder.role, "key": holder.key_id, "expires_at": row.expires_at}
+            note(session, "session.begun", row.id, after=told, actor=holder.name)
             self._tidy(session, holder.user_id, now)
         log.info("session.begun", session_id=row.id, user=holder.name, role=holder.role, key_id=holder.key_id)
         return NewSession(session=_view(row, holder.name, now), token=token)
@@ -178,11 +181,14 @@ class BrowserSessions:
         return str(claims["jti"]) if expires_at > self._clock() else None
 
     def _revoke(self, session: Session, ids: list_of[str], *, by: str) -> None:
-        session.execute(
-            update(BrowserSession)
-            .where(col(BrowserSession.id).in_(ids), col(BrowserSession.revoked_at).is_(None))
-            .values(revoked_at=self._clock(), revoked_by=by[:128])
-        )
+        for session_id in ids:
+            ended = session.execute(
+                update(BrowserSession)
+                .where(col(BrowserSession.id) == session_id, col(BrowserSession.revoked_at).is_(None))
+                .values(revoked_at=self._clock(), revoked_by=by[:128])
+            )
+            if ended.rowcount:  # type: ignore[attr-defined]
+                note(session, "session.ended", session_id, reason=by)
 
     def _tidy(self, session: Session, user_id: str, now: datetime) -> None:
         """End a user's oldest sessions where too many are live, and forget their oldest rows."""

@@ -27,6 +27,7 @@ READ_OR_WRITE_ELSEWHERE = {
     "jobs log", "jobs show", "keys list", "keys show", "models lineage", "models list", "models misses", "models show",
     "models verify", "profiles check", "profiles list", "profiles show", "quality list", "quality report",
     "quality show", "settings", "storage connection-string", "storage status",
+    "access sessions list",
     "audit export",  # a copy, in a file that the caller names
     "models bom",  # prints, or writes a file that the caller names
     "profiles infer",  # the same
@@ -75,6 +76,11 @@ class Installation:
     def key(self) -> str:
         return self.services.api_keys.make("kim", Role.PLANNER, by="test").key.id
 
+    def browser(self) -> str:
+        holder = self.services.api_keys.holder_of(self.services.api_keys.make("kim", Role.PLANNER, by="test").text)
+        assert holder is not None
+        return self.services.sessions.begin(holder, origin="http 10.0.0.7").session.id
+
     def pinned(self) -> str:
         self.services.model_versions.pin(self.version("v"), pinned=True, actor="test", reason="r")
         return "v"
@@ -87,6 +93,8 @@ CASES: dict[str, Case] = {
     "access keys new": (lambda at: ["kim", "--role", "viewer"], "key.made"),
     "access keys revoke": (lambda at: [at.key()], "key.revoked"),
     "access keys rotate": (lambda at: [at.key()], "key.rotated"),
+    "access sessions end": (lambda at: [at.browser()], "session.ended"),
+    "access sessions rotate": (lambda at: [], "session-secret.made"),
     "access withdraw": (lambda at: [at.key() and "kim", "--role", "planner"], "user.role-withdrawn"),
     "alerts acknowledge": (lambda at: [at.alert()], "alert.acknowledged"),
     "alerts close": (lambda at: [at.alert()], "alert.closed"),

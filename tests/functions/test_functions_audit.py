@@ -28,6 +28,7 @@ CHANGE_NOTHING = {
     "verify_model": "runs checks and writes nothing; only refusals of it are recorded",
 }
 CHANGING = sorted(name for name, declared in ENDPOINTS.items() if declared.method != "GET")
+WITH_A_SESSION = {"begin_session", "end_session"}  # they look at no key in a header: a test of their own is below
 REASON = {"reason": "for a test"}
 
 
@@ -104,7 +105,7 @@ CASES: dict[str, Case] = {
 
 
 def test_every_changing_endpoint_has_a_case_or_a_reason() -> None:
-    assert sorted([*CASES, *CHANGE_NOTHING]) == CHANGING
+    assert sorted([*CASES, *CHANGE_NOTHING, *WITH_A_SESSION]) == CHANGING
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -130,7 +131,7 @@ def test_a_change_leaves_an_event_with_its_caller(
     assert services.audit.verify().ok
 
 
-@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize("name", sorted(set(CHANGING) - WITH_A_SESSION))
 def test_a_refusal_leaves_an_event_with_its_reason(name: str, ask: Ask, services: Services) -> None:
     planner = services.api_keys.make("kim", Role.VIEWER, by="test").text
     ask(name, body={}, params={"id": "x", "version": "x"}, key="wrong", headers={"x-request-id": "r-1"})
@@ -143,6 +144,26 @@ def test_a_refusal_leaves_an_event_with_its_reason(name: str, ask: Ask, services
         assert (forbidden["actor"], forbidden["role"]) == ("kim", "viewer")
         assert json.loads(forbidden["after"]) == {"code": "forbidden"}
     assert services.audit.verify().ok
+
+
+def test_signing_in_and_out_is_recorded_under_the_users_name(ask: Ask, services: Services, administrator: str) -> None:
+    services.session_secrets.ensure()  # as the first start does
+    assert ask("begin_session", body={"key": "wrong"}).status_code == 401
+    begun = ask("begin_session", body={"key": administrator}, headers={"x-forwarded-for": "10.0.0.9"})
+    cookie = begun.headers["set-cookie"].partition(";")[0]
+    page = {"cookie": cookie, "x-routing-page": "1"}
+    assert ask("change_configuration", body={"training": {"queue_limit": 7}}, headers=page).status_code == 200
+    for _ in range(2):  # doing it twice is recorded once
+        assert ask("end_session", headers=page).status_code == 204
+    ended, changed, signed_in, refused = events(services)[:4]
+    assert [event["action"] for event in (refused, signed_in, changed, ended)] == [
+        "begin_session", "session.begun", "configuration.changed", "session.ended"
+    ]  # fmt: skip
+    assert {event["actor"] for event in (signed_in, changed, ended)} == {"administrator"}
+    assert (signed_in["role"], signed_in["origin"], refused["actor"]) == (
+        "administrator", "http 10.0.0.9", "anonymous",
+    )  # fmt: skip
+    assert cookie.partition("=")[2] not in str(events(services))
 
 
 def test_what_a_state_forbids_is_recorded_as_the_callers(ask: Ask, services: Services, administrator: str) -> None:
