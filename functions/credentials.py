@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from shared.errors import RoutingError
 
 KEY_HEADER = "x-api-key"
-PAGE_HEADER = "x-routing-page"  # any value: that it can be sent is the proof
+PAGE_HEADER = "x-requested-with"  # any value: that it can be sent is the proof
 COOKIE = "routing_session"
 _HARMLESS = frozenset({"GET", "HEAD"})
 

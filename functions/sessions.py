@@ -30,7 +30,7 @@ class SignedIn(BaseModel):
     """Who is signed in."""
 
     name: str
-    role: str | None
+    role: str
     expires_at: datetime | None = Field(description="when the session ends; None without one")
 
 
@@ -57,15 +57,18 @@ def begin_session(call: Call) -> Reply:
     return Reply(body=answer, status=201, headers={"set-cookie": cookie, **UNCACHED})
 
 
-@endpoint(blueprint, "GET", "session", access=Access.READ, summary="Who I am", answer=SignedIn)
+@endpoint(blueprint, "GET", "session", access=Access.OPEN, summary="Who I am", answer=SignedIn)
 def get_session(call: Call) -> Reply:
-    """Tell the caller's name and role, and when their session ends."""
-    brought = call.credentials
-    expires_at = None
-    if brought.key is None and brought.session is not None:  # asked a moment ago, so this is remembered
-        holder = call.services.recognition.holder_of(Shown.SESSION, brought.session, reads_only=True)
-        expires_at = holder.session_expires_at if holder is not None else None
-    answer = SignedIn(name=call.caller.name, role=call.caller.role, expires_at=expires_at)
+    """Tell the name and role of whoever's key or session came along, and when the session ends; null for nobody."""
+    brought, recognition = call.credentials, call.services.recognition
+    holder = None
+    if brought.key is not None:
+        holder = recognition.holder_of(Shown.KEY, brought.key, reads_only=True)
+    elif brought.session is not None:
+        holder = recognition.holder_of(Shown.SESSION, brought.session, reads_only=True)
+    if holder is None:
+        return Reply(body=None, headers=UNCACHED)  # no 401, which a browser would show as an error of the page
+    answer = SignedIn(name=holder.name, role=holder.role, expires_at=holder.session_expires_at)
     return Reply(body=answer, headers=UNCACHED)
 
 

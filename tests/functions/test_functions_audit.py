@@ -151,7 +151,7 @@ def test_signing_in_and_out_is_recorded_under_the_users_name(ask: Ask, services:
     assert ask("begin_session", body={"key": "wrong"}).status_code == 401
     begun = ask("begin_session", body={"key": administrator}, headers={"x-forwarded-for": "10.0.0.9"})
     cookie = begun.headers["set-cookie"].partition(";")[0]
-    page = {"cookie": cookie, "x-routing-page": "1"}
+    page = {"cookie": cookie, "x-requested-with": "1"}
     assert ask("change_configuration", body={"training": {"queue_limit": 7}}, headers=page).status_code == 200
     for _ in range(2):  # doing it twice is recorded once
         assert ask("end_session", headers=page).status_code == 204
