@@ -1,5 +1,6 @@
 """`models`: installed versions and which of them serves."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from cli import lineage
 from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, shown
 from cli.services import current_services, model_of
 from shared.database.tables import ModelVersion
+from shared.errors import InvalidInput, NotFound
 from shared.platform import write_atomically
 from shared.registry.lineage import event_facts
 
@@ -49,6 +51,41 @@ def list_versions(as_json: JsonFlag = False) -> None:
             for row in rows
         ],
     )
+
+
+@app.command("active")
+@reports_errors
+def show_active(
+    at: Annotated[str | None, typer.Option(help="A time such as 2026-01-31T08:15:00+01:00; now unless given.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show which version is active, or was at a time, since when, by whom and why.
+
+    Example: manage.py models active --at 2026-01-31T08:15:00+01:00
+    """
+    versions = current_services().model_versions
+    event = versions.activation_in_force() if at is None else versions.active_at(_moment(at))
+    if event is None:
+        raise NotFound(
+            "No model is active." if at is None else f"No model was active at {at[:60]}.",
+            remedy="`manage.py models list` shows all there are.",
+        )
+    if as_json:
+        emit_json(event.model_dump(mode="json", exclude={"id"}))
+    else:
+        say(f"[bold]{shown(event.version)}[/], since {shown(event.at)}, by {shown(event.actor)}: {shown(event.reason)}")
+
+
+def _moment(text: str) -> datetime:
+    """Read a time; one without a zone is this machine's own."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as wrong:
+        raise InvalidInput(
+            f"{text[:60]!r} is not a time.",
+            remedy="Write it as 2026-01-31T08:15:00+01:00; without a zone it is this machine's time.",
+            errors=[{"field": "at", "message": "must be a time of ISO 8601"}],
+        ) from wrong
 
 
 @app.command("show")
