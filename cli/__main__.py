@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from cli import alerts, configuration, data, demo, keys, models, predict, profiles, quality, storage, train
+from cli import alerts, cache, configuration, data, demo, keys, models, predict, profiles, quality, storage, train
 from cli.health import health
 from cli.output import report, settings_problem
 from cli.settings import settings
@@ -28,6 +28,7 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(train.jobs, name="jobs")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(configuration.app, name="config")
+app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 app.add_typer(demo.app, name="demo")
 app.add_typer(profiles.app, name="profiles")

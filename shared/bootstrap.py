@@ -6,6 +6,7 @@ Nothing here is imported before it is needed: reading `function_app` stays fast 
 import atexit
 import os
 import socket
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shared.database.work import WorkRows
     from shared.erp.lookup.item_lookup import ItemLookup
     from shared.operations.burial import Burial
+    from shared.operations.caches import Caches
     from shared.operations.health import Health
     from shared.operations.sweep import Sweep
     from shared.operations.timetable import Timetable
@@ -231,6 +233,29 @@ class Services:
         )  # fmt: skip
 
     @cached_property
+    def caches(self) -> "Caches":
+        """What this process keeps in memory, and what asks it to forget that."""
+        from shared.operations.caches import Cache, Caches
+
+        def where_made(name: str, forget: str) -> Callable[[], None]:
+            def run() -> None:
+                if (made := self.__dict__.get(name)) is not None:
+                    getattr(made, forget)()
+
+            return run
+
+        return Caches(
+            self.model_versions,
+            {
+                Cache.MODEL: where_made("serving", "reload"),
+                Cache.ITEMS: where_made("item_lookup", "forget"),
+                Cache.CONFIGURATION: where_made("configuration_store", "forget"),
+                Cache.SNAPSHOT: where_made("snapshots", "forget_opened"),
+                Cache.DROPS: where_made("registrations", "look_again"),
+            },
+        )
+
+    @cached_property
     def item_lookup(self) -> "ItemLookup":
         """Items that the model's data lacks, read from the ERP by code."""
         from shared.erp.lookup.item_lookup import ItemLookup
@@ -362,6 +387,8 @@ class Services:
             alerts=self.alerts,
             prediction_log=self.prediction_log,
             item_lookup=self.item_lookup,
+            configuration=self.configuration_store,
+            caches=self.caches,
             queues=tuple(WORK_TABLES),
             clock=self.clock,
         )

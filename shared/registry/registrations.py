@@ -146,6 +146,10 @@ class Registrations:
             self._seen.add(drop)
         return noticed
 
+    def look_again(self) -> None:
+        """Read the manifests of all drops again at the next sweep."""
+        self._seen.clear()
+
     def _note_if_missed(self, drop: Drop) -> bool:
         if drop.is_zip:
             return self._note_zip(drop)

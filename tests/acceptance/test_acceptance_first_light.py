@@ -179,6 +179,23 @@ def test_a_manifest_that_is_not_json_is_rejected(demo: RunningInstance, tmp_path
     assert "JSON" in row["error"]
 
 
+def test_a_cleared_cache_reloads_the_model_in_every_process_and_costs_no_answer(demo: RunningInstance) -> None:
+    code = _a_made_item(demo)
+    before = demo.get("health")["parts"]["model"]["loaded_at"]
+    done = demo.manage("cache", "clear", "--reason", "acceptance", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "model" in json.loads(done.stdout)["caches"]
+
+    def reloaded() -> bool:
+        assert demo.predict(code).status_code == 200
+        return bool(demo.get("health")["parts"]["model"]["loaded_at"] > before)
+
+    eventually(reloaded, 30)
+    demo.fire("sweep")
+    told = '"event":"caches.cleared"'
+    eventually(lambda: len([line for line in demo.log_lines() if told in line.replace(": ", ":")]) >= 2, 20)
+
+
 def test_a_message_that_is_no_job_ends_buried_with_its_reason(demo: RunningInstance) -> None:
     connection = demo.manage("storage", "connection-string").stdout.strip()
     with QueueClient.from_connection_string(
