@@ -142,6 +142,23 @@ def test_two_workers_on_one_drop_install_it_once(drop: Drop, package: Path) -> N
     assert len(drop.instance.versions.events("pilot")) == 1
 
 
+def test_two_versions_dropped_at_once_each_have_their_row_and_outcome(drop: Drop, package: Path) -> None:
+    rows = [drop.registrations.notice("first", drop.upload(drop.instance.package_of("first")))]
+    change_a_file(package)
+    rows.append(drop.registrations.notice("pilot", drop.upload(package)))
+    threads = [threading.Thread(target=drop.registrations.register, args=(row.id,)) for row in rows]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    good, bad = (drop.instance.work.get(Registration, row.id) for row in rows)
+    assert (good.state, good.reason, good.error) == (RegistrationState.INSTALLED, "", None)
+    assert (bad.state, bad.step) == (RegistrationState.REJECTED, "files")
+    assert "encoder.joblib" in bad.reason
+    assert drop.instance.store.names() == ["first"]
+    drop.quarantine_is_empty()
+
+
 # --------------------------------------------------------------------------------------------------------- rejected
 
 
