@@ -22,7 +22,9 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Take SQL Server's exact type: its DATETIME rounds to a third of a hundredth of a second."""
-        return dialect.type_descriptor(DATETIME2(6) if dialect.name == "mssql" else DateTime())
+        if dialect.name == "mssql":
+            return dialect.type_descriptor(DATETIME2(6))  # type: ignore[no-untyped-call]
+        return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse naive times; store UTC."""
