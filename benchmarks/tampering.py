@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.tampering                                       # a package of 5,000 demo items
     .venv/bin/python -m benchmarks.tampering --package models/version_x --changes 10000
-    .venv/bin/python -m benchmarks.tampering --items 40 --every                        # each byte of each file, in turn
+    .venv/bin/python -m benchmarks.tampering --items 60 --every                        # each byte of each file, in turn
 
 Every change is made in a copy, checked as an installation checks it before anything is decoded, and taken back. All
 files count by their bytes, so most changes hit the large ones; every tenth hits one below 10 kB, as the manifest is.
