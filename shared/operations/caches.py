@@ -5,6 +5,7 @@ look of its watcher (`active_poll_seconds`), one that runs queues and timers bef
 reaches processes that were busy or away when it was asked for, and one that starts later has nothing to forget.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -37,6 +38,7 @@ class Caches:
         """
         self._versions = versions
         self._forget = forget
+        self._following = threading.Lock()  # a request that clears and the watcher would forget the same thing twice
         self._followed: int | None = None  # the id of the last clearing that this process knows of
 
     def clear(self, caches: Iterable[Cache] = tuple(Cache), *, actor: str, reason: str) -> ModelEvent:
@@ -50,6 +52,10 @@ class Caches:
 
     def follow(self) -> list[Cache]:
         """Forget what was asked for since the last call, and return which caches these were."""
+        with self._following:
+            return self._follow()
+
+    def _follow(self) -> list[Cache]:
         if self._followed is None:
             last = self._versions.last_clearing()
             self._followed = _id_of(last) if last is not None else 0
