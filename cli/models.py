@@ -239,18 +239,26 @@ def push(
     folder: Annotated[Path, typer.Argument(help="A package, as `train --output` writes it.", exists=True)],
     as_json: JsonFlag = False,
 ) -> None:
-    """Upload a package to the `model-drop` container, its manifest last.
+    """Upload a package to the `model-drop` container, its manifest last; after an interruption, only what is missing.
 
     Example: manage.py train --output /tmp/package && manage.py models push /tmp/package
     """
-    from shared.registry.manifest import parse_manifest, read_manifest_file
+    from shared.registry.manifest import parse_manifest, read_manifest_file, sha256_hex
+    from shared.registry.verify import check_files
 
-    version = parse_manifest(read_manifest_file(folder)).version
-    current_services().packages.upload_package(folder, version)
-    if as_json:
-        emit_json({"version": version, "container": "model-drop"})
+    data = read_manifest_file(folder)
+    manifest = parse_manifest(data)
+    check_files(folder, manifest)  # better found out here than after the upload
+    services = current_services()
+    if services.registrations.is_installed(manifest.version, sha256_hex(data)):
+        sent, told = 0, f"{manifest.version} is installed already; nothing was uploaded."
     else:
-        say(f"Uploaded {version}; `manage.py models list` shows it once it is verified.")
+        sent = services.packages.upload_package(folder, manifest.version)
+        told = f"Uploaded {manifest.version} ({sent} files); `manage.py models list` shows it once it is verified."
+    if as_json:
+        emit_json({"version": manifest.version, "container": "model-drop", "files_sent": sent})
+    else:
+        say(told)
 
 
 @app.command("misses")

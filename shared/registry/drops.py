@@ -4,6 +4,7 @@ Both give a manifest's bytes first, and then no more of a file than its manifest
 the caller says.
 """
 
+import hashlib
 import stat
 import struct
 import zipfile
@@ -50,8 +51,8 @@ class DropSource(Protocol):
             PackageRejected: one has another size, or there is one too many.
         """
 
-    def fetch(self, path: str, to: Path, size: int) -> None:
-        """Write a file of `size` bytes to `to`.
+    def fetch(self, path: str, to: Path, size: int) -> str:
+        """Write a file of `size` bytes to `to` and return the SHA-256 of what was written; several threads may call it.
 
         Raises:
             PackageIncomplete: it is not there any more.
@@ -89,10 +90,10 @@ class FolderDrop:
                     check="files",
                 )
 
-    def fetch(self, path: str, to: Path, size: int) -> None:
+    def fetch(self, path: str, to: Path, size: int) -> str:
         """Stream it from storage."""
         try:
-            self._packages.stream_file(self._version, path, to, size)
+            return self._packages.stream_file(self._version, path, to, size).sha256
         except NotFound as fault:
             raise PackageIncomplete(f"{path} is not there any more.", missing=[path]) from fault
 
@@ -136,18 +137,20 @@ class ZipDrop:
         if more := sorted(found - wanted):
             _refuse(f"it holds {more[0]!r:.200}, which the manifest does not name")
 
-    def fetch(self, path: str, to: Path, size: int) -> None:
+    def fetch(self, path: str, to: Path, size: int) -> str:
         """Unpack it, and stop at the first byte too many."""
         to.parent.mkdir(parents=True, exist_ok=True)
-        left = size
+        left, digest = size, hashlib.sha256()
         with _reading(path), self._archive.open(self._entries[path]) as file, to.open("wb") as target:
             while piece := file.read(min(_PIECE, left + 1)):
                 left -= len(piece)
                 if left < 0:
                     _refuse(f"{path!r:.200} in it has more bytes than the manifest says")
                 target.write(piece)
+                digest.update(piece)
         if left:
             _refuse(f"{path!r:.200} in it has fewer bytes than the manifest says")
+        return digest.hexdigest()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ step; what stands after it was not looked at.
 
 import hashlib
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -73,11 +73,17 @@ def _version_of(distribution: str) -> str | None:
 
 
 def check_package(
-    folder: Path, keys: Keys, *, allow_unsigned: bool = False, version: str | None = None
+    folder: Path,
+    keys: Keys,
+    *,
+    allow_unsigned: bool = False,
+    version: str | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> CheckedPackage:
     """Run every check that decodes nothing: manifest, signature, files, runtime.
 
-    `version` is the name that the manifest must bear; the folder's own unless given. Raises PackageRejected.
+    `version` is the name that the manifest must bear; the folder's own unless given. `hashes` are the SHA-256 that were
+    computed while this process wrote the files; those files are not read again for it. Raises PackageRejected.
     """
     data = read_manifest_file(folder)
     manifest = parse_manifest(data)
@@ -85,7 +91,7 @@ def check_package(
     if manifest.version != expected:
         _refuse("manifest", f"The manifest is of {manifest.version} and lies in the place of {expected:.100}.")
     signed_by = check_signature(manifest, keys, allow_unsigned=allow_unsigned)
-    check_files(folder, manifest)
+    check_files(folder, manifest, hashes)
     return CheckedPackage(
         folder=folder,
         manifest=manifest,
@@ -96,10 +102,15 @@ def check_package(
 
 
 def verify_folder(
-    folder: Path, keys: Keys, *, allow_unsigned: bool = False, version: str | None = None
+    folder: Path,
+    keys: Keys,
+    *,
+    allow_unsigned: bool = False,
+    version: str | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> VerifiedPackage:
     """Return the package of `folder` with its model, after every check; PackageRejected names the one it fails."""
-    checked = check_package(folder, keys, allow_unsigned=allow_unsigned, version=version)
+    checked = check_package(folder, keys, allow_unsigned=allow_unsigned, version=version, hashes=hashes)
     model = load_checked(checked)
     return VerifiedPackage(
         folder=checked.folder,
@@ -118,17 +129,20 @@ def check_signature(manifest: Manifest, keys: Keys, *, allow_unsigned: bool) -> 
     return keys.verify(manifest)
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
-    """Refuse a folder that holds anything but the manifest's files, each with its size and SHA-256."""
+def check_files(folder: Path, manifest: Manifest, hashes: Mapping[str, str] | None = None) -> None:
+    """Refuse a folder that holds anything but the manifest's files, each with its size and SHA-256.
+
+    A file whose SHA-256 is among `hashes` is not read.
+    """
     if folder.is_symlink():
         _refuse("files", f"{folder.name} is a link, not a folder.")
     try:
-        _compare_files(folder, manifest)
+        _compare_files(folder, manifest, hashes or {})
     except FileNotFoundError as fault:  # the version is being removed
         _refuse("files", f"{folder.name} lost a file while it was being checked.", fault)
 
 
-def _compare_files(folder: Path, manifest: Manifest) -> None:
+def _compare_files(folder: Path, manifest: Manifest, hashes: Mapping[str, str]) -> None:
     expected = {artifact.path: artifact for artifact in manifest.artifacts}
     folders = {path[:at] for path in expected for at, sign in enumerate(path) if sign == "/"}
     found = set(_files_of(folder, folder, folders))
@@ -137,12 +151,12 @@ def _compare_files(folder: Path, manifest: Manifest) -> None:
     for path in expected:
         if path not in found:
             _refuse("files", f"The file {path!r:.200} is missing.", file=path)
-    run_in_background(lambda: _check_each(folder, manifest))
+    run_in_background(lambda: _check_each(folder, manifest, hashes))
 
 
-def _check_each(folder: Path, manifest: Manifest) -> None:
+def _check_each(folder: Path, manifest: Manifest, hashes: Mapping[str, str]) -> None:
     for artifact in manifest.artifacts:
-        _check_file(folder / artifact.path, artifact)
+        _check_file(folder / artifact.path, artifact, hashes.get(artifact.path))
 
 
 def _files_of(folder: Path, top: Path, folders: Collection[str]) -> Iterator[str]:
@@ -160,10 +174,10 @@ def _files_of(folder: Path, top: Path, folders: Collection[str]) -> Iterator[str
             _refuse("files", f"{path!r:.200} is a link or a device, not a file.", file=path)
 
 
-def _check_file(path: Path, artifact: Artifact) -> None:
+def _check_file(path: Path, artifact: Artifact, known_sha256: str | None) -> None:
     if (size := path.stat().st_size) != artifact.bytes:
         _refuse("files", f"{artifact.path} has {size} bytes, the manifest says {artifact.bytes}.", file=artifact.path)
-    if hash_file(path) != artifact.sha256:
+    if (known_sha256 or hash_file(path)) != artifact.sha256:
         _refuse("files", f"{artifact.path} is not the file that was signed (its SHA-256 differs).", file=artifact.path)
 
 
