@@ -6,6 +6,7 @@ module of the product imports pickle or calls `joblib.load`; a test holds them t
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -13,15 +14,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from shared.errors import PackageRejected
-from shared.registry.joblib_data import Unsafe, decode_joblib
+from shared.registry.joblib_data import MAX_INFLATED_BYTES, Unsafe, decode_joblib
 from shared.registry.manifest import Artifact, Manifest
 
 if TYPE_CHECKING:
     import polars as pl
 
-MAX_JSON_BYTES = 256 * 1024**2
-MAX_JOBLIB_BYTES = 4 * 1024**3
+MAX_JSON_BYTES = 16 * 1024**2  # twenty times the largest own file, of 321,000 items
+MAX_JOBLIB_BYTES = MAX_INFLATED_BYTES
 MAX_TABLE_BYTES = 8 * 1024**3
+
+
+def strict_json(data: bytes) -> Any:
+    """Return the values of JSON that has one meaning only: no member twice, no NaN, no number beyond a float.
+
+    Raises:
+        ValueError, RecursionError: it is anything else.
+    """
+    return json.loads(
+        data.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_number, parse_float=_finite
+    )
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is there twice")
+    return members
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.40} is larger than any number here")
+    return number
 
 
 @dataclass(frozen=True)
@@ -41,9 +71,9 @@ class PackageReader:
         return cls(folder, {artifact.path: artifact for artifact in manifest.artifacts})
 
     def json(self, name: str) -> Any:
-        """Return the values of a JSON file (UTF-8, at most 256 MiB)."""
+        """Return the values of a JSON file: UTF-8, at most 16 MiB, each member once, numbers finite."""
         try:
-            return json.loads(self._bytes(name, MAX_JSON_BYTES))
+            return strict_json(self._bytes(name, MAX_JSON_BYTES))
         except (ValueError, RecursionError) as fault:
             self._refuse(name, f"it is not JSON ({fault})", fault)
 
