@@ -190,11 +190,13 @@ class Services:
     @cached_property
     def registrations(self) -> "Registrations":
         """Dropped packages on their way to `pending`."""
+        from shared.registry.apart import load_apart
         from shared.registry.registrations import Registrations
 
         return Registrations(
-            self.settings, self.engine, self.work, self.doorbells, self.packages, keys=self.keys, clock=self.clock
-        )
+            self.settings, self.engine, self.work, self.doorbells, self.packages, keys=self.keys, clock=self.clock,
+            load=load_apart,
+        )  # fmt: skip
 
     @cached_property
     def lifecycle(self) -> "Lifecycle":
@@ -352,6 +354,7 @@ class Services:
         from shared.database.job_rows import JobRows
         from shared.operations.sweep import Sweep
         from shared.quality.keeping import PredictionTidying
+        from shared.registry.apart import load_apart
         from shared.registry.repair import Repair
         from shared.training.tidying import JobTidying
 
@@ -360,7 +363,7 @@ class Services:
             work=self.work,
             doorbells=self.doorbells,
             registrations=self.registrations,
-            repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock),
+            repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock, load=load_apart),
             forget_predictions=PredictionTidying(
                 engine=self.engine,
                 keep_days=lambda: self.configuration_store.current()[1].quality.keep_prediction_days,

@@ -41,7 +41,7 @@ from shared.registry.intake import Intake, Spans
 from shared.registry.manifest import MAX_MANIFEST_BYTES, sha256_hex
 from shared.registry.signing import Keys
 from shared.registry.store import STALE_SECONDS, ModelStore
-from shared.registry.verify import CheckedPackage, check_package, verify_folder
+from shared.registry.verify import CheckedPackage, Load, check_package, load_checked
 from shared.registry.versions import why_not_a_version_name
 from shared.settings import Settings
 from shared.storage.doorbells import Doorbells, growing_delay_seconds
@@ -71,8 +71,12 @@ class Registrations:
         *,
         keys: Keys | None = None,
         clock: Clock = utc_now,
+        load: Load = load_checked,
     ) -> None:
-        """Use the services of one process; keys are those below the data directory unless given."""
+        """Use the services of one process; keys are those below the data directory unless given.
+
+        `load` may do its work in another process (`load_apart`), so that no package ends the one that serves.
+        """
         self._settings = settings
         self._engine = engine
         self._work = work
@@ -82,7 +86,7 @@ class Registrations:
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._store = ModelStore(settings.models)
         self._versions = ModelVersions(engine, clock=clock)
-        self._installer = Installer(settings, engine, keys=self._keys, clock=clock)
+        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, load=load)
         self._intake = Intake(settings, packages, self._keys)
         self._seen: set[Drop] = set()
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
@@ -283,7 +287,7 @@ class Registrations:
             folder = quarantine / manifest.version
             hashes = self._intake.fetch(manifest, data, source, folder)
             spans.end("fetch")
-        package = verify_folder(folder, self._keys, allow_unsigned=unsigned, hashes=hashes)
+        package = self._installer.verified(folder, hashes)
         spans.end("check")
         if lost.is_set():
             raise LeaseLost(f"The registration {claim.id} was taken over while its files were verified.")

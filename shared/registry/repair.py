@@ -21,7 +21,7 @@ from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.serving import ALERT_KIND as NOT_SERVABLE
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
-from shared.registry.verify import VerifiedPackage, verify_folder
+from shared.registry.verify import CheckedPackage, Load, load_checked
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -49,15 +49,25 @@ class Repair:
     """Compares the folder of models with the table of versions."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, alerts: Alerts, *, keys: Keys | None = None, clock: Clock = utc_now
+        self,
+        settings: Settings,
+        engine: Engine,
+        alerts: Alerts,
+        *,
+        keys: Keys | None = None,
+        clock: Clock = utc_now,
+        load: Load = load_checked,
     ) -> None:
-        """Work on one instance; keys are those below its data directory unless given."""
+        """Work on one instance; keys are those below its data directory unless given.
+
+        `load` may do its work in another process (`load_apart`), so that no folder keeps this one from starting.
+        """
         self._settings = settings
         self._alerts = alerts
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._clock = clock
         self._versions = ModelVersions(engine, clock=clock)
-        self._installer = Installer(settings, engine, keys=self._keys, clock=clock)
+        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, load=load)
         self._store = ModelStore(settings.models)
         self._found_good: tuple[str, int] | None = None  # what told of the active version, and it verified all the same
 
@@ -108,11 +118,9 @@ class Repair:
         self._found_good = told.id, told.count
         return None
 
-    def _verified(self, row: ModelVersion) -> VerifiedPackage:
+    def _verified(self, row: ModelVersion) -> CheckedPackage:
         """Return a version's package, which is the one that was registered."""
-        package = verify_folder(
-            self._store.require(row.version), self._keys, allow_unsigned=self._settings.allow_unsigned
-        )
+        package = self._installer.verified(self._store.require(row.version))
         if package.manifest_sha256 != row.manifest_sha256:
             raise PackageRejected("Its folder holds another package than the one that was registered.")
         return package
@@ -154,7 +162,7 @@ class Repair:
             report.unsigned.append(version)
             return
         try:
-            package = verify_folder(folder, self._keys, allow_unsigned=self._settings.allow_unsigned)
+            package = self._installer.verified(folder)
         except PackageRejected as fault:
             self._refuse(version, str(fault), report)
             return
@@ -167,9 +175,7 @@ class Repair:
         if not (self._store.folder(version) / MANIFEST_NAME).exists():
             return
         try:
-            package = verify_folder(
-                self._store.folder(version), self._keys, allow_unsigned=self._settings.allow_unsigned
-            )
+            package = self._installer.verified(self._store.folder(version))
         except PackageRejected as fault:
             log.warning("model.not_vouched_for", model_version=version, reason=str(fault))
             return

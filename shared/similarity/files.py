@@ -110,7 +110,9 @@ def _check_higher(words: Unsigned, entries: int, links: int, highest: int, begin
     """Check the links above level 0: for each entry the bytes that they take, then a list for each of its levels."""
     level = np.zeros(entries, dtype=np.int64)
     wide = links + 1
-    starts, owners, at, entry = [], [], 0, 0
+    starts: list[int] = []
+    owners: list[int] = []  # the level of each list
+    at = entry = 0
     filled = np.flatnonzero(words)
     while entry < entries:  # nearly all entries have level 0 alone, so a 0 here
         following = filled.searchsorted(at)

@@ -18,10 +18,11 @@ from shared.prediction.answers import ItemQuery
 from shared.prediction.model import RoutingModel
 from shared.registry import joblib_data, safe_loading
 from shared.registry.build import build_package, sign_folder
+from shared.registry.hashing import hash_file
 from shared.registry.manifest import MANIFEST_NAME, Manifest, canonical_bytes, parse_manifest
 from shared.registry.safe_loading import PackageReader
 from shared.registry.signing import Keys
-from shared.registry.verify import check_package, check_runtime, current_runtime, hash_file, verify_folder
+from shared.registry.verify import check_package, check_runtime, current_runtime, verify_folder
 
 
 def rejected(folder: Path, keys: Keys, check: str) -> str:
