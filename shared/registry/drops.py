@@ -4,6 +4,7 @@ Both give a manifest's bytes first, and then no more of a file than its manifest
 the caller says.
 """
 
+import errno
 import hashlib
 import stat
 import struct
@@ -171,6 +172,10 @@ def opened_zip(path: Path, version: str) -> Iterator[ZipDrop]:
 def _reading(what: str) -> Iterator[None]:
     try:
         yield
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:  # a file in it begins where nothing can; anything else is the disk's fault
+            raise
+        _refuse(f"{what:.200} lies outside of it", fault)
     except _BROKEN as fault:
         _refuse(f"{what:.200} cannot be read: {type(fault).__name__}: {fault}", fault)
 

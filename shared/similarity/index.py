@@ -173,7 +173,7 @@ class NeighbourIndex:
         if "".join(item_codes) != state["item_codes"] or [*map(len, item_codes)] != state["code_lengths"].tolist():
             raise ValueError("The index was built from other items.")
         parameters = dict(state["parameters"])
-        if parameters["recall_at_10"] < RECALL_WANTED:
+        if not parameters["recall_at_10"] >= RECALL_WANTED:  # so not a number either
             raise PackageRejected(
                 f"The similarity index finds {parameters['recall_at_10']:.4f} of the nearest items, and "
                 f"{RECALL_WANTED} are wanted.",
