@@ -184,6 +184,8 @@ class NeighbourIndex:
         projection = Projection(axes=state["axes"])
         cells = Cells(centres=state["cell_centres"], starts=state["cell_starts"])
         refuse_unsound_state(state, len(item_codes), *vectors.shape)
+        if parameters["backend"] not in ("exact", "hnsw"):
+            raise ValueError(f"There is no index of the kind {parameters['backend']!r:.80}.")
         search: GraphSearch | ExactSearch
         if parameters["backend"] == "hnsw":
             check_graph_file(index_path, len(vectors), projection.axes.shape[1] + 1, LINKS)

@@ -191,7 +191,7 @@ def unsafe_uses(path: Path) -> list[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and path.name != "joblib_data.py":
             names = [node.value]
         found += [name for name in names if name in UNSAFE or name.split(".")[0] in UNSAFE_ROOTS]
-    return found + [told for call in calls if (told := runs_text(call))]
+    return found + [ran for call in calls if (ran := runs_text(call))]
 
 
 def runs_text(call: ast.Call) -> str | None:
