@@ -28,6 +28,7 @@ from shared.storage.packages import Packages
 _MAX_ENTRIES = 2 * (MAX_ARTIFACTS + 1)  # files, and folders that lie above them
 _MAX_DIRECTORY_BYTES = 1024 * 1024
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_HEADER_BYTES = 30
 _END_BYTES, _COMMENT_BYTES, _LOCATOR_BYTES, _END_64_BYTES = 22, 65_535, 20, 56
 _PIECE = 1024 * 1024
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -111,6 +112,7 @@ class ZipDrop:
         entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
         for entry in entries:
             _refuse_entry(entry)
+        _refuse_overlaps(archive)
         prefix = f"{version}/" if all(entry.filename.startswith(f"{version}/") for entry in entries) else ""
         self._entries = {entry.filename.removeprefix(prefix): entry for entry in entries}
         if len({name.lower() for name in self._entries}) != len(entries):
@@ -195,6 +197,15 @@ def _refuse_entry(entry: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         _refuse(f"{name} in it is a link or a device, not a file")
+
+
+def _refuse_overlaps(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive where a file's bytes reach into the next one's: a few bytes could be unpacked many times."""
+    entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+    ends = [*(entry.header_offset for entry in entries[1:]), archive.start_dir]
+    for entry, end in zip(entries, ends, strict=True):
+        if entry.header_offset + _HEADER_BYTES + len(entry.orig_filename) + entry.compress_size > end:
+            _refuse(f"{entry.filename!r:.200} in it reaches into what follows")
 
 
 def _refuse_large_directory(path: Path) -> None:
