@@ -133,9 +133,7 @@ def check_signature(manifest: Manifest, keys: Keys, *, allow_unsigned: bool) -> 
     return keys.verify(manifest)
 
 
-def check_files(
-    folder: Path, manifest: Manifest, hashes: Mapping[str, str] | None = None
-) -> dict[str, FileIdentity]:
+def check_files(folder: Path, manifest: Manifest, hashes: Mapping[str, str] | None = None) -> dict[str, FileIdentity]:
     """Refuse a folder that holds anything but the manifest's files, each with its size and SHA-256.
 
     A file whose SHA-256 is among `hashes` is not read. Returns what tells that each file is still the one that was
