@@ -40,6 +40,8 @@ def load_apart(package: CheckedPackage) -> None:
     finally:
         if child.poll() is None:
             end_process_tree(child, grace_seconds=0)
+        if child.stdout is not None:
+            child.stdout.close()
     if told is None:
         raise PackageRejected(
             f"{package.manifest.version} cannot be loaded: the process that tried ended with {child.poll()} and said "

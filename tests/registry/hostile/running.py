@@ -71,7 +71,8 @@ def _told(bench: Bench, canary: Path, which: str, begin: int) -> Iterator[dict[s
             lines.put(line)
         lines.put(b"")
 
-    threading.Thread(target=read, args=(child.stdout,), daemon=True).start()
+    reader = threading.Thread(target=read, args=(child.stdout,), daemon=True)
+    reader.start()
     try:
         while line := lines.get(timeout=SECONDS_FOR_ONE):
             yield json.loads(line)
@@ -80,6 +81,8 @@ def _told(bench: Bench, canary: Path, which: str, begin: int) -> Iterator[dict[s
     finally:
         child.kill()
         child.wait()
+        reader.join()
+        child.stdout.close()
 
 
 def _apart(bench: Bench, item: Item) -> Outcome:
