@@ -2,6 +2,7 @@
 
     .venv/bin/python -m benchmarks.tampering                                       # a package of 5,000 demo items
     .venv/bin/python -m benchmarks.tampering --package models/version_x --changes 10000
+    .venv/bin/python -m benchmarks.tampering --items 60 --every                        # each byte of each file, in turn
 
 Every change is made in a copy, checked as an installation checks it before anything is decoded, and taken back. All
 files count by their bytes, so most changes hit the large ones; every tenth hits one below 10 kB, as the manifest is.
@@ -37,14 +38,31 @@ def tamper(folder: Path, keys: Keys, changes: int, seed: int) -> Counter[str]:
         path = dice.choice(small) if number % 10 == 0 and small else dice.choices(files, sizes)[0]
         place, change = dice.randrange(path.stat().st_size), dice.randrange(1, 256)
         _flip(path, place, change)
-        try:
-            check_package(folder, keys)
-            outcomes["accepted"] += 1
-        except PackageRejected as fault:
-            outcomes[str(fault.facts["check"])] += 1
+        outcomes[_outcome(folder, keys)] += 1
         _flip(path, place, change)
     check_package(folder, keys)
     return outcomes
+
+
+def tamper_everywhere(folder: Path, keys: Keys, seed: int, step: int = 1) -> Counter[str]:
+    """Change each byte of each file, the manifest's too, once (or each `step`-th); return the outcomes as `tamper`."""
+    dice, outcomes = random.Random(seed), Counter[str]()
+    for path in sorted(folder.iterdir()):
+        for place in range(0, path.stat().st_size, step):
+            change = dice.randrange(1, 256)
+            _flip(path, place, change)
+            outcomes[_outcome(folder, keys)] += 1
+            _flip(path, place, change)
+    check_package(folder, keys)
+    return outcomes
+
+
+def _outcome(folder: Path, keys: Keys) -> str:
+    try:
+        check_package(folder, keys)
+    except PackageRejected as fault:
+        return str(fault.facts["check"])
+    return "accepted"
 
 
 def _flip(path: Path, place: int, change: int) -> None:
@@ -80,6 +98,8 @@ def main() -> int:
     parser.add_argument("--package", type=Path)
     parser.add_argument("--items", type=int, default=5_000)
     parser.add_argument("--changes", type=int, default=10_000)
+    parser.add_argument("--every", action="store_true", help="each byte of each file in turn, not random ones")
+    parser.add_argument("--step", type=int, default=1, help="with --every: each n-th byte")
     parser.add_argument("--seed", type=int, default=42)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
@@ -92,10 +112,13 @@ def main() -> int:
             sign_folder(folder, keys)
         size = sum(path.stat().st_size for path in folder.iterdir())
         began = time.monotonic()
-        outcomes = tamper(folder, keys, options.changes, options.seed)
+        if options.every:
+            outcomes = tamper_everywhere(folder, keys, options.seed, options.step)
+        else:
+            outcomes = tamper(folder, keys, options.changes, options.seed)
     seconds = time.monotonic() - began
     told = ", ".join(f"{count} by {check}" for check, count in sorted(outcomes.items()))
-    print(f"{options.changes} changes of one byte in {size / 2**20:.1f} MiB: refused {told}; {seconds:.0f} s")
+    print(f"{outcomes.total()} changes of one byte in {size / 2**20:.1f} MiB: refused {told}; {seconds:.0f} s")
     return int(not outcomes.keys() <= BEFORE_DECODING)
 
 

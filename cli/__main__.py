@@ -9,6 +9,7 @@ from cli import (
     access,
     alerts,
     audit,
+    cache,
     configuration,
     data,
     demo,
@@ -42,6 +43,7 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(train.jobs, name="jobs")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(configuration.app, name="config")
+app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 app.add_typer(demo.app, name="demo")
 app.add_typer(profiles.app, name="profiles")

@@ -35,6 +35,10 @@ def _show(document: dict[str, Any]) -> None:
     say(f"[{_COLOURS[status]}]{status}[/]: profile {shown(document['profile'])}, "
         f"model {shown(document['active_version'] or 'none')}, data as of {shown(document['data_as_of'] or 'never')}, "
         f"{shown(document['open_alerts'])} open alert(s)")  # fmt: skip
+    if document["unsigned_packages_allowed"]:
+        say("[red]Packages without a signature are accepted here[/] (ROUTING_ALLOW_UNSIGNED).")
+    if document["parts"]["model"].get("development_key"):
+        say("The model is signed with a development key; `manage.py keys new` makes one with a name.")
     rows = [(name, part["status"], part.get("detail"), part.get("remedy")) for name, part in document["parts"].items()]
     show_table("Parts", ("part", "condition", "what is wrong", "what to do"), rows)
     waiting = [(queue, depth) for queue, depth in document["queues"].items() if depth]

@@ -1,6 +1,7 @@
 """`models`: installed versions and which of them serves."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +13,11 @@ from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, sho
 from cli.recording import changes
 from cli.services import current_services, model_of
 from shared.database.tables import ModelVersion
+from shared.errors import InvalidInput, NotFound
 from shared.platform import write_atomically
 from shared.registry.lineage import event_facts
+
+_SHOWN_LATER = "`manage.py models list` shows it once it is verified."
 
 app = typer.Typer(help="Model versions.", no_args_is_help=True)
 
@@ -51,6 +55,41 @@ def list_versions(as_json: JsonFlag = False) -> None:
             for row in rows
         ],
     )
+
+
+@app.command("active")
+@reports_errors
+def show_active(
+    at: Annotated[str | None, typer.Option(help="A time such as 2026-01-31T08:15:00+01:00; now unless given.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show which version is active, or was at a time, since when, by whom and why.
+
+    Example: manage.py models active --at 2026-01-31T08:15:00+01:00
+    """
+    versions = current_services().model_versions
+    event = versions.activation_in_force() if at is None else versions.active_at(_moment(at))
+    if event is None:
+        raise NotFound(
+            "No model is active." if at is None else f"No model was active at {at[:60]}.",
+            remedy="`manage.py models list` shows all there are.",
+        )
+    if as_json:
+        emit_json(event.model_dump(mode="json", exclude={"id"}))
+    else:
+        say(f"[bold]{shown(event.version)}[/], since {shown(event.at)}, by {shown(event.actor)}: {shown(event.reason)}")
+
+
+def _moment(text: str) -> datetime:
+    """Read a time; one without a zone is this machine's own."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as wrong:
+        raise InvalidInput(
+            f"{text[:60]!r} is not a time.",
+            remedy="Write it as 2026-01-31T08:15:00+01:00; without a zone it is this machine's time.",
+            errors=[{"field": "at", "message": "must be a time of ISO 8601"}],
+        ) from wrong
 
 
 @app.command("show")
@@ -222,26 +261,41 @@ def push(
 ) -> None:
     """Upload a package to the `model-drop` container, its manifest last: here, or with a signature elsewhere.
 
+    After an interruption only what is missing is sent.
+
     Example: manage.py train --output /tmp/package && manage.py models push /tmp/package
     """
-    from shared.registry.manifest import parse_manifest, read_manifest_file
+    from shared.registry.manifest import parse_manifest, read_manifest_file, sha256_hex
+    from shared.registry.verify import check_files
 
-    version = parse_manifest(read_manifest_file(folder)).version
-    kept = 0
+    data = read_manifest_file(folder)
+    manifest = parse_manifest(data)
+    check_files(folder, manifest)  # better found out here than after the upload
     if sas_url is None:
-        services = current_services()
-        with services.audit.changing("package.uploaded", version):
-            services.packages.upload_package(folder, version)
+        sent, told = _push_here(folder, manifest.version, sha256_hex(data))
     else:
-        from shared.storage.uploads import SignedUpload
-
-        kept = SignedUpload(sys.stdin.readline() if sas_url == "-" else sas_url).push(folder, version).kept
+        sent, told = _push_signed(folder, manifest.version, sys.stdin.readline() if sas_url == "-" else sas_url)
     if as_json:
-        emit_json({"version": version, "container": "model-drop", "files_kept": kept})
-        return
-    say(f"Uploaded {version}; `manage.py models list` shows it once it is verified.")
-    if kept:
-        say(f"{kept} file(s) were there already, of an earlier attempt, and are as they were.")
+        emit_json({"version": manifest.version, "container": "model-drop", "files_sent": sent})
+    else:
+        say(told)
+
+
+def _push_here(folder: Path, version: str, manifest_sha256: str) -> tuple[int, str]:
+    services = current_services()
+    if services.registrations.is_installed(version, manifest_sha256):
+        return 0, f"{version} is installed already; nothing was uploaded."
+    with services.audit.changing("package.uploaded", version):
+        sent = services.packages.upload_package(folder, version)
+    return sent, f"Uploaded {version} ({sent} files); {_SHOWN_LATER}"
+
+
+def _push_signed(folder: Path, version: str, url: str) -> tuple[int, str]:
+    from shared.storage.uploads import SignedUpload
+
+    done = SignedUpload(url).push(folder, version)
+    kept = f" {done.kept} were there already, of an earlier attempt, and are as they were." if done.kept else ""
+    return done.written, f"Uploaded {version} ({done.written} files).{kept} On the factory's machine, {_SHOWN_LATER}"
 
 
 @app.command("misses")

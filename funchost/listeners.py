@@ -10,7 +10,7 @@ from funchost import logs
 from funchost.blobs import POISON_QUEUE, BlobFunction, BlobRunner, BlobScanner, blob_functions, internal_queue
 from funchost.catalogue import Entry
 from funchost.hostjson import HostJson
-from funchost.invoker import Invoker
+from funchost.invoker import Invoker, Outcome, Renewal
 from funchost.metrics import Metrics
 from funchost.queues import (
     HeldMessage,
@@ -165,9 +165,15 @@ class Listeners:
             queue,
             POISON_QUEUE,
             rules,
-            self._blob_runner.run,
+            self._run_blob,
             self._blob_runner.poison_storage,
         )
+
+    def _run_blob(self, message: HeldMessage, renewal: Renewal) -> Outcome:
+        outcome = self._blob_runner.run(message, renewal)
+        for queue in self._queues:  # to one of which it has handed its work, as likely as not
+            queue.notify()
+        return outcome
 
     def _listener(
         self,

@@ -79,7 +79,7 @@ def _active_at(call: Call, at: datetime) -> dict[str, object]:
     event = call.services.model_versions.active_at(at)
     if event is None:
         raise NotFound(f"No model was active at {at.isoformat()}.")
-    return {"at": at.isoformat(), **event_view(event)}
+    return {"asked_at": at.isoformat(), **event_view(event)}  # `at` is when it was activated
 
 
 @endpoint(blueprint, "GET", "models/{version}", access=Access.READ, summary="One model version")

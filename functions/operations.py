@@ -3,7 +3,7 @@
 from typing import Any
 
 import azure.functions as func
-from pydantic import Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from functions.access import Access
 from functions.auditing import acting_function
@@ -11,6 +11,7 @@ from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import poison_view
 from shared.bootstrap import current_services
+from shared.operations.caches import Cache, clearing_facts
 
 blueprint = func.Blueprint()
 
@@ -24,14 +25,20 @@ class ConfigurationChange(RootModel[dict[str, Any]]):
 @endpoint(blueprint, "GET", "health/live", access=Access.OPEN, summary="Whether the process answers")
 def get_liveness(call: Call) -> Reply:
     """Answer without touching anything that could be broken."""
-    return Reply(body={"status": "live", "request_id": call.request_id})
+    return Reply(body={"status": "live", "request_id": call.request_id} | _unsigned_allowed(call))
 
 
 @endpoint(blueprint, "GET", "health/ready", access=Access.OPEN, summary="Whether predictions can be answered")
 def get_readiness(call: Call) -> Reply:
     """Answer 503 until a model is active and loaded."""
     served = call.services.serving.active()
-    return Reply(body={"status": "ready", "model_version": served.version}, model_version=served.version)
+    body = {"status": "ready", "model_version": served.version} | _unsigned_allowed(call)
+    return Reply(body=body, model_version=served.version)
+
+
+def _unsigned_allowed(call: Call) -> dict[str, Any]:
+    """Return what every page of health says where packages without a signature are accepted."""
+    return {"unsigned_packages_allowed": True} if call.services.settings.allow_unsigned else {}
 
 
 @endpoint(blueprint, "GET", "health", access=Access.READ, summary="Every part's condition")
@@ -105,6 +112,29 @@ def list_configuration_history(call: Call) -> Reply:
     return Reply(body=listing((row.model_dump(mode="json") for row in rows), total, page))
 
 
+class CacheClearing(BaseModel):
+    """What every process is to forget, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=2000)
+    caches: list[Cache] = Field(list(Cache), min_length=1, max_length=20, description="all if left out")
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "caches/clear",
+    access=Access.OPERATE,
+    summary="Forget what is kept in memory",
+    body=CacheClearing,
+)
+def clear_caches(call: Call) -> Reply:
+    """Have every process forget all its caches, or the named ones; the old model answers until it is read again."""
+    asked: CacheClearing = call.body
+    return Reply(body=clearing_facts(call.services.caches.clear(asked.caches, actor=call.actor, reason=asked.reason)))
+
+
 @endpoint(
     blueprint, "GET", "poison", access=Access.READ, summary="Messages nobody could handle", query=Page, answer=Listing
 )
@@ -127,4 +157,6 @@ def replay_poison(call: Call) -> Reply:
 def sweep(timer: func.TimerRequest) -> None:
     """Ring bells whose message was lost, take up dead workers' rows, notice packages that no event announced."""
     with acting_function("sweep", "timer"):
-        current_services().sweep.run()
+        services = current_services()
+        services.caches.follow()
+        services.sweep.run()

@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from shared.bootstrap import Services, current_services
 from shared.cores import leaving_one_core, run_in_background
 from shared.errors import SetupError
@@ -15,7 +17,7 @@ def running_services() -> Services:
     # An installation whose database cannot even be opened still answers that it is alive; whoever needs the database
     # meets the same error again, and says it.
     with contextlib.suppress(SetupError):
-        services.serving.start(_succession.ask)
+        services.serving.start(_succession.ask, services.caches.follow)
     return services
 
 
@@ -47,6 +49,8 @@ class ModelSuccession:
         import polars
 
         services = current_services()
+        with contextlib.suppress(SQLAlchemyError):
+            services.caches.follow()  # what is cleared from here on, the model that is loaded now has not seen
         polars.thread_pool_size()  # starts its threads, which are to keep this process's priority
         with leaving_one_core():
             run_in_background(services.serving.take_over)

@@ -46,7 +46,9 @@ def doorbell_function(blueprint: func.Blueprint, name: str, queue: str, run: Cal
         started = time.perf_counter()
         try:
             with acting_function(name, "queue", msg.id or ""):
-                outcome = run(current_services(), parse_doorbell(message_text(msg.get_body())))
+                services = current_services()
+                services.caches.follow()
+                outcome = run(services, parse_doorbell(message_text(msg.get_body())))
             latency_ms = round((time.perf_counter() - started) * 1000, 3)
             state = getattr(outcome, "state", "nothing to do")
             log.info("queue.handled", queue=queue, state=state, latency_ms=latency_ms)

@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import os
 import socket
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from shared.identity.throttle import SignInThrottle
     from shared.identity.users import Users
     from shared.operations.burial import Burial
+    from shared.operations.caches import Caches
     from shared.operations.health import Health
     from shared.operations.sweep import Sweep
     from shared.operations.timetable import Timetable
@@ -272,11 +274,13 @@ class Services:
     @cached_property
     def registrations(self) -> "Registrations":
         """Dropped packages on their way to `pending`."""
+        from shared.registry.apart import load_apart
         from shared.registry.registrations import Registrations
 
         return Registrations(
-            self.settings, self.engine, self.work, self.doorbells, self.packages, keys=self.keys, clock=self.clock
-        )
+            self.settings, self.engine, self.work, self.doorbells, self.packages, keys=self.keys, clock=self.clock,
+            load=load_apart,
+        )  # fmt: skip
 
     @cached_property
     def lifecycle(self) -> "Lifecycle":
@@ -313,6 +317,29 @@ class Services:
             self.settings, self.model_versions, self.alerts, keys=self.keys, configuration=self.configuration_store,
             clock=self.clock,
         )  # fmt: skip
+
+    @cached_property
+    def caches(self) -> "Caches":
+        """What this process keeps in memory, and what asks it to forget that."""
+        from shared.operations.caches import Cache, Caches
+
+        def where_made(name: str, forget: str) -> Callable[[], None]:
+            def run() -> None:
+                if (made := self.__dict__.get(name)) is not None:
+                    getattr(made, forget)()
+
+            return run
+
+        return Caches(
+            self.model_versions,
+            {
+                Cache.MODEL: where_made("serving", "reload"),
+                Cache.ITEMS: where_made("item_lookup", "forget"),
+                Cache.CONFIGURATION: where_made("configuration_store", "forget"),
+                Cache.SNAPSHOT: where_made("snapshots", "forget_opened"),
+                Cache.DROPS: where_made("registrations", "look_again"),
+            },
+        )
 
     @cached_property
     def item_lookup(self) -> "ItemLookup":
@@ -412,6 +439,7 @@ class Services:
         from shared.operations.audit_watch import AuditWatch
         from shared.operations.sweep import Sweep
         from shared.quality.keeping import PredictionTidying
+        from shared.registry.apart import load_apart
         from shared.registry.repair import Repair
         from shared.training.tidying import JobTidying
 
@@ -420,7 +448,7 @@ class Services:
             work=self.work,
             doorbells=self.doorbells,
             registrations=self.registrations,
-            repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock),
+            repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock, load=load_apart),
             forget_predictions=PredictionTidying(
                 engine=self.engine,
                 keep_days=lambda: self.configuration_store.current()[1].quality.keep_prediction_days,
@@ -448,6 +476,8 @@ class Services:
             alerts=self.alerts,
             prediction_log=self.prediction_log,
             item_lookup=self.item_lookup,
+            configuration=self.configuration_store,
+            caches=self.caches,
             queues=tuple(WORK_TABLES),
             clock=self.clock,
         )

@@ -353,6 +353,20 @@ def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def limit_memory(most_bytes: int) -> None:
+    """Let this process reserve so much memory of its own and no more; mapped files do not count.
+
+    What asks for more gets a MemoryError, or ends the process. Windows has no such limit for a running process that
+    it sets itself: nothing happens there.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+
+
 def end_process_tree(process: subprocess.Popen[Any] | int, *, grace_seconds: float) -> None:
     """Ask a process to end, wait up to `grace_seconds`, then kill whatever is left of it and of all below it.
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, String, Table
 from sqlmodel import SQLModel
 
 NO_HASH = "0" * 64  # stands before the first event
@@ -33,9 +33,9 @@ EVENTS = Table(
     Column("origin", String(100), nullable=False),
     Column("action", String(64), nullable=False, index=True),
     Column("object", String(200), nullable=False, index=True),
-    Column("before", Text, nullable=True),
-    Column("after", Text, nullable=True),
-    Column("reason", Text, nullable=False),
+    Column("before", String, nullable=True),
+    Column("after", String, nullable=True),
+    Column("reason", String, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("hash", String(64), nullable=False),

@@ -56,6 +56,16 @@ class ConfigurationStore:
         with self._knowing:
             return self._known[1]
 
+    def known_version(self) -> int:
+        """Return the number of that version; 0 is the shipped defaults, -1 that it is to be read again."""
+        with self._knowing:
+            return self._known[0]
+
+    def forget(self) -> None:
+        """Read the stored document again at the next `current`; until then what is known stays known."""
+        with self._knowing:
+            self._known = (-1, self._known[1])
+
     def patch(self, changes: Document, actor: str) -> tuple[int, Configuration]:
         """Merge nested `changes` into the configuration in force and make the result the next version.
 

@@ -105,7 +105,10 @@ def _sealing(engine: Engine) -> Sealing:
 
 def one_at_a_time(session: Session, name: str) -> None:
     """Let no two transactions that name the same thing run beside each other from here on; SQLite's never do."""
-    connection = session.connection()
+    _take_lock(session.connection(), name)
+
+
+def _take_lock(connection: Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
     elif connection.dialect.name == "mssql":
@@ -195,7 +198,7 @@ def _upgrade(engine: Engine, *, only_new: bool) -> None:
     try:
         # One transaction around everything: the second process waits for SQLite's write lock, then finds nothing to do.
         with engine.execution_options(**{_WRITES: True}).begin() as connection:
-            _take_migration_lock(connection)
+            _take_lock(connection, "migrations")
             if only_new and inspect(connection).has_table(_REVISIONS):  # another process was faster
                 return
             config.attributes["connection"] = connection
@@ -214,11 +217,6 @@ def _not_up_to_date(error: SQLAlchemyError) -> SetupError:
         f"The database could not be brought up to date: {_first_line(error)}.",
         remedy="Check that the file and its folder can be written and that no other program holds it.",
     )
-
-
-def _take_migration_lock(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(702617)"))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

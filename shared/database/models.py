@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 
 from shared.audit.recording import note
 from shared.clock import Clock, utc_now
-from shared.database.engine import reading, writing
+from shared.database.engine import one_at_a_time, reading, writing
 from shared.database.tables import ModelEvent, ModelVersion, Registration, TrainingJob, VersionState
 from shared.errors import Conflict, NotFound
 
@@ -27,7 +27,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     VersionState.REJECTED: frozenset({VersionState.REMOVED}),
     VersionState.REMOVED: frozenset({VersionState.PENDING}),
 }
-PINNED, UNPINNED, SIGNED = "pinned", "unpinned", "signed"  # events that change no state
+PINNED, UNPINNED, SIGNED, CLEARED = "pinned", "unpinned", "signed", "cleared"  # events that change no state
 NO_MANIFEST = ""  # in place of a manifest's hash, while nobody vouches for a folder
 
 
@@ -223,6 +223,36 @@ class ModelVersions:
                 _change(session, row, values, SIGNED, actor=actor, reason=reason, at=at)
                 session.refresh(row)
         return row
+
+    def clear_caches(self, caches: list_of[str], *, actor: str, reason: str) -> ModelEvent:
+        """Append that every process is to forget what it keeps of `caches`, and return that event.
+
+        It stands in the history of the active version; without one, in that of no version.
+        """
+        with writing(self._engine) as session:
+            one_at_a_time(session, "model-events-cleared")  # ids in the order in which others come to see them
+            active = _active(session)
+            event = ModelEvent(
+                version=active.version if active else "", from_state=active.state if active else None,
+                to_state=CLEARED, actor=actor[:128], reason=reason[:2000], at=self._event_time(session),
+                details={"caches": caches},
+            )  # fmt: skip
+            session.add(event)
+            session.flush()
+            note(session, "caches.cleared", event.version, after={"caches": caches}, reason=reason, actor=actor)
+        return event
+
+    def clearings(self, *, after_id: int) -> list_of[ModelEvent]:
+        """Return the clearings of caches that came after one, oldest first."""
+        later = select(ModelEvent).where(col(ModelEvent.id) > after_id, ModelEvent.to_state == CLEARED)
+        with reading(self._engine) as session:
+            return list_of(session.exec(later.order_by(col(ModelEvent.id))).all())
+
+    def last_clearing(self) -> ModelEvent | None:
+        """Return the newest clearing of caches, or None."""
+        cleared = select(ModelEvent).where(ModelEvent.to_state == CLEARED)
+        with reading(self._engine) as session:
+            return session.exec(cleared.order_by(col(ModelEvent.id).desc()).limit(1)).first()
 
     def free_name(self, wanted: str) -> str:
         """Return `wanted`, or `wanted_n` with the smallest n from 2 on that no version, job or drop has used."""

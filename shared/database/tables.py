@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, DateTime, Dialect, Index, TypeDecorator, UniqueConstraint, false, text
+from sqlalchemy.dialects.mssql import DATETIME2
+from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
 
@@ -17,6 +19,12 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Take SQL Server's exact type: its DATETIME rounds to a third of a hundredth of a second."""
+        if dialect.name == "mssql":
+            return dialect.type_descriptor(DATETIME2(6))  # type: ignore[no-untyped-call]
+        return dialect.type_descriptor(DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse naive times; store UTC."""

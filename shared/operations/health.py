@@ -10,10 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
+from shared.database.configuration import ConfigurationStore
 from shared.database.engine import database_trouble, ping
 from shared.database.predictions import PredictionLog
 from shared.database.tables import AlertState
 from shared.errors import RoutingError, SetupError
+from shared.operations.caches import Caches
 from shared.operations.data_watch import REMEDY, DataWatch
 from shared.operations.webhook import Webhook
 from shared.registry.manifest import SCHEMA_VERSION
@@ -40,6 +42,8 @@ class Health:
     alerts: Alerts
     prediction_log: PredictionLog
     item_lookup: "ItemLookup"
+    configuration: ConfigurationStore
+    caches: Caches
     queues: tuple[str, ...]
     clock: Clock = utc_now
 
@@ -64,8 +68,22 @@ class Health:
             "open_alerts": open_alerts,
             "prediction_log": {"waiting": self.prediction_log.waiting, "dropped": self.prediction_log.dropped},
             "erp_lookup": self.item_lookup.status(),
+            "caches": self._caches(serving),
             "unsigned_packages_allowed": self.settings.allow_unsigned,
             "profile": self.settings.profile,
+        }
+
+    def _caches(self, serving: dict[str, Any]) -> dict[str, Any]:
+        """Say what this process keeps, and when which of it was last cleared."""
+        try:
+            last = self.caches.last()
+        except SQLAlchemyError:  # part `registry` says so
+            last = None
+        return {
+            "model": serving["serving_version"],
+            "items": self.item_lookup.status()["remembered"],
+            "configuration": self.configuration.known_version(),
+            "last_clearing": last,
         }
 
     def _registry(self) -> dict[str, Any]:

@@ -107,10 +107,13 @@ class Sweep:
         return removed
 
     def _mend(self) -> int:
-        """Bring installed folders and version rows together; it reads whole packages, so not at every round."""
+        """Bring installed folders and version rows together; it reads whole packages, so not at every round.
+
+        That a version can serve is seen to at every round.
+        """
         now = self.clock()
         if self.repaired_at is not None and abs(now - self.repaired_at) < MEND_EVERY:  # a clock may be set back
-            return 0
+            return int(self.repair.keep_serving() is not None)
         self.repaired_at = now
         return len(self.repair.run().adopted)
 

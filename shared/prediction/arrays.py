@@ -5,6 +5,8 @@ arrays one after the other as they lie in memory, and is mapped: what is never l
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ ARRAYS_FILE = "model_arrays.bin"
 SCHEMA_VERSION = "routing-ml/arrays@2"
 _REFERENCE = "$array"
 _ALIGNMENT = 64  # bytes: where numpy's own arrays begin
-_KINDS = "biuf"
+_DTYPE = re.compile(r"[<|](b1|[iu][1248]|f[248])")
+_MOST_DIMENSIONS = 8
 
 
 def save_values(values: Mapping[str, Any], folder: Path) -> None:
@@ -69,11 +72,16 @@ def load_values(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _array(mapped: npt.NDArray[np.uint8], described: Mapping[str, Any]) -> npt.NDArray[Any]:
-    dtype, shape, start = np.dtype(str(described["dtype"])), described["shape"], int(described["start"])
-    size = dtype.itemsize
-    for length in shape:
-        size *= int(length)
-    if dtype.kind not in _KINDS or min(shape, default=0) < 0 or not 0 <= start <= start + size <= len(mapped):
+    kind, shape, start = described["dtype"], described["shape"], described["start"]
+    numbers_are_sound = type(shape) is list and len(shape) <= _MOST_DIMENSIONS
+    numbers_are_sound = numbers_are_sound and all(type(n) is int and 0 <= n < 2**48 for n in [start, *shape])
+    if type(kind) is not str or not _DTYPE.fullmatch(kind) or not numbers_are_sound:
+        raise ValueError(f"{VALUES_FILE} describes an array of another kind than this product writes.")
+    dtype = np.dtype(kind)
+    size = dtype.itemsize * math.prod(shape)
+    if start + size > len(mapped):
         raise ValueError(f"{VALUES_FILE} describes an array that is not in {ARRAYS_FILE}.")
     part = np.asarray(mapped[start : start + size])
+    if dtype.kind == "b" and part.max(initial=0) > 1:  # numpy counts on flags being 0 or 1 as it makes room
+        raise ValueError(f"{ARRAYS_FILE} holds a flag that is neither true nor false.")
     return part.view(dtype).reshape(shape)

@@ -1,9 +1,11 @@
-"""The last checks of an activation in a process of its own: loading a model holds the interpreter's lock for seconds.
+"""Loads a model in a process of its own: a package that comes in may end it, and loading holds the lock for seconds.
 
     python -m shared.registry.apart FOLDER MANIFEST_SHA256
 
-The process that answers requests only compares bytes, which needs no lock. What the other process finds is told as one
-JSON document on standard output.
+A package that a trusted hand signed may still hold a table at which polars gives up the whole process, or announce
+more memory than there is. So whatever is registered, repaired or activated is loaded here first, under limits, and the
+process that answers requests only compares bytes. What the other process finds is told as one JSON document on standard
+output.
 """
 
 import json
@@ -13,12 +15,13 @@ from pathlib import Path
 
 from shared.cores import work_in_background
 from shared.errors import PackageRejected
-from shared.platform import die_with_parent, end_process_tree, start_child
+from shared.platform import die_with_parent, end_process_tree, limit_memory, start_child
 from shared.registry.manifest import parse_manifest, read_manifest_file, sha256_hex
 from shared.registry.verify import CheckedPackage, load_checked
 from shared.settings import PROJECT_DIR
 
 _PATIENCE_SECONDS = 600.0
+_MEMORY_BYTES, _MEMORY_FACTOR = 2 * 1024**3, 4  # of its own, and more for each byte of the package
 
 
 def load_apart(package: CheckedPackage) -> None:
@@ -37,25 +40,38 @@ def load_apart(package: CheckedPackage) -> None:
     finally:
         if child.poll() is None:
             end_process_tree(child, grace_seconds=0)
+        if child.stdout is not None:
+            child.stdout.close()
     if told is None:
         raise PackageRejected(
-            f"The process that was to load {package.manifest.version} ended with {child.returncode} and said nothing.",
-            remedy="Look whether this machine has memory for a second model; then try again.",
+            f"{package.manifest.version} cannot be loaded: the process that tried ended with {child.poll()} and said "
+            "nothing, as it does of a damaged table or too little memory.",
+            remedy="Look whether this machine has memory for a second model; if so, make the package again.",
             check="load",
         )
     if told != {}:
         raise PackageRejected(told["detail"], remedy=told["remedy"], **told["facts"])
 
 
-def _load(folder: Path, manifest_sha256: str) -> dict[str, object]:
+def load_here(folder: Path, manifest_sha256: str) -> dict[str, object]:
+    """Load a package that was checked, whole, within the memory that its size allows; {} or what was found wrong."""
     try:
         data = read_manifest_file(folder)
         if sha256_hex(data) != manifest_sha256:
             raise PackageRejected("The manifest changed after it was checked.", remedy="Try again.", check="manifest")
         manifest = parse_manifest(data)
-        load_checked(CheckedPackage(folder=folder, manifest=manifest, manifest_sha256=manifest_sha256, signed_by=None))
+        checked = CheckedPackage(folder=folder, manifest=manifest, manifest_sha256=manifest_sha256, signed_by=None)
+        most_bytes = _MEMORY_BYTES + _MEMORY_FACTOR * manifest.total_bytes
+        limit_memory(most_bytes)
+        load_checked(checked, whole_tables=True)
     except PackageRejected as fault:
         return {"detail": fault.detail, "remedy": fault.remedy, "facts": fault.facts}
+    except MemoryError:
+        return {
+            "detail": f"The model takes more than {most_bytes // 2**20} MiB, far more than its files should.",
+            "remedy": "Make the package again with this product.",
+            "facts": {"check": "load"},
+        }
     return {}
 
 
@@ -63,7 +79,7 @@ def main() -> int:
     """Load, and tell what was found."""
     die_with_parent()
     work_in_background()
-    told = _load(Path(sys.argv[1]), sys.argv[2])
+    told = load_here(Path(sys.argv[1]), sys.argv[2])
     sys.stdout.write(json.dumps(told, default=str) + "\n")
     sys.stdout.flush()
     return 0

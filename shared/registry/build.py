@@ -12,6 +12,7 @@ import structlog
 from shared.clock import Clock, utc_now
 from shared.errors import Conflict
 from shared.platform import publish_folder, remove_tree, write_atomically
+from shared.registry.hashing import hash_file
 from shared.registry.manifest import (
     MANIFEST_NAME,
     SCHEMA_VERSION,
@@ -24,7 +25,7 @@ from shared.registry.manifest import (
     read_manifest_file,
 )
 from shared.registry.signing import Keys
-from shared.registry.verify import GOLDEN_NAME, check_files, current_runtime, hash_file
+from shared.registry.verify import GOLDEN_NAME, check_files, current_runtime
 from shared.registry.versions import check_version_name
 
 if TYPE_CHECKING:

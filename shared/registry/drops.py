@@ -4,6 +4,8 @@ Both give a manifest's bytes first, and then no more of a file than its manifest
 the caller says.
 """
 
+import errno
+import hashlib
 import stat
 import struct
 import zipfile
@@ -26,6 +28,7 @@ from shared.storage.packages import Packages
 _MAX_ENTRIES = 2 * (MAX_ARTIFACTS + 1)  # files, and folders that lie above them
 _MAX_DIRECTORY_BYTES = 1024 * 1024
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_HEADER_BYTES = 30
 _END_BYTES, _COMMENT_BYTES, _LOCATOR_BYTES, _END_64_BYTES = 22, 65_535, 20, 56
 _PIECE = 1024 * 1024
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -50,8 +53,8 @@ class DropSource(Protocol):
             PackageRejected: one has another size, or there is one too many.
         """
 
-    def fetch(self, path: str, to: Path, size: int) -> None:
-        """Write a file of `size` bytes to `to`.
+    def fetch(self, path: str, to: Path, size: int) -> str:
+        """Write a file of `size` bytes to `to` and return the SHA-256 of what was written; several threads may call it.
 
         Raises:
             PackageIncomplete: it is not there any more.
@@ -89,10 +92,10 @@ class FolderDrop:
                     check="files",
                 )
 
-    def fetch(self, path: str, to: Path, size: int) -> None:
+    def fetch(self, path: str, to: Path, size: int) -> str:
         """Stream it from storage."""
         try:
-            self._packages.stream_file(self._version, path, to, size)
+            return self._packages.stream_file(self._version, path, to, size).sha256
         except NotFound as fault:
             raise PackageIncomplete(f"{path} is not there any more.", missing=[path]) from fault
 
@@ -109,6 +112,7 @@ class ZipDrop:
         entries = [entry for entry in archive.infolist() if not _is_folder(entry)]
         for entry in entries:
             _refuse_entry(entry)
+        _refuse_overlaps(archive)
         prefix = f"{version}/" if all(entry.filename.startswith(f"{version}/") for entry in entries) else ""
         self._entries = {entry.filename.removeprefix(prefix): entry for entry in entries}
         if len({name.lower() for name in self._entries}) != len(entries):
@@ -136,18 +140,20 @@ class ZipDrop:
         if more := sorted(found - wanted):
             _refuse(f"it holds {more[0]!r:.200}, which the manifest does not name")
 
-    def fetch(self, path: str, to: Path, size: int) -> None:
+    def fetch(self, path: str, to: Path, size: int) -> str:
         """Unpack it, and stop at the first byte too many."""
         to.parent.mkdir(parents=True, exist_ok=True)
-        left = size
+        left, digest = size, hashlib.sha256()
         with _reading(path), self._archive.open(self._entries[path]) as file, to.open("wb") as target:
             while piece := file.read(min(_PIECE, left + 1)):
                 left -= len(piece)
                 if left < 0:
                     _refuse(f"{path!r:.200} in it has more bytes than the manifest says")
                 target.write(piece)
+                digest.update(piece)
         if left:
             _refuse(f"{path!r:.200} in it has fewer bytes than the manifest says")
+        return digest.hexdigest()
 
 
 @contextmanager
@@ -168,6 +174,10 @@ def opened_zip(path: Path, version: str) -> Iterator[ZipDrop]:
 def _reading(what: str) -> Iterator[None]:
     try:
         yield
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:  # a file in it begins where nothing can; anything else is the disk's fault
+            raise
+        _refuse(f"{what:.200} lies outside of it", fault)
     except _BROKEN as fault:
         _refuse(f"{what:.200} cannot be read: {type(fault).__name__}: {fault}", fault)
 
@@ -187,6 +197,15 @@ def _refuse_entry(entry: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         _refuse(f"{name} in it is a link or a device, not a file")
+
+
+def _refuse_overlaps(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive where a file's bytes reach into the next one's: a few bytes could be unpacked many times."""
+    entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+    ends = [*(entry.header_offset for entry in entries[1:]), archive.start_dir]
+    for entry, end in zip(entries, ends, strict=False):  # of an empty archive, there is an end more
+        if entry.header_offset + _HEADER_BYTES + len(entry.orig_filename) + entry.compress_size > end:
+            _refuse(f"{entry.filename!r:.200} in it reaches into what follows")
 
 
 def _refuse_large_directory(path: Path) -> None:

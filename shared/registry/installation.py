@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from shared.platform import remove_tree
 from shared.registry.manifest import parse_manifest, parse_time, read_manifest_file
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
-from shared.registry.verify import CheckedPackage, verify_folder
+from shared.registry.verify import CheckedPackage, Load, check_listing, check_package, load_checked
 from shared.registry.versions import check_version_name, new_version_name
 from shared.settings import Settings
 
@@ -49,9 +50,13 @@ def version_row(package: CheckedPackage, *, now: datetime) -> ModelVersion:
 class Installer:
     """Adds packages that are already on this machine: from training, the command line, or a repair."""
 
-    def __init__(self, settings: Settings, engine: Engine, *, keys: Keys, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, *, keys: Keys, clock: Clock = utc_now, load: Load = load_checked
+    ) -> None:
+        """Work on one instance; `load` may do its work in another process (`load_apart`)."""
         self._settings = settings
         self._keys = keys
+        self._load = load
         self._clock = clock
         self._store = ModelStore(settings.models)
         self._versions = ModelVersions(engine, clock=clock)
@@ -95,9 +100,7 @@ class Installer:
         if not self._store.has(version):
             return None
         try:
-            package = verify_folder(
-                self._store.folder(version), self._keys, allow_unsigned=self._settings.allow_unsigned
-            )
+            package = self.verified(self._store.folder(version))
         except PackageRejected as fault:
             log.warning("model.installation_not_finished", model_version=version, reason=str(fault))
             return None
@@ -105,20 +108,31 @@ class Installer:
             return None
         return self.add_row(package, actor=job_id, reason=reason)
 
+    def verified(self, folder: Path, hashes: Mapping[str, str] | None = None) -> CheckedPackage:
+        """Return the package of a folder after every check; PackageRejected names the one it fails.
+
+        `hashes` are the SHA-256 that were found as its files were written.
+        """
+        package = check_package(folder, self._keys, allow_unsigned=self._settings.allow_unsigned, hashes=hashes)
+        self._load(package)
+        return package
+
     def register_local(self, folder: Path, *, actor: str, reason: str) -> ModelVersion:
         """Verify a copy of a complete package folder, install that copy, and return its pending row.
 
         Registering the same package again changes nothing. Raises PackageRejected, or Conflict when another package
         has the version's name.
         """
-        version = check_version_name(parse_manifest(read_manifest_file(folder)).version)
+        manifest = parse_manifest(read_manifest_file(folder))
+        version = check_version_name(manifest.version)
         self._settings.quarantine.mkdir(parents=True, exist_ok=True)
+        check_listing(folder, manifest)  # a pipe or a device among the files could be copied for ever
         # A job's copy bears its id, so that whoever goes on after a death finds it and removes it.
         owner = actor if _JOB_ID.fullmatch(actor) else "local"
         staging = Path(tempfile.mkdtemp(dir=self._settings.quarantine, prefix=f"{owner}-"))
         try:
             copy = Path(shutil.copytree(folder, staging / version, symlinks=True))
-            package = verify_folder(copy, self._keys, allow_unsigned=self._settings.allow_unsigned)
+            package = self.verified(copy)
             if not self.is_installed(version, package.manifest_sha256):
                 self.bring_back(package, actor=actor, reason=reason)
                 self._store.install(copy, version, package.manifest_sha256)

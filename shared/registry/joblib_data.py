@@ -6,7 +6,8 @@ the instructions that build dicts, lists, tuples, texts, numbers and numpy array
 imports, calls or sets an attribute, so nothing needs to be filtered. The four names that joblib writes for an array
 are recognised as words, and everything else is refused by name.
 
-Memory is bounded by the file: nothing is reserved before its bytes are known to be there.
+Nothing is reserved before its bytes are known to be there, and the instructions are counted: an empty list takes one
+byte of a file and sixty of memory. Keys of dicts are flat and small, so that none takes long to hash, or forever.
 """
 
 import re
@@ -17,13 +18,15 @@ from typing import Any
 
 import numpy as np
 
-MAX_INFLATED_BYTES = 512 * 1024**2
+MAX_INFLATED_BYTES = 128 * 1024**2  # twenty times the largest own file, of 321,000 items
+MAX_INSTRUCTIONS = 2_000_000  # twenty times those of the own file with the most
 
 _ZLIB = b"\x78"
 _STOP = ord(".")
 _SHORT_TEXT = 0x8C
 _MEMOIZE = 0x94
-_DTYPE = re.compile(r"[biufcSU][0-9]{1,9}")
+_DTYPE = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|[SU][1-9][0-9]{0,8}")
+_MOST_KEY_PARTS = 16
 _BYTE_ORDERS = ("<", ">", "|", "=")
 
 
@@ -81,9 +84,12 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        data, actions, size, memo, at = self.data, _ACTIONS, len(self.data), self.memo, 0
+        data, actions, size, memo, at, left = self.data, _ACTIONS, len(self.data), self.memo, 0, MAX_INSTRUCTIONS
         while at < size:
             code = data[at]
+            left -= 1
+            if left < 0:
+                raise Unsafe(f"it has more than {MAX_INSTRUCTIONS} instructions")
             if code == _SHORT_TEXT:  # nearly all of a file are short texts, each remembered: these two go first
                 end = at + 2 + data[at + 1]
                 if end > size:
@@ -212,8 +218,7 @@ class _Machine:
         _refuse_parts(items[1::2], _HEADERS)
         target = self.target(dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if type(key) not in _KEYS:
-                raise Unsafe(f"a {type(key).__name__} is the key of a dict")
+            _refuse_key(key)
             target[key] = value
 
     def target(self, kind: type[Any]) -> Any:
@@ -278,10 +283,12 @@ class _Machine:
         if count == 0:
             return np.empty(shape, dtype=dtype)
         values = np.frombuffer(piece, dtype=dtype).reshape(shape, order=order)
+        if dtype.kind == "b" and np.frombuffer(piece, dtype=np.uint8).max() > 1:
+            raise Unsafe("a flag is neither true nor false")  # numpy counts on their being 0 or 1 as it makes room
         return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
 
 
-_KEYS = frozenset({str, int, float, bool, tuple, type(None)})
+_KEYS = frozenset({str, int, float, bool, type(None)})
 _HEADERS = frozenset({_Header})
 _PARTS = frozenset({_Header, _Word, _Dtype})
 
@@ -290,6 +297,16 @@ def _refuse_parts(values: Iterable[Any], parts: frozenset[type[Any]] = _PARTS) -
     """Refuse a half-made part of an array among values; a tuple may hold what a number's or array's header needs."""
     if not parts.isdisjoint(map(type, values)):
         raise Unsafe("a part of an array stands where a value should be")
+
+
+def _refuse_key(key: Any) -> None:
+    """Refuse keys that hash slowly (tuples of tuples, doubled by the memo) or all alike (integers beyond 64 bits)."""
+    parts = key if type(key) is tuple else (key,)
+    for part in parts[: _MOST_KEY_PARTS + 1]:
+        if type(part) not in _KEYS or (type(part) is int and not -(2**63) <= part < 2**64):
+            raise Unsafe(f"a {type(part).__name__} is the key of a dict, or a part of it")
+    if len(parts) > _MOST_KEY_PARTS:
+        raise Unsafe(f"the key of a dict has more than {_MOST_KEY_PARTS} parts")
 
 
 def _word(module: Any, attribute: Any) -> _Word:

@@ -19,12 +19,13 @@ from shared.database.tables import ModelVersion, VersionState
 from shared.errors import Conflict, PackageRejected
 from shared.platform import remove_tree, write_atomically
 from shared.registry.build import GOLDEN_QUESTIONS, GOLDEN_SEED
+from shared.registry.hashing import hash_file
 from shared.registry.installation import version_row
 from shared.registry.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest, format_time
 from shared.registry.safe_loading import PackageReader
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
-from shared.registry.verify import GOLDEN_NAME, VerifiedPackage, current_runtime, hash_file, verify_folder
+from shared.registry.verify import GOLDEN_NAME, CheckedPackage, VerifiedPackage, current_runtime, verify_folder
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class LegacyPackages:
         remove_tree(package.folder.parent)
         return self.vouch(package, actor=actor, reason=reason)
 
-    def vouch(self, package: VerifiedPackage, *, actor: str, reason: str) -> ModelVersion:
+    def vouch(self, package: CheckedPackage, *, actor: str, reason: str) -> ModelVersion:
         """Give the row of a folder that has its manifest now what that says."""
         told = version_row(package, now=self._clock())
         keep = {"version", "state", "row_version", "registered_at", "activated_at", "pinned"}
@@ -112,7 +113,7 @@ class LegacyPackages:
         reader = PackageReader.of(copy, _describe(copy, version, {}, self._clock()))
         try:
             model = load_model(reader)
-            reader.read_the_rest()
+            reader.read_the_rest({*ROLES, GOLDEN_NAME}, whole_tables=True)
         except PackageRejected as fault:
             _refuse(version, fault.detail, fault)
         except (KeyError, ValueError, TypeError, OSError, AttributeError) as fault:

@@ -27,6 +27,8 @@ MAX_PATH_LENGTH = 160
 MAX_FOLDERS = 3
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+# Control characters, marks that turn the direction of writing, and what has no width.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]")
 _JSON_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -235,9 +237,21 @@ def parse_manifest(data: bytes) -> Manifest:
         _refuse(f"{place}: {first['msg']}", fault)
     except ValueError as fault:
         _refuse(f"it holds a value that JSON cannot ({fault})", fault)
+    if (odd := _odd_value(document)) is not None:
+        _refuse(odd)
     if canonical != data:
         _refuse("its bytes are not in canonical form (sorted keys, no spaces, UTF-8, one final newline)")
     return manifest
+
+
+def _odd_value(value: Any) -> str | None:
+    """Return what a database or a reader could not hold or would show as something else, or None."""
+    if isinstance(value, str):
+        return "a text in it has characters that are not seen" if _UNSEEN.search(value) else None
+    if isinstance(value, int):
+        return "a whole number in it has more than 64 bits" if not -(2**63) <= value < 2**63 else None
+    parts = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((odd for part in parts if (odd := _odd_value(part)) is not None), None)
 
 
 def _depth(data: bytes) -> int:

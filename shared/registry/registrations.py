@@ -5,18 +5,17 @@ times. Whatever a drop holds, an installed version is neither touched nor blocke
 """
 
 import os
-import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import CursorResult, Engine, update
+from sqlalchemy import CursorResult, Engine, and_, or_, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col
 
@@ -24,7 +23,7 @@ from shared.audit.recording import note
 from shared.clock import Clock, utc_now
 from shared.database.engine import writing
 from shared.database.models import ModelVersions, add_first_event
-from shared.database.tables import ModelVersion, Registration, RegistrationState
+from shared.database.tables import ModelVersion, Registration, RegistrationState, VersionState
 from shared.database.work import Claim, WorkRows
 from shared.errors import (
     Conflict,
@@ -37,20 +36,13 @@ from shared.errors import (
     StorageUnavailable,
     TooLarge,
 )
-from shared.platform import remove_tree, write_atomically
-from shared.registry.drops import DropSource, FolderDrop, opened_zip
+from shared.platform import remove_tree
 from shared.registry.installation import Installer, version_row
-from shared.registry.manifest import (
-    MANIFEST_NAME,
-    MAX_MANIFEST_BYTES,
-    MAX_PACKAGE_BYTES,
-    Manifest,
-    parse_manifest,
-    sha256_hex,
-)
+from shared.registry.intake import Intake, Spans
+from shared.registry.manifest import MAX_MANIFEST_BYTES, sha256_hex
 from shared.registry.signing import Keys
 from shared.registry.store import STALE_SECONDS, ModelStore
-from shared.registry.verify import CheckedPackage, check_package, check_signature, verify_folder
+from shared.registry.verify import CheckedPackage, Load, check_package, load_checked
 from shared.registry.versions import why_not_a_version_name
 from shared.settings import Settings
 from shared.storage.doorbells import Doorbells, growing_delay_seconds
@@ -60,8 +52,6 @@ log = structlog.get_logger()
 
 ACTOR = "registration"
 CURABLE = ("signature", "files", "runtime", "load", "golden", "incomplete")  # checks that may pass another day
-MAX_ARCHIVE_BYTES = MAX_PACKAGE_BYTES + 64 * 1024**2
-_SPARE_DISK_BYTES = 64 * 1024**2
 
 
 def registration_id_of(version: str, manifest_sha256: str) -> str:
@@ -82,8 +72,12 @@ class Registrations:
         *,
         keys: Keys | None = None,
         clock: Clock = utc_now,
+        load: Load = load_checked,
     ) -> None:
-        """Use the services of one process; keys are those below the data directory unless given."""
+        """Use the services of one process; keys are those below the data directory unless given.
+
+        `load` may do its work in another process (`load_apart`), so that no package ends the one that serves.
+        """
         self._settings = settings
         self._engine = engine
         self._work = work
@@ -93,7 +87,8 @@ class Registrations:
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._store = ModelStore(settings.models)
         self._versions = ModelVersions(engine, clock=clock)
-        self._installer = Installer(settings, engine, keys=self._keys, clock=clock)
+        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, load=load)
+        self._intake = Intake(settings, packages, self._keys)
         self._seen: set[Drop] = set()
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -117,16 +112,22 @@ class Registrations:
         return self._work.get(Registration, row.id)
 
     def _reopen(self, row: Registration) -> bool:
-        """Make a rejected row claimable again unless its own bytes are what is wrong; tell whether it was."""
-        mine = (col(Registration.id) == row.id, col(Registration.state) == RegistrationState.REJECTED)
+        """Make an ended row claimable again where another look may end otherwise; tell whether it was.
+
+        That is a rejected one unless its own bytes are what is wrong, and an installed one whose version was removed.
+        """
+        may_pass = and_(col(Registration.state) == RegistrationState.REJECTED, col(Registration.step).in_(CURABLE))
+        known = self._versions.find(row.version)
+        if known is not None and known.state == VersionState.REMOVED:
+            may_pass = or_(may_pass, col(Registration.state) == RegistrationState.INSTALLED)
         fresh = {"state": RegistrationState.RECEIVED, "deadline": row.deadline, "ended_at": None, "error": None}
-        statement = update(Registration).where(*mine, col(Registration.step).in_(CURABLE))
+        statement = update(Registration).where(col(Registration.id) == row.id, may_pass)
         with writing(self._engine) as session:
             result = session.execute(statement.values(reason="", step="", attempt=0, **fresh))
             reopened = cast("CursorResult[Any]", result).rowcount == 1
             if reopened:
                 after = {"state": RegistrationState.RECEIVED, "version": row.version}
-                before = {"state": RegistrationState.REJECTED}
+                before = {"state": row.state}
                 note(session, "registration.reopened", row.id, before=before, after=after, reason="dropped again")
         return reopened
 
@@ -151,6 +152,10 @@ class Registrations:
                 noticed.append(drop.version)
             self._seen.add(drop)
         return noticed
+
+    def look_again(self) -> None:
+        """Read the manifests of all drops again at the next sweep."""
+        self._seen.clear()
 
     def _note_if_missed(self, drop: Drop) -> bool:
         if drop.is_zip:
@@ -213,6 +218,10 @@ class Registrations:
         """Verify and install a package folder as a pending version; see `Installer.register_local`."""
         return self._installer.register_local(folder, actor=actor, reason=reason)
 
+    def is_installed(self, version: str, manifest_sha256: str) -> bool:
+        """Tell whether this very package lies installed; see `Installer.is_installed`."""
+        return self._installer.is_installed(version, manifest_sha256)
+
     def finish_installation(self, version: str, *, job_id: str, reason: str) -> ModelVersion | None:
         """Give a folder that a job installed before it died its row; see `Installer.finish_installation`."""
         return self._installer.finish_installation(version, job_id=job_id, reason=reason)
@@ -274,74 +283,28 @@ class Registrations:
 
     def _take_in(self, claim: Claim[Registration], quarantine: Path, lost: threading.Event) -> None:
         _check_name(claim.row.version)
-        with self._opened(claim.row, quarantine) as source:
-            manifest, data = self._read_manifest(claim.row, source)
-            unsigned = self._settings.allow_unsigned
+        unsigned, spans = self._settings.allow_unsigned, Spans()
+        with self._intake.opened(claim.row, quarantine) as source:
+            manifest, data = self._intake.read_manifest(claim.row, source)
             if self._installer.is_installed(manifest.version, sha256_hex(data)):
                 installed = self._store.require(manifest.version)
                 self._finish_installed(claim, check_package(installed, self._keys, allow_unsigned=unsigned))
                 return
             folder = quarantine / manifest.version
-            self._fetch(manifest, data, source, folder)
-        package = verify_folder(folder, self._keys, allow_unsigned=unsigned)
+            hashes = self._intake.fetch(manifest, data, source, folder)
+            spans.end("fetch")
+        package = self._installer.verified(folder, hashes)
+        spans.end("check")
         if lost.is_set():
             raise LeaseLost(f"The registration {claim.id} was taken over while its files were verified.")
         self._installer.bring_back(package, actor=ACTOR, reason=f"dropped package {claim.id}")
         self._store.install(folder, manifest.version, package.manifest_sha256)
-        self._finish_installed(claim, package)
+        spans.end("install")
+        self._finish_installed(claim, package, spans.seconds)
 
-    @contextmanager
-    def _opened(self, row: Registration, quarantine: Path) -> Iterator[DropSource]:
-        if not row.is_zip:
-            yield FolderDrop(self._packages, row.version)
-            return
-        path = quarantine / "archive.zip"
-        quarantine.mkdir(parents=True)
-        self._fetch_zip(row, path)
-        with opened_zip(path, row.version) as source:
-            yield source
-        path.unlink()
-
-    def _fetch_zip(self, row: Registration, path: Path) -> None:
-        size = self._packages.zip_size(row.version)
-        if size is not None:
-            self._refuse_to_fill_the_disk(path.parent, size)
-        try:
-            streamed = self._packages.stream_zip(row.version, path, MAX_ARCHIVE_BYTES)
-        except NotFound as fault:
-            raise PackageIncomplete(f"The archive {row.version}.zip is not there any more.") from fault
-        if sha256_hex(streamed.etag.encode()) != row.manifest_sha256:
-            _refuse_replaced("archive")
-
-    def _read_manifest(self, row: Registration, source: DropSource) -> tuple[Manifest, bytes]:
-        data = source.manifest()
-        if not row.is_zip and sha256_hex(data) != row.manifest_sha256:
-            _refuse_replaced("manifest")
-        manifest = parse_manifest(data)
-        if manifest.version != row.version:
-            raise PackageRejected(
-                f"The manifest is of {manifest.version} and was dropped as {row.version}.",
-                remedy="Drop the package under the version name that its manifest bears.",
-                check="manifest",
-            )
-        check_signature(manifest, self._keys, allow_unsigned=self._settings.allow_unsigned)
-        return manifest, data
-
-    def _fetch(self, manifest: Manifest, data: bytes, source: DropSource, folder: Path) -> None:
-        """Write every file into quarantine, once all are known to be there."""
-        source.check(manifest)
-        folder.mkdir(parents=True)
-        self._refuse_to_fill_the_disk(folder, manifest.total_bytes)
-        for artifact in manifest.artifacts:
-            source.fetch(artifact.path, folder / artifact.path, artifact.bytes)
-        write_atomically(folder / MANIFEST_NAME, data)
-
-    def _refuse_to_fill_the_disk(self, folder: Path, needed: int) -> None:
-        free = shutil.disk_usage(folder).free
-        if free < needed + _SPARE_DISK_BYTES:
-            raise OSError(f"the package has {needed} bytes and {free} are free")
-
-    def _finish_installed(self, claim: Claim[Registration], package: CheckedPackage) -> None:
+    def _finish_installed(
+        self, claim: Claim[Registration], package: CheckedPackage, seconds: Mapping[str, float] | None = None
+    ) -> None:
         now = self._clock()
         version = package.manifest.version
         row = version_row(package, now=now) if self._versions.find(version) is None else None
@@ -354,7 +317,7 @@ class Registrations:
             claim, RegistrationState.INSTALLED, add=[row] if row else [], also=with_its_event,
             reason="; ".join(package.warnings), error=None,
         )  # fmt: skip
-        log.info("registration.installed", registration_id=claim.id, model_version=version)
+        log.info("registration.installed", registration_id=claim.id, model_version=version, seconds=seconds)
 
     def _wait(self, claim: Claim[Registration], fault: PackageIncomplete) -> None:
         now = self._clock()
@@ -408,11 +371,3 @@ def _check_name(version: str) -> None:
             remedy="Drop the package under the version name that its manifest bears.",
             check="manifest",
         )
-
-
-def _refuse_replaced(what: str) -> NoReturn:
-    raise PackageRejected(
-        f"Another {what} lies in the place of this one now.",
-        remedy=f"Nothing is to be done: the other {what} is a drop of its own.",
-        check="manifest",
-    )

@@ -1,8 +1,8 @@
 """Brings folders and rows together again after a crash, at start and at every sweep.
 
 A folder that verifies and has no row gets one, pending. Nothing becomes trusted here: a folder that fails a check is
-left alone and reported, one that has no manifest gets a row that says so. Where nothing could serve, the version that
-served last and still verifies does again.
+left alone and reported, one that has no manifest gets a row that says so. Where nothing could serve, because no version
+is active or the active one's folder is gone or damaged, the version that served last and still verifies does again.
 """
 
 from dataclasses import dataclass, field
@@ -13,14 +13,15 @@ from sqlalchemy import Engine
 from shared.clock import Clock, utc_now
 from shared.database.alerts import Alerts
 from shared.database.models import NO_MANIFEST, ModelVersions
-from shared.database.tables import AlertState, VersionState
+from shared.database.tables import ModelVersion, VersionState
 from shared.errors import Conflict, NotFound, PackageRejected
 from shared.registry.installation import Installer
 from shared.registry.legacy import LegacyPackages, is_legacy_folder, legacy_row
 from shared.registry.manifest import MANIFEST_NAME
+from shared.registry.serving import ALERT_KIND as NOT_SERVABLE
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
-from shared.registry.verify import verify_folder
+from shared.registry.verify import CheckedPackage, Load, load_checked
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -48,16 +49,27 @@ class Repair:
     """Compares the folder of models with the table of versions."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, alerts: Alerts, *, keys: Keys | None = None, clock: Clock = utc_now
+        self,
+        settings: Settings,
+        engine: Engine,
+        alerts: Alerts,
+        *,
+        keys: Keys | None = None,
+        clock: Clock = utc_now,
+        load: Load = load_checked,
     ) -> None:
-        """Work on one instance; keys are those below its data directory unless given."""
+        """Work on one instance; keys are those below its data directory unless given.
+
+        `load` may do its work in another process (`load_apart`), so that no folder keeps this one from starting.
+        """
         self._settings = settings
         self._alerts = alerts
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._clock = clock
         self._versions = ModelVersions(engine, clock=clock)
-        self._installer = Installer(settings, engine, keys=self._keys, clock=clock)
+        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, load=load)
         self._store = ModelStore(settings.models)
+        self._found_good: tuple[str, int] | None = None  # what told of the active version, and it verified all the same
 
     def run(self) -> RepairReport:
         """Adopt good folders without a row, report bad ones and rows without a folder; safe to run at any time."""
@@ -70,42 +82,62 @@ class Repair:
         for version in self._store.strange_names():
             self._refuse(version, "its name is not one that a version may have", report)
         self._report_missing(report)
-        self._fall_back(report)
+        report.fell_back_to = self.keep_serving()
         return report
 
-    def _fall_back(self, report: RepairReport) -> None:
+    def keep_serving(self) -> str | None:
         """Where nothing could serve after a restart, activate the version that served last and still verifies.
 
-        That is so where no version is active although one was, and where the active one's folder is gone. Before the
-        first activation, a person has the first word.
+        That is so where no version is active although one was, and where the active one's folder is gone or is not what
+        was activated; a process that could not load it has told of that by an alert, so that nothing is read here while
+        all is well. Before the first activation, a person has the first word. Returns the version that was activated.
         """
         active = self._versions.active()
-        if active is not None and self._store.has(active.version):
-            self._close_others(active.version)
-            return
+        why = "no version was active" if active is None else self._why_not_servable(active)
+        if why is None:
+            if active is not None:
+                self._close_others(active.version)
+            return None
         rows, _ = self._versions.list(limit=_MOST_ROWS, state=VersionState.RETIRED)
         for row in sorted(rows, key=lambda row: row.activated_at or row.registered_at, reverse=True):
-            if self._activate_again(row.version, active.version if active else ""):
-                report.fell_back_to = row.version
-                return
+            if self._activate_again(row, active.version if active else "", why):
+                return row.version
+        return None
+
+    def _why_not_servable(self, active: ModelVersion) -> str | None:
+        """Return what keeps every process from loading the active version, or None where nothing does."""
+        if not self._store.has(active.version):
+            return f"the folder of the active version {active.version} is gone"
+        told = self._alerts.standing(NOT_SERVABLE, active.version)
+        if told is None or (told.id, told.count) == self._found_good:
+            return None
+        try:
+            self._verified(active)
+        except (PackageRejected, NotFound, OSError) as fault:
+            return f"the active version {active.version} cannot be loaded: {fault}"
+        self._found_good = told.id, told.count
+        return None
+
+    def _verified(self, row: ModelVersion) -> CheckedPackage:
+        """Return a version's package, which is the one that was registered."""
+        package = self._installer.verified(self._store.require(row.version))
+        if package.manifest_sha256 != row.manifest_sha256:
+            raise PackageRejected("Its folder holds another package than the one that was registered.")
+        return package
 
     def _close_others(self, active: str) -> None:
-        """Close what tells of a way back that somebody has left since."""
-        for state in (AlertState.OPEN, AlertState.ACKNOWLEDGED):
-            for alert in self._alerts.list(state=state, kind=FELL_BACK)[0]:
+        """Close what tells of versions that are not the active one any more."""
+        for kind in (FELL_BACK, NOT_SERVABLE):
+            for alert in self._alerts.all_standing(kind):
                 if alert.subject != active:
-                    self._alerts.close_matching(FELL_BACK, alert.subject, ACTOR)
+                    self._alerts.close_matching(kind, alert.subject, ACTOR)
 
-    def _activate_again(self, version: str, lost: str) -> bool:
-        why = f"the folder of the active version {lost} is gone" if lost else "no version was active"
+    def _activate_again(self, row: ModelVersion, lost: str, why: str) -> bool:
+        version = row.version
         try:
-            package = verify_folder(
-                self._store.require(version), self._keys, allow_unsigned=self._settings.allow_unsigned
-            )
-            if package.manifest_sha256 != self._versions.get(version).manifest_sha256:
-                return False
+            self._verified(row)
             self._versions.transition(version, VersionState.ACTIVE, actor=ACTOR, reason=why, expected_active=lost)
-        except (PackageRejected, NotFound, Conflict) as fault:
+        except (PackageRejected, NotFound, Conflict, OSError) as fault:
             log.warning("model.no_way_back", model_version=version, reason=str(fault))
             return False
         self._alerts.raise_alert(
@@ -130,7 +162,7 @@ class Repair:
             report.unsigned.append(version)
             return
         try:
-            package = verify_folder(folder, self._keys, allow_unsigned=self._settings.allow_unsigned)
+            package = self._installer.verified(folder)
         except PackageRejected as fault:
             self._refuse(version, str(fault), report)
             return
@@ -143,9 +175,7 @@ class Repair:
         if not (self._store.folder(version) / MANIFEST_NAME).exists():
             return
         try:
-            package = verify_folder(
-                self._store.folder(version), self._keys, allow_unsigned=self._settings.allow_unsigned
-            )
+            package = self._installer.verified(self._store.folder(version))
         except PackageRejected as fault:
             log.warning("model.not_vouched_for", model_version=version, reason=str(fault))
             return

@@ -6,22 +6,51 @@ module of the product imports pickle or calls `joblib.load`; a test holds them t
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from shared.errors import PackageRejected
-from shared.registry.joblib_data import Unsafe, decode_joblib
+from shared.registry.hashing import FileIdentity, hash_file, identity_of
+from shared.registry.joblib_data import MAX_INFLATED_BYTES, Unsafe, decode_joblib
 from shared.registry.manifest import Artifact, Manifest
 
 if TYPE_CHECKING:
     import polars as pl
 
-MAX_JSON_BYTES = 256 * 1024**2
-MAX_JOBLIB_BYTES = 4 * 1024**3
+MAX_JSON_BYTES = 16 * 1024**2  # twenty times the largest own file, of 321,000 items
+MAX_JOBLIB_BYTES = MAX_INFLATED_BYTES
 MAX_TABLE_BYTES = 8 * 1024**3
+
+
+def strict_json(data: bytes) -> Any:
+    """Return the values of JSON that has one meaning only: no member twice, no NaN, no number beyond a float.
+
+    Raises:
+        ValueError, RecursionError: it is anything else.
+    """
+    return json.loads(data.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_number, parse_float=_finite)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is there twice")
+    return members
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.40} is larger than any number here")
+    return number
 
 
 @dataclass(frozen=True)
@@ -33,17 +62,18 @@ class PackageReader:
 
     folder: Path
     artifacts: Mapping[str, Artifact]
+    hashed: Mapping[str, FileIdentity] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, folder: Path, manifest: Manifest) -> "PackageReader":
-        """Return a reader of the package in `folder`."""
-        return cls(folder, {artifact.path: artifact for artifact in manifest.artifacts})
+    def of(cls, folder: Path, manifest: Manifest, hashed: Mapping[str, FileIdentity] | None = None) -> "PackageReader":
+        """Return a reader of the package in `folder`; `hashed` tells which files were, as they lie there."""
+        return cls(folder, {artifact.path: artifact for artifact in manifest.artifacts}, hashed or {})
 
     def json(self, name: str) -> Any:
-        """Return the values of a JSON file (UTF-8, at most 256 MiB)."""
+        """Return the values of a JSON file: UTF-8, at most 16 MiB, each member once, numbers finite."""
         try:
-            return json.loads(self._bytes(name, MAX_JSON_BYTES))
+            return strict_json(self._bytes(name, MAX_JSON_BYTES))
         except (ValueError, RecursionError) as fault:
             self._refuse(name, f"it is not JSON ({fault})", fault)
 
@@ -77,23 +107,37 @@ class PackageReader:
         return self._bytes(name, MAX_TABLE_BYTES)
 
     def path(self, name: str) -> Path:
-        """Return where a file lies, for a library that reads it itself (hnswlib's index)."""
-        self._artifact(name)
-        return self.folder / name
+        """Return where a file lies, for what maps or reads it; hashed now unless it was and is that file still."""
+        artifact, path = self._artifact(name), self.folder / name
+        identity = identity_of(path)
+        if identity is None:
+            self._refuse(name, "it is not a file any more")
+        if identity != self.hashed.get(name) and (
+            identity.bytes != artifact.bytes or hash_file(path) != artifact.sha256
+        ):
+            self._refuse(name, "it changed after it was checked")
+        self._read.add(name)
+        return path
 
     def has(self, name: str) -> bool:
         """Tell whether the package holds this optional file."""
         return name in self.artifacts
 
-    def read_the_rest(self) -> None:
+    def read_the_rest(self, known: Collection[str], *, whole_tables: bool = False) -> None:
         """Decode what the loader had no need of, so that a file nobody reads yet is as harmless as the others.
 
-        Of a table that is for people it is enough to see that it is one: its schema is read.
+        Of a table that is for people its schema is enough, unless `whole_tables` asks for every row: it is looked at
+        later, where there is no way back. A file that is none of the `known` ones is refused.
         """
+        for name in sorted(self.artifacts.keys() - set(known)):
+            self._refuse(name, "it is not one of the files that this product puts into a package")
         readers = {".json": self.json, ".joblib": self.arrays, ".parquet": self.schema}
         for name in sorted(self.artifacts.keys() - self._read):
             if (read := readers.get(Path(name).suffix)) is not None:
                 read(name)
+        for name in sorted(self.artifacts) if whole_tables else ():
+            if name.endswith(".parquet"):
+                self.table(name)
 
     def _artifact(self, name: str) -> Artifact:
         if (artifact := self.artifacts.get(name)) is None:

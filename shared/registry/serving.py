@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -111,7 +112,10 @@ class Serving:
         self._in_force: _InForce | None = None
         self._failure: _Failure | None = None
         self._ask_for_successor: Callable[[], Any] | None = None
+        self._first: Callable[[], object] = lambda: None
         self._asked: ModelVersion | None = None
+        self._wanted_loads = 0  # raised by `reload`
+        self._loads_done = 0  # what that was when the model in service began to be loaded
         self._loading = threading.Lock()
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -183,6 +187,16 @@ class Serving:
                 return False
             return self._load(row)
 
+    def reload(self) -> None:
+        """Let the next look load the active version from its folder again, although it is in service; never waits.
+
+        What is in service answers until the new one has passed every check, as with any other version.
+        """
+        self._wanted_loads += 1
+        failure = self._failure
+        if failure is not None:
+            failure.retry_at = 0.0
+
     def take_over(self) -> None:
         """Load the active version in a process that is to follow another one.
 
@@ -191,11 +205,11 @@ class Serving:
             OSError, MemoryError: likewise.
         """
         with self._loading:
-            started = time.perf_counter()
+            started, wanted = time.perf_counter(), self._wanted_loads
             row = self._versions.active()
             if row is None:
                 raise self._nothing_to_serve()
-            self._put_in_service(self._verified(row), started)
+            self._put_in_service(self._verified(row), started, wanted)
             self._alerts.close_matching(ALERT_KIND, row.version, "serving")
 
     def note_failed_successor(self, reason: str) -> None:
@@ -206,8 +220,12 @@ class Serving:
 
     # -- the watcher
 
-    def start(self, ask_for_successor: Callable[[], Any] | None = None) -> None:
+    def start(
+        self, ask_for_successor: Callable[[], Any] | None = None, first: Callable[[], object] = lambda: None
+    ) -> None:
         """Start following the registry in the background; a second call does nothing.
+
+        `first` is called at the beginning of each look, once before this returns.
 
         With `ask_for_successor`, another version than the first is not loaded here: the call asks for a process that
         loads it and takes over. It returns at once, and may be made again at every look.
@@ -215,6 +233,9 @@ class Serving:
         with self._starting:
             self._ask_for_successor = ask_for_successor
             if self._watcher is None:
+                self._first = first
+                with suppress(SQLAlchemyError, RoutingError):
+                    first()
                 self._stop.clear()
                 sys.setswitchinterval(_SWITCH_SECONDS)
                 self._watcher = threading.Thread(target=self._watch, name="model-watcher", daemon=True)
@@ -241,6 +262,7 @@ class Serving:
         The old model serves on meanwhile.
         """
         try:
+            self._first()
             self.refresh()
             if self._configuration is not None:
                 self._configuration.current()
@@ -257,7 +279,9 @@ class Serving:
 
     def _serves(self, row: ModelVersion) -> bool:
         served = self._served
-        return served is not None and served.version == row.version and served.manifest_sha256 == row.manifest_sha256
+        if served is None or self._loads_done != self._wanted_loads:
+            return False
+        return served.version == row.version and served.manifest_sha256 == row.manifest_sha256
 
     def _should_rest(self, row: ModelVersion) -> bool:
         failure = self._failure
@@ -265,20 +289,21 @@ class Serving:
         return same and failure is not None and time.monotonic() < failure.retry_at
 
     def _load(self, row: ModelVersion) -> bool:
-        started = time.perf_counter()
+        started, wanted = time.perf_counter(), self._wanted_loads
         try:
             package = self._verified(row)
         except (RoutingError, OSError, MemoryError) as fault:
             self._note_failure(row, fault)
             return False
-        self._put_in_service(package, started)
+        self._put_in_service(package, started, wanted)
         return True
 
-    def _put_in_service(self, package: VerifiedPackage, started: float) -> None:
+    def _put_in_service(self, package: VerifiedPackage, started: float, wanted: int) -> None:
         is_first = self._served is None
         if is_first:
             self._read_configuration()
         self._served = self._as_served(package, time.perf_counter() - started)
+        self._loads_done = wanted
         self._forget_failure()
         if is_first:  # the model's millions of objects need not be looked at by every later collection
             gc.collect()

@@ -4,9 +4,8 @@ manifest -> signature -> files -> runtime -> load -> golden. A failure is a Pack
 step; what stands after it was not looked at.
 """
 
-import hashlib
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +16,7 @@ import structlog
 
 from shared.cores import run_in_background
 from shared.errors import PackageRejected
+from shared.registry.hashing import FileIdentity, hash_file, identity_of
 from shared.registry.manifest import (
     MANIFEST_NAME,
     Artifact,
@@ -37,7 +37,6 @@ CHECKS = ("manifest", "signature", "files", "runtime", "load", "golden")
 GOLDEN_NAME = "golden.json"
 
 _LIBRARIES = {"numpy": "numpy", "scikit_learn": "scikit-learn", "joblib": "joblib", "hnswlib": "hnswlib"}
-_PIECE_BYTES = 1 << 20  # read and hashed without the interpreter's lock, which others want
 _SAME_MAJOR = ("python", "numpy", "joblib")  # what the files' own formats depend on
 
 
@@ -50,6 +49,7 @@ class CheckedPackage:
     manifest_sha256: str
     signed_by: TrustedKey | None
     warnings: tuple[str, ...] = field(default=())
+    hashed: Mapping[str, FileIdentity] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,9 @@ class VerifiedPackage(CheckedPackage):
     """A checked package, loaded, that answers its golden questions as it did when it was made."""
 
     model: "RoutingModel"
+
+
+Load = Callable[[CheckedPackage], object]  # loads a checked package and asks its golden questions, here or elsewhere
 
 
 def current_runtime() -> Runtime:
@@ -73,11 +76,17 @@ def _version_of(distribution: str) -> str | None:
 
 
 def check_package(
-    folder: Path, keys: Keys, *, allow_unsigned: bool = False, version: str | None = None
+    folder: Path,
+    keys: Keys,
+    *,
+    allow_unsigned: bool = False,
+    version: str | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> CheckedPackage:
     """Run every check that decodes nothing: manifest, signature, files, runtime.
 
-    `version` is the name that the manifest must bear; the folder's own unless given. Raises PackageRejected.
+    `version` is the name that the manifest must bear; the folder's own unless given. `hashes` are the SHA-256 that were
+    computed while this process wrote the files; those files are not read again for it. Raises PackageRejected.
     """
     data = read_manifest_file(folder)
     manifest = parse_manifest(data)
@@ -85,21 +94,27 @@ def check_package(
     if manifest.version != expected:
         _refuse("manifest", f"The manifest is of {manifest.version} and lies in the place of {expected:.100}.")
     signed_by = check_signature(manifest, keys, allow_unsigned=allow_unsigned)
-    check_files(folder, manifest)
+    hashed = check_files(folder, manifest, hashes)
     return CheckedPackage(
         folder=folder,
         manifest=manifest,
         manifest_sha256=sha256_hex(data),
         signed_by=signed_by,
         warnings=tuple(check_runtime(manifest.runtime, current_runtime())),
+        hashed=hashed,
     )
 
 
 def verify_folder(
-    folder: Path, keys: Keys, *, allow_unsigned: bool = False, version: str | None = None
+    folder: Path,
+    keys: Keys,
+    *,
+    allow_unsigned: bool = False,
+    version: str | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> VerifiedPackage:
     """Return the package of `folder` with its model, after every check; PackageRejected names the one it fails."""
-    checked = check_package(folder, keys, allow_unsigned=allow_unsigned, version=version)
+    checked = check_package(folder, keys, allow_unsigned=allow_unsigned, version=version, hashes=hashes)
     model = load_checked(checked)
     return VerifiedPackage(
         folder=checked.folder,
@@ -118,31 +133,42 @@ def check_signature(manifest: Manifest, keys: Keys, *, allow_unsigned: bool) -> 
     return keys.verify(manifest)
 
 
-def check_files(folder: Path, manifest: Manifest) -> None:
-    """Refuse a folder that holds anything but the manifest's files, each with its size and SHA-256."""
-    if folder.is_symlink():
-        _refuse("files", f"{folder.name} is a link, not a folder.")
+def check_files(folder: Path, manifest: Manifest, hashes: Mapping[str, str] | None = None) -> dict[str, FileIdentity]:
+    """Refuse a folder that holds anything but the manifest's files, each with its size and SHA-256.
+
+    A file whose SHA-256 is among `hashes` is not read. Returns what tells that each file is still the one that was
+    hashed.
+    """
     try:
-        _compare_files(folder, manifest)
+        check_listing(folder, manifest)
+        hashed: dict[str, FileIdentity] = {}
+        run_in_background(lambda: hashed.update(_check_each(folder, manifest, hashes or {})))
+        return hashed
     except FileNotFoundError as fault:  # the version is being removed
         _refuse("files", f"{folder.name} lost a file while it was being checked.", fault)
 
 
-def _compare_files(folder: Path, manifest: Manifest) -> None:
+def check_listing(folder: Path, manifest: Manifest) -> None:
+    """Refuse a folder whose files differ from the manifest's by name, kind or size; nothing is opened."""
+    if folder.is_symlink():
+        _refuse("files", f"{folder.name} is a link, not a folder.")
     expected = {artifact.path: artifact for artifact in manifest.artifacts}
     folders = {path[:at] for path in expected for at, sign in enumerate(path) if sign == "/"}
     found = set(_files_of(folder, folder, folders))
     for path in sorted(found - expected.keys() - {MANIFEST_NAME}):
         _refuse("files", f"The file {path!r:.200} is in the package and not in its manifest.", file=path)
-    for path in expected:
+    for path, artifact in expected.items():
         if path not in found:
             _refuse("files", f"The file {path!r:.200} is missing.", file=path)
-    run_in_background(lambda: _check_each(folder, manifest))
+        if (size := (folder / path).lstat().st_size) != artifact.bytes:
+            _refuse("files", f"{path} has {size} bytes, the manifest says {artifact.bytes}.", file=path)
 
 
-def _check_each(folder: Path, manifest: Manifest) -> None:
-    for artifact in manifest.artifacts:
-        _check_file(folder / artifact.path, artifact)
+def _check_each(folder: Path, manifest: Manifest, hashes: Mapping[str, str]) -> dict[str, FileIdentity]:
+    return {
+        artifact.path: _check_file(folder / artifact.path, artifact, hashes.get(artifact.path))
+        for artifact in manifest.artifacts
+    }
 
 
 def _files_of(folder: Path, top: Path, folders: Collection[str]) -> Iterator[str]:
@@ -160,20 +186,11 @@ def _files_of(folder: Path, top: Path, folders: Collection[str]) -> Iterator[str
             _refuse("files", f"{path!r:.200} is a link or a device, not a file.", file=path)
 
 
-def _check_file(path: Path, artifact: Artifact) -> None:
-    if (size := path.stat().st_size) != artifact.bytes:
-        _refuse("files", f"{artifact.path} has {size} bytes, the manifest says {artifact.bytes}.", file=artifact.path)
-    if hash_file(path) != artifact.sha256:
+def _check_file(path: Path, artifact: Artifact, known_sha256: str | None) -> FileIdentity:
+    identity = identity_of(path)
+    if identity is None or (known_sha256 or hash_file(path)) != artifact.sha256:
         _refuse("files", f"{artifact.path} is not the file that was signed (its SHA-256 differs).", file=artifact.path)
-
-
-def hash_file(path: Path) -> str:
-    """Return a file's SHA-256 as lower-case hexadecimal text."""
-    digest, piece = hashlib.sha256(), memoryview(bytearray(_PIECE_BYTES))
-    with path.open("rb", buffering=0) as file:
-        while read := file.readinto(piece):
-            digest.update(piece[:read])
-    return digest.hexdigest()
+    return identity
 
 
 def check_runtime(made_with: Runtime, here: Runtime) -> list[str]:
@@ -203,17 +220,22 @@ def _minor(version: str | None) -> list[str]:
     return (version or "").split(".")[:2]
 
 
-def load_checked(package: CheckedPackage) -> "RoutingModel":
-    """Return the model of a package that passed `check_package`, its golden questions answered as when it was made."""
+def load_checked(package: CheckedPackage, *, whole_tables: bool = False) -> "RoutingModel":
+    """Return the model of a package that passed `check_package`, its golden questions answered as when it was made.
+
+    `whole_tables` decodes every row of the tables that are for people, too. A damaged Parquet table can end the process
+    (polars aborts where it cannot have the memory that the table announces), so a package that comes in is loaded in a
+    process of its own first: `shared.registry.apart`.
+    """
     from shared.prediction.golden import replay_golden
-    from shared.prediction.package import load_model
+    from shared.prediction.package import ROLES, load_model
     from shared.registry.safe_loading import PackageReader
 
-    reader = PackageReader.of(package.folder, package.manifest)
+    reader = PackageReader.of(package.folder, package.manifest, package.hashed)
     try:
         model = load_model(reader)
         golden = reader.json(GOLDEN_NAME)
-        reader.read_the_rest()
+        reader.read_the_rest({*ROLES, GOLDEN_NAME}, whole_tables=whole_tables)
     except (PackageRejected, MemoryError):
         raise
     except Exception as fault:

@@ -19,7 +19,8 @@ from shared.similarity import graph as graph_module
 from shared.similarity.cells import Cells
 from shared.similarity.distinct import collapse
 from shared.similarity.exact import ExactSearch
-from shared.similarity.graph import GraphSearch, hnswlib_is_here
+from shared.similarity.files import check_graph_file, mapped_vectors, refuse_unsound_state
+from shared.similarity.graph import LINKS, GraphSearch, hnswlib_is_here
 from shared.similarity.projection import Projection
 from shared.similarity.ranking import Floats, Found, Ints, Members, Vectors
 from shared.similarity.recall import RECALL_WANTED, choose_pool
@@ -172,19 +173,22 @@ class NeighbourIndex:
         if "".join(item_codes) != state["item_codes"] or [*map(len, item_codes)] != state["code_lengths"].tolist():
             raise ValueError("The index was built from other items.")
         parameters = dict(state["parameters"])
-        if parameters["recall_at_10"] < RECALL_WANTED:
+        if not parameters["recall_at_10"] >= RECALL_WANTED:  # so not a number either
             raise PackageRejected(
                 f"The similarity index finds {parameters['recall_at_10']:.4f} of the nearest items, and "
                 f"{RECALL_WANTED} are wanted.",
                 remedy="Train again: a graph that misses too much is then left out for exact search.",
                 check="load",
             )
-        vectors = np.load(vectors_path, mmap_mode="r", allow_pickle=False).view(np.ndarray)  # slices of it are quicker
-        if vectors.shape != (parameters["entries"], parameters["size"]):
-            raise ValueError(f"{vectors_path.name} does not hold the vectors that the index was built from.")
+        vectors = mapped_vectors(vectors_path, parameters["entries"], parameters["size"])
         projection = Projection(axes=state["axes"])
         cells = Cells(centres=state["cell_centres"], starts=state["cell_starts"])
+        refuse_unsound_state(state, len(item_codes), *vectors.shape)
+        if parameters["backend"] not in ("exact", "hnsw"):
+            raise ValueError(f"There is no index of the kind {parameters['backend']!r:.80}.")
         search: GraphSearch | ExactSearch
+        if parameters["backend"] == "hnsw":
+            check_graph_file(index_path, len(vectors), projection.axes.shape[1] + 1, LINKS)
         if parameters["backend"] == "hnsw" and hnswlib_is_here():
             search = GraphSearch.load(index_path, vectors, projection, cells)
             search.scanned = int(parameters["cells"])

@@ -165,6 +165,10 @@ class Snapshots:
                 self._alerts.raise_alert(SNAPSHOT_DAMAGED, row.id, str(error))
         raise NotFound(f"There is no snapshot of the profile {profile}.", remedy="Take one: `manage.py data extract`.")
 
+    def forget_opened(self) -> None:
+        """Open and check the current snapshot anew when it is next asked for."""
+        self._opened = None
+
     def ensure_current(self) -> Snapshot:
         """Return the current snapshot, reading the ERP now when there is none.
 

@@ -5,6 +5,7 @@ A zip is `model-drop/<version>.zip`. No blob trigger looks at it, since that wou
 
 import contextlib
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import structlog
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobClient, ContainerClient
+from azure.core.exceptions import IncompleteReadError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from shared.errors import InvalidInput, NotFound, TooLarge
-from shared.storage.clients import Storage, answering
+from shared.storage.clients import CONNECT_SECONDS, READ_SECONDS, Storage, answering
+from shared.storage.streams import blob_stream
 
 log = structlog.get_logger()
 
@@ -135,7 +137,10 @@ class Packages:
                 raise NotFound(f"There is no archive {version}{ZIP}.", version=version) from error
 
     def upload_package(self, folder: Path, version: str) -> int:
-        """Upload every file below `folder`, the manifest last, and return how many there were.
+        """Upload every file below `folder`, the manifest last, and return how many were sent.
+
+        A file that lies there already, of the same size and MD5, is not sent again: so a call that was cut off goes on
+        where it ended. The manifest always is, since that is what a drop is noticed by.
 
         Raises:
             InvalidInput: `version` is no safe path, or the folder has no manifest or holds a link.
@@ -143,11 +148,22 @@ class Packages:
         """
         files = in_upload_order(folder)
         self.ensure_container()
+        sent = 0
         for path, file in files:
-            with answering(f"uploading {path} of {version}"), file.open("rb") as data:
-                self._blob(version, path).upload_blob(data, overwrite=True)
-        log.info("package.uploaded", version=version, files=len(files))
-        return len(files)
+            with answering(f"uploading {path} of {version}"):
+                sent += self._upload(file, self._blob(version, path), always=path == MANIFEST)
+        log.info("package.uploaded", version=version, files=len(files), sent=sent)
+        return sent
+
+    def _upload(self, file: Path, blob: BlobClient, *, always: bool) -> bool:
+        """Upload a file unless storage holds it already; the blob appears whole or not at all."""
+        with file.open("rb") as data:
+            md5 = hashlib.file_digest(data, lambda: hashlib.md5(usedforsecurity=False)).digest()
+            if not always and _holds(blob, file.stat().st_size, md5):
+                return False
+            data.seek(0)
+            blob.upload_blob(data, overwrite=True, content_settings=ContentSettings(content_md5=bytearray(md5)))
+        return True
 
     @property
     def _container(self) -> ContainerClient:
@@ -188,6 +204,15 @@ def _drop_of(name: str, etag: str) -> Drop | None:
     return None
 
 
+def _holds(blob: BlobClient, size: int, md5: bytes) -> bool:
+    """Tell whether a blob was uploaded from a file of this size and MD5."""
+    try:
+        found = blob.get_blob_properties()
+    except ResourceNotFoundError:
+        return False
+    return found.size == size and bytes(found.content_settings.content_md5 or b"") == md5
+
+
 def _refuse_more_than(max_bytes: int, size: int, what: str) -> None:
     if size > max_bytes:
         raise TooLarge(f"{what} has {size} bytes; at most {max_bytes} are read.", bytes=size, limit=max_bytes)
@@ -198,18 +223,22 @@ def _stream(blob: BlobClient, to: Path, max_bytes: int, what: str) -> StreamedFi
     part = to.with_name(f"{to.name}.part")
     digest, written = hashlib.sha256(), 0
     try:
-        with part.open("wb") as target:
-            download = blob.download_blob()
-            _refuse_more_than(max_bytes, download.size, what)
-            for chunk in download.chunks():
-                target.write(chunk)
-                digest.update(chunk)
-                written += len(chunk)
+        with (
+            part.open("wb", buffering=0) as target,
+            blob_stream(blob, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS) as download,
+        ):
+            _refuse_more_than(max_bytes, download.size_bytes, what)
+            for piece in download.pieces:
+                target.write(piece)
+                digest.update(piece)
+                written += len(piece)
+            os.fsync(target.fileno())  # while other files still arrive, not all at once at the end
+        if written != download.size_bytes:
+            raise IncompleteReadError(f"{what} ended after {written} of {download.size_bytes} bytes.")
         part.replace(to)
     finally:
         part.unlink(missing_ok=True)
-    etag = str(download.properties.etag).strip('"')
-    return StreamedFile(bytes=written, sha256=digest.hexdigest(), etag=etag)
+    return StreamedFile(bytes=written, sha256=digest.hexdigest(), etag=download.etag)
 
 
 def in_upload_order(folder: Path) -> list[tuple[str, Path]]:

@@ -70,6 +70,11 @@ class RunningInstance:
             texts.append(f"--- {log.name}\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
         return "\n".join(texts)
 
+    def log_lines(self) -> list[str]:
+        """The lines that all of its processes wrote into their logs."""
+        logs = sorted((self.data_dir / "logs").glob("*.log"))
+        return [line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+
     def members(self) -> list[int]:
         """Every process that works for this data directory."""
         found = []

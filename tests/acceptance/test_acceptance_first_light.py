@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,32 @@ def test_a_manifest_that_is_not_json_is_rejected(demo: RunningInstance, tmp_path
     row = eventually(lambda: _registration(demo, "broken"))
     assert row["state"] == "rejected"
     assert "JSON" in row["error"]
+
+
+def test_a_cleared_cache_reloads_the_model_in_every_process_and_costs_no_answer(demo: RunningInstance) -> None:
+    code = _a_made_item(demo)
+    before = demo.get("health")["parts"]["model"]["loaded_at"]
+    done = demo.manage("cache", "clear", "--reason", "acceptance", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "model" in json.loads(done.stdout)["caches"]
+
+    def reloaded() -> bool:
+        assert demo.predict(code).status_code == 200
+        return bool(demo.get("health")["parts"]["model"]["loaded_at"] > before)
+
+    eventually(reloaded, 30)
+    asked = 1
+
+    def followed_beside_http() -> bool:
+        """Each asked for once by HTTP and told by it once: whatever is told more often, the event worker tells."""
+        nonlocal asked
+        asked += 1
+        demo.post("caches/clear", {"reason": "acceptance", "caches": ["drops"]}, status=200)
+        demo.fire("sweep")
+        time.sleep(0.5)
+        return sum('"caches.cleared"' in line for line in demo.log_lines()) > asked
+
+    eventually(followed_beside_http, 60)
 
 
 def test_a_message_that_is_no_job_ends_buried_with_its_reason(demo: RunningInstance) -> None:

@@ -24,9 +24,9 @@ from tests.cli.conftest import Command
 READ_OR_WRITE_ELSEWHERE = {
     "access keys list", "access matrix", "access users", "alerts list", "alerts show", "audit head", "audit list",
     "audit verify", "config history", "config show", "data quality", "data snapshots", "health", "jobs list",
-    "jobs log", "jobs show", "keys list", "keys show", "models lineage", "models list", "models misses", "models show",
-    "models verify", "profiles check", "profiles list", "profiles show", "quality list", "quality report",
-    "quality show", "settings", "storage connection-string", "storage status",
+    "jobs log", "jobs show", "keys list", "keys show", "models lineage", "models active", "models list",
+    "models misses", "models show", "models verify", "profiles check", "profiles list", "profiles show",
+    "quality list", "quality report", "quality show", "settings", "storage connection-string", "storage status",
     "access sessions list",
     "audit export",  # a copy, in a file that the caller names
     "models bom",  # prints, or writes a file that the caller names
@@ -99,6 +99,7 @@ CASES: dict[str, Case] = {
     "alerts acknowledge": (lambda at: [at.alert()], "alert.acknowledged"),
     "alerts close": (lambda at: [at.alert()], "alert.closed"),
     "audit accept": (lambda at: ["--reason", "for a test"], "audit.accepted"),
+    "cache clear": (lambda at: [], "caches.cleared"),
     "config set": (lambda at: ["training.queue_limit=7"], "configuration.changed"),
     "jobs cancel": (lambda at: [at.job()], "training-job.cancelled"),
     "jobs start": (lambda at: [], "training-job.requested"),

@@ -120,6 +120,8 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     assert json.loads(cycle.stdout)["id"] in page.read_text(encoding="utf-8")
     assert json.loads(run("quality", "show", "--json").stdout)["id"] == json.loads(cycle.stdout)["id"]
     assert json.loads(run("models", "verify", version, "--json").stdout)["ok"] is True
+    _a_dry_run_ends_with_10_where_an_activation_would_fail(run, tmp_path / "models" / version / "metrics.json")
+    _what_was_active_at_a_time_is_told(run, version)
     searched = json.loads(run("models", "misses", "--items", "100", "--json").stdout)
     assert (searched["model_version"], searched["backend"], searched["misses"]) == (version, "exact", [])
     assert searched["searched"] == 100
@@ -143,6 +145,34 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     health = json.loads(run("health", "--json").stdout)
     assert (health["status"], health["active_version"]) == ("degraded", version)
     assert health["parts"]["storage"]["status"] == "down"
+
+
+def _a_dry_run_ends_with_10_where_an_activation_would_fail(run: Run, file: Path) -> None:
+    version, good = file.parent.name, file.read_bytes()
+    file.write_bytes(good + b" ")
+    refused = run("models", "verify", version, "--json")
+    file.write_bytes(good)
+    assert refused.returncode == 10
+    checks = {check["check"]: check["ok"] for check in json.loads(refused.stdout)["checks"]}
+    assert (checks["signature"], checks["files"], checks["golden"]) == (True, False, None)
+    assert run("models", "verify", "no-such-version", "--json").returncode == 4
+
+
+def _what_was_active_at_a_time_is_told(run: Run, version: str) -> None:
+    now = json.loads(run("models", "active", "--json").stdout)
+    assert (now["version"], now["to_state"], bool(now["actor"]), bool(now["reason"])) == (version, "active", True, True)
+    later = json.loads(run("models", "active", "--at", "2999-01-01T00:00:00", "--json").stdout)
+    assert later == now
+    assert run("models", "active", "--at", "2001-01-01T00:00:00Z").returncode == 4
+    wrong = run("models", "active", "--at", "yesterday")
+    assert wrong.returncode == 2
+    assert "2026-01-31T08:15:00+01:00" in wrong.stdout + wrong.stderr
+
+
+def test_health_says_where_packages_without_a_signature_are_accepted(run: Run) -> None:
+    assert "without a signature" not in run("health").stdout
+    told = run("health", ROUTING_ALLOW_UNSIGNED="1").stdout
+    assert "Packages without a signature are accepted here" in told
 
 
 def test_a_database_of_another_release_is_left_to_up(run: Run, tmp_path: Path) -> None:

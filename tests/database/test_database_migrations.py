@@ -1,20 +1,26 @@
 """The migrated schema is the one that the tables describe, however many processes migrate at once."""
 
+import io
 import multiprocessing
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlglot
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from alembic.script import ScriptDirectory
 from sqlalchemy import Dialect, inspect, text
 from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlglot import exp
 from sqlmodel import SQLModel
 
 from shared.clock import utc_now
 from shared.database import identity_tables, tables
-from shared.database.engine import make_engine, migrate, ping, reading, set_up_when_new, writing
+from shared.database.engine import MIGRATIONS_DIR, make_engine, migrate, ping, reading, set_up_when_new, writing
 from shared.errors import SetupError
 from tests.postgresql import PostgreSql
 
@@ -76,6 +82,42 @@ def test_tables_can_be_written_for_the_other_databases(name: str) -> None:
             ddl = str(CreateIndex(index).compile(dialect=dialect))
             condition = index.dialect_options["sqlite"]["where"]
             assert ddl.endswith(f"WHERE {condition}") if condition is not None else "WHERE" not in ddl
+
+
+def sql_server_script() -> list[str]:
+    """Return what all migrations would run on SQL Server, statement by statement; none was at hand to run it."""
+    script = io.StringIO()
+    context = MigrationContext.configure(dialect_name="mssql", opts={"as_sql": True, "output_buffer": script})
+    with Operations.context(context):
+        for revision in reversed(list(ScriptDirectory(str(MIGRATIONS_DIR)).walk_revisions())):
+            revision.module.upgrade()
+    return [part.strip() for part in re.split(r"^GO$", script.getvalue(), flags=re.MULTILINE) if part.strip()]
+
+
+def test_the_migrations_are_statements_of_sql_server() -> None:
+    statements = sql_server_script()
+    long_columns = set()
+    for statement in statements:
+        if statement.startswith("CREATE TRIGGER"):  # sqlglot does not know THROW
+            continue
+        [read] = [each for each in sqlglot.parse(statement, read="tsql") if each is not None]
+        assert isinstance(read, exp.Create | exp.Alter), statement
+        for column in read.find_all(exp.ColumnDef):
+            written = f"{read.find(exp.Table)}.{column.name}"
+            assert not re.search(r"\b(DATETIME|BOOLEAN|JSON|TEXT)\b", column.sql("tsql")), (
+                f"{written} loses or is not known"
+            )
+            if "MAX" in column.sql("tsql").upper():
+                long_columns.add(written)
+    indexes = [statement for statement in statements if re.match(r"CREATE (UNIQUE )?INDEX", statement)]
+    for statement in indexes:
+        found = re.search(r"ON (\w+) \(([^)]*)\)", statement)
+        assert found is not None
+        columns = {f"{found[1]}.{name.strip()}" for name in found[2].split(",")}
+        assert not columns & long_columns, f"no index of SQL Server holds it: {statement}"
+    assert long_columns
+    one_active = "CREATE UNIQUE INDEX uq_model_versions_one_active ON model_versions (state) WHERE state = 'active';"
+    assert one_active in statements
 
 
 def test_migrating_twice_changes_nothing(tmp_path: Path) -> None:

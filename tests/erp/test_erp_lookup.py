@@ -119,6 +119,27 @@ def test_a_database_that_is_slow_to_ask_tolerantly_still_gives_what_it_has_exact
     assert asked.count("code") == 1
 
 
+def test_what_is_forgotten_is_read_again_also_when_it_was_being_read(plant: Plant, tmp_path: Path) -> None:
+    plant.add_item("NEW1", SIZE=5)
+    lookup = lookup_of(plant, tmp_path)
+    keep = lookup._memory.keep
+    assert lookup.find(["NEW1"]).found["NEW1"].attributes["SIZE"] == 5
+    assert lookup.status()["remembered"] == 1
+    lookup.forget()
+    assert lookup.status()["remembered"] == 0
+    assert lookup.find(["NEW1"]).found["NEW1"].attributes["SIZE"] == 5, "the session is opened again"
+
+    def forgotten_meanwhile(*arguments: Any, **words: Any) -> None:
+        lookup.forget()
+        keep(*arguments, **words)
+
+    lookup.forget()
+    lookup._memory.keep = forgotten_meanwhile  # type: ignore[method-assign]
+    assert set(lookup.find(["NEW1"]).found) == {"NEW1"}
+    assert lookup.status()["remembered"] == 0
+    lookup.close()
+
+
 def test_codes_with_other_meanings_to_a_database_are_only_codes(plant: Plant, tmp_path: Path) -> None:
     harmless = ["O'RING", "A%", 'Q"1', "X;--", "B_1", "한글"]
     for code in harmless:

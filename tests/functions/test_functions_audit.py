@@ -85,6 +85,7 @@ CASES: dict[str, Case] = {
     "activate_model": (lambda at: {"version": at.installed("fresh")}, REASON, "model.active"),
     "cancel_training_job": (lambda at: {"id": at.job()}, None, "training-job.cancelled"),
     "change_configuration": (lambda at: {}, {"training": {"queue_limit": 7}}, "configuration.changed"),
+    "clear_caches": (lambda at: {}, REASON, "caches.cleared"),
     "close_alert": (lambda at: {"id": at.alert()}, {"note": "mended"}, "alert.closed"),
     "decide_prediction": (
         lambda at: {"id": "pred_" + "0" * 32}, {"item_code": "A", "outcome": "accepted"}, "prediction.decided",

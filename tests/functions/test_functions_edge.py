@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from functions.http import ENDPOINTS, MAX_BODY_BYTES
 from functions.unknown import wrong_address
 from shared.bootstrap import Services
+from shared.operations.caches import Cache
 from tests.functions.conftest import Ask
 
 
@@ -185,6 +186,38 @@ def test_an_answer_repeats_no_more_of_a_long_name_than_it_needs(ask: Ask) -> Non
 def test_a_moment_outside_the_calendar_is_named(ask: Ask, at: str) -> None:
     response = ask("get_active_model", query={"at": at})
     assert problem(response)["errors"][0]["field"] == "at"
+
+
+@pytest.mark.usefixtures("predicting")
+def test_every_page_of_health_says_where_unsigned_packages_are_accepted(
+    ask: Ask, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("get_liveness", "get_readiness"):
+        assert "unsigned_packages_allowed" not in json.loads(ask(name).get_body())
+    monkeypatch.setattr(services, "settings", services.settings.model_copy(update={"allow_unsigned": True}))
+    for name in ("get_liveness", "get_readiness"):
+        assert json.loads(ask(name).get_body())["unsigned_packages_allowed"] is True, name
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_page_of_all_parts_says_it_either_way(
+    ask: Ask, services: Services, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    monkeypatch.setattr(services, "settings", services.settings.model_copy(update={"allow_unsigned": allowed}))
+    assert json.loads(ask("get_health").get_body())["unsigned_packages_allowed"] is allowed
+
+
+def test_caches_are_cleared_as_a_whole_or_by_kind_and_health_tells(ask: Ask, administrator: str) -> None:
+    wanted = {"reason": "the ERP was restored", "caches": ["items"]}
+    assert ask("clear_caches", body=wanted).status_code == 401
+    cleared = json.loads(ask("clear_caches", body=wanted, key=administrator).get_body())
+    assert (cleared["caches"], cleared["actor"]) == (["items"], "administrator")
+    assert json.loads(ask("get_health").get_body())["caches"]["last_clearing"] == cleared
+    everything = json.loads(ask("clear_caches", body={"reason": "all"}, key=administrator).get_body())
+    assert set(everything["caches"]) == set(Cache)
+    wrong = ask("clear_caches", body={"reason": "all", "caches": ["everything"]}, key=administrator)
+    assert wrong.status_code == 422
+    assert ask("clear_caches", body={"reason": "none", "caches": []}, key=administrator).status_code == 422
 
 
 def test_times_are_added_up_over_http(ask: Ask) -> None:

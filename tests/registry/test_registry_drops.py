@@ -5,39 +5,14 @@ import random
 import stat
 import struct
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from shared.errors import PackageRejected
-from shared.registry.drops import ZipDrop, opened_zip
-from shared.registry.manifest import MANIFEST_NAME, parse_manifest
-
-Change = Callable[[zipfile.ZipFile], None]
-
-
-def archive_of(folder: Path, change: Change | None = None, skip: tuple[str, ...] = ()) -> bytes:
-    """Return a folder's files as a zip, with what `change` adds."""
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.iterdir()):
-            if file.name not in skip:
-                archive.write(file, file.name)
-        if change is not None:
-            change(archive)
-    return written.getvalue()
-
-
-def take_in(data: bytes, folder: Path) -> None:
-    """Unpack as a registration does: manifest, comparison, files."""
-    path = folder / "archive.zip"
-    path.write_bytes(data)
-    with opened_zip(path, "pilot") as source:
-        manifest = parse_manifest(source.manifest())
-        source.check(manifest)
-        for artifact in manifest.artifacts:
-            source.fetch(artifact.path, folder / "pilot" / artifact.path, artifact.bytes)
+from shared.registry.drops import ZipDrop
+from shared.registry.manifest import MANIFEST_NAME
+from tests.registry.hostile.archives import HOSTILE_NAMES, archive_of, take_in
 
 
 def refused(data: bytes, folder: Path) -> str:
@@ -56,14 +31,6 @@ def test_an_own_archive_is_unpacked_whole(built: Path, tmp_path: Path) -> None:
     for file in built.iterdir():
         if file.name != MANIFEST_NAME:
             assert (tmp_path / "pilot" / file.name).read_bytes() == file.read_bytes()
-
-
-HOSTILE_NAMES = [
-    "../outside", "../../etc/passwd", "/etc/passwd", "C:/windows/x", "C:\\windows\\x", "..\\outside", "a/../../b",
-    "./a", "a//b", "a/./b", "con", "aux.json", "lpt1.bin", "nul", "a\x00b", "a\nb", "a:b", "a b", " a", "a ", "a.",
-    "~/x", "sub/manifest.json", "MANIFEST.json", "Manifest.JSON", "ä.json", "a\u202eb", "x" * 300, "a/b/c/d/e",
-    "METRICS.JSON", "metrics.json/x", "$(id)", "a|b", "a*b", "a?b", '"a"', "<a>", "\\\\server\\share", "//server/share",
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)

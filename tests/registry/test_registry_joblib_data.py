@@ -1,7 +1,6 @@
 """Reading joblib files: own data comes back whole, and whatever could run is refused before it does."""
 
 import ast
-import io
 import os
 import pickle
 import random
@@ -9,11 +8,6 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections import OrderedDict
-from collections.abc import Callable
-from datetime import datetime
-from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +17,7 @@ import pytest
 
 from shared.registry.joblib_data import Unsafe, decode_joblib
 from shared.settings import PROJECT_DIR
+from tests.registry.hostile.pickles import HAND_MADE, PLACES, Call, attacks, dumped, header
 
 PLAIN = {
     "texts": ["a", "ö", "x" * 300, ""],
@@ -43,12 +38,6 @@ ARRAYS: list[np.ndarray[Any, Any]] = [
     np.arange(4, dtype=">i4"),
     np.array([1 + 2j]),
 ]
-
-
-def dumped(value: Any, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    joblib.dump(value, stream, **options)
-    return stream.getvalue()
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
@@ -86,74 +75,6 @@ def test_arrays_cannot_be_changed_by_a_reader() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- hostile
-
-
-class Call:
-    """Pickles as a call of anything."""
-
-    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self.call = (function, arguments)
-
-    def __reduce__(self) -> Any:
-        return self.call
-
-
-class WithState:
-    """Pickles as an object with a state."""
-
-    def __init__(self) -> None:
-        self.state = "any"
-
-
-def attacks(canary: Path) -> dict[str, Any]:
-    touch = str(canary)
-    return {
-        "system": Call(os.system, f"touch {touch}"),
-        "open": Call(open, touch, "w"),
-        "eval": Call(eval, f"open({touch!r}, 'w')"),
-        "exec": Call(exec, f"open({touch!r}, 'w')"),
-        "popen": Call(subprocess.Popen, ["touch", touch]),
-        "getattr": Call(getattr, 1, "real"),
-        "import": Call(__import__, "os"),
-        "partial": partial(os.system, f"touch {touch}"),
-        "numpy tofile": Call(np.ndarray.tofile, np.zeros(1), touch),
-        "numpy load": Call(np.load, touch, None, True),
-        "joblib load": Call(joblib.load, touch),
-        "loads": Call(pickle.loads, pickle.dumps(Call(os.system, f"touch {touch}"))),
-        "memmap": Call(np.memmap, touch, "uint8", "w+", 0, (1,)),
-        "path touch": Call(Path.touch, canary),
-        "object": WithState(),
-        "class": WithState,
-        "function": os.system,
-        "ordered dict": OrderedDict(a=1),
-        "set": {1},
-        "frozen set": frozenset({1}),
-        "time": datetime(2026, 1, 1),  # noqa: DTZ001 - any object of a class
-        "decimal": Decimal("1"),
-        "complex": 1j,
-        "range": range(3),
-        "slice": slice(1),
-        "bytearray": bytearray(b"a"),
-        "path": canary,
-        "object array": np.array([Call(os.system, f"touch {touch}")], dtype=object),
-        "object array of texts": np.array(["a", None], dtype=object),
-        "structured array": np.zeros(2, dtype=[("a", "i4")]),
-        "structured with objects": np.zeros(1, dtype=[("a", "O")]),
-        "times": np.array(["2026-01-01"], dtype="M8[D]"),
-        "matrix": np.matrix([[1]]),
-        "masked": np.ma.masked_array([1], mask=[True]),
-        "record": np.rec.array([(1,)], dtype=[("a", "i4")]),
-        "generator": np.random.RandomState(1),
-    }
-
-
-PLACES: dict[str, Callable[[Any], Any]] = {
-    "alone": lambda evil: evil,
-    "in a list": lambda evil: ["a", evil],
-    "as a value": lambda evil: {"a": 1, "b": evil},
-    "after an array": lambda evil: [np.arange(10), evil],
-    "between arrays": lambda evil: {"a": np.arange(3), "b": (evil,), "c": np.arange(3)},
-}
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
@@ -215,84 +136,13 @@ def test_damaged_compression_is_refused() -> None:
             decode_joblib(bad)
 
 
-def op(*parts: bytes | int) -> bytes:
-    return b"".join(part if isinstance(part, bytes) else bytes([part]) for part in parts)
-
-
-def text(value: str) -> bytes:
-    return op(0x8C, len(value), value.encode())
-
-
-def header(shape: bytes, *, code: str = "f8", subclass: str = "ndarray", extra: bytes = b"") -> bytes:
-    """Return instructions for an array header whose shape is given by instructions."""
-    dtype = op(text("numpy"), text("dtype"), 0x93, text(code), 0x89, 0x88, 0x87, b"R")
-    dtype += op(b"(K\x03", text("<"), b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t", b"b")
-    members = op(text("subclass"), text("numpy"), text(subclass), 0x93, text("shape"), shape)
-    members += op(text("order"), text("C"), text("dtype"), dtype, extra)
-    wrapper = op(text("joblib.numpy_pickle"), text("NumpyArrayWrapper"), 0x93, b")", 0x81)
-    return op(0x80, 4, wrapper, b"}(", members, b"u", b"b")
-
-
 def test_the_hand_made_header_is_a_good_one() -> None:
     """Else the refusals below would prove nothing."""
     data = header(b"K\x02\x85") + struct.pack("<dd", 1.0, 2.0) + b"."
     np.testing.assert_array_equal(decode_joblib(data), [1.0, 2.0])
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        header(b"J\xff\xff\xff\x7f\x85") + b".",
-        header(op(0x8A, 6, (2**47).to_bytes(6, "little"), 0x85)) + b".",
-        header(op(b"(", b"J\xff\xff\xff\x7f" * 8, b"t")) + b".",
-        header(b"J\xff\xff\xff\xff\x85") + b".",
-        header(b"K\x02") + b"\0" * 16 + b".",
-        header(b"\x88\x85") + b"\0" * 8 + b".",
-        header(b"J\xff\xff\xff\x7f\x85", code="U0") + b".",
-        header(b"K\x01\x85", code="O8") + b"\0" * 8 + b".",
-        header(b"K\x01\x85", code="V8") + b"\0" * 8 + b".",
-        header(b"K\x01\x85", code="f8,O") + b"\0" * 16 + b".",
-        header(b"K\x01\x85", code="U99999999") + b"\0" * 8 + b".",
-        header(b"K\x02\x85", subclass="memmap") + b"\0" * 16 + b".",
-        header(b"K\x02\x85", subclass="matrix") + b"\0" * 16 + b".",
-        header(b"K\x02\x85") + b"\0" * 15 + b".",
-        header(b"K\x02\x85") + b"\0" * 16,
-        header(b"K\x02\x85") + b"\0" * 16 + b".." ,
-        op(0x80, 4, 0x95, (2**62).to_bytes(8, "little"), b"N."),
-        op(0x80, 4, 0x8E, (2**62).to_bytes(8, "little"), b"."),
-        op(0x80, 4, 0x8D, (2**40).to_bytes(8, "little"), b"."),
-        op(0x80, 4, b"B\xff\xff\xff\xff."),
-        op(0x80, 4, b"Nr\xff\xff\xff\xff0."),
-        op(0x80, 4, 0x8A, 200, b"\xff" * 200, b"."),
-        op(0x80, 4, 0x8B, b"\xff\xff\xff\x7f."),
-        op(0x80, 6, b"N."),
-        op(0x80, 4, b"."),
-        op(0x80, 4, b"NN."),
-        op(0x80, 4, b"(N."),
-        op(0x80, 4, b"t."),
-        op(0x80, 4, b"]a."),
-        op(0x80, 4, b"}K\x01s."),
-        op(0x80, 4, b"}]Ns."),
-        op(0x80, 4, b"h\x07."),
-        op(0x80, 4, b"\x85."),
-        op(0x80, 4, b"Q."),
-        op(0x80, 4, b"P1\n."),
-        op(0x80, 4, b"\x82\x01."),
-        op(0x80, 4, b"\x83\x01\x00."),
-        op(0x80, 4, b"\x97."),
-        op(0x80, 4, 0x8C, 2, b"\xff\xfe."),
-        op(0x80, 4, 0x8C, 200, b"short."),
-        op(0x80, 4, text("numpy"), text("ndarray"), 0x93, b"."),
-        op(0x80, 4, b"](", text("numpy"), text("dtype"), 0x93, b"e."),
-        op(0x80, 4, text("numpy"), text("ndarray"), 0x93, b")R."),
-        op(0x80, 4, text("numpy"), text("ndarray"), 0x93, b")", 0x81, b"."),
-        op(0x80, 4, b"cnumpy\ndtype\n", text("O"), 0x85, b"R."),
-        op(0x80, 4, b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)", 0x81, b"."),
-        op(0x80, 4, b"cos\nsystem\n", text("true"), 0x85, b"R."),
-        op(0x80, 4, b"}}b."),
-        b"", b".", b"garbage", b"\x80", b"\x80\x04", b"PK\x03\x04",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("data", HAND_MADE)
 def test_a_file_that_announces_more_than_it_has_or_makes_no_sense_is_refused(data: bytes) -> None:
     with pytest.raises(Unsafe):
         decode_joblib(data)
@@ -322,20 +172,34 @@ def product_modules() -> list[Path]:
 
 
 def unsafe_uses(path: Path) -> list[str]:
-    """Return what in a module could read a pickle; `np.load` may stand there with `allow_pickle=False`."""
-    found = []
+    """Return what in a module could read a pickle, by whatever name; `np.load` may stand with `allow_pickle=False`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    harmless = {node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and refuses_pickles(node)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    harmless = {call.func for call in calls if refuses_pickles(call)}
+    aliases = {alias.asname or "": alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    found: list[str] = []
+    for node in nodes:
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node not in harmless:
-            names = [f"{node.value.id}.{node.attr}"]
+        elif isinstance(node, ast.Attribute) and node not in harmless:
+            told = ast.unparse(node.value)
+            names = [f"{aliases.get(told, told)}.{node.attr}", f"*.{node.attr}"]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and path.name != "joblib_data.py":
+            names = [node.value]
         found += [name for name in names if name in UNSAFE or name.split(".")[0] in UNSAFE_ROOTS]
-    return found
+    return found + [ran for call in calls if (ran := runs_text(call))]
+
+
+def runs_text(call: ast.Call) -> str | None:
+    """Return a call that runs a text as a program, or imports what only the running program knows the name of."""
+    name, constants = ast.unparse(call.func), [isinstance(word, ast.Constant) for word in call.args]
+    if name in {"eval", "exec", "compile", "builtins.eval", "builtins.exec"}:
+        return name
+    return name if name in {"__import__", "importlib.import_module", "import_module"} and not all(constants) else None
 
 
 def refuses_pickles(call: ast.Call) -> bool:
@@ -344,8 +208,12 @@ def refuses_pickles(call: ast.Call) -> bool:
     return isinstance(value, ast.Constant) and value.value is False
 
 
-UNSAFE = {"joblib.load", "numpy.load", "np.load"}
-UNSAFE_ROOTS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
+UNSAFE = {
+    "joblib.load", "numpy.load", "np.load", "*.read_pickle", "*.loads_pickle", "joblib.numpy_pickle", "numpy.lib.npyio",
+    "joblib.hashing", "multiprocessing.reduction", "*.deserialize",
+}  # fmt: skip
+UNSAFE_ROOTS = {"pickle", "_pickle", "cPickle", "pickletools", "dill", "cloudpickle", "shelve", "marshal", "_marshal",
+                "jsonpickle", "torch", "pandas", "skops", "zodbpickle", "copyreg"}  # fmt: skip
 
 
 def test_no_module_of_the_product_can_unpickle() -> None:
@@ -362,6 +230,14 @@ def test_the_search_for_unsafe_modules_finds_them(tmp_path: Path) -> None:
         "import joblib\njoblib.load('x')",
         "np.load(f, allow_pickle=True)",
         "np.load(f)",
+        "import joblib as j\nj.load('x')",
+        "import importlib\nimportlib.import_module('pickle')",
+        "__import__('pick' + 'le')",
+        "import importlib\nname = 'x'\nimportlib.import_module(name)",
+        "import sys\nsys.modules['_pickle']",
+        "eval('1')",
+        "from multiprocessing import reduction",
+        "import x\nx.read_pickle('y')",
     ):
         file.write_text(line)
         assert unsafe_uses(file), line

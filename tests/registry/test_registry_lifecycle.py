@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from shared.azurite.service import Azurite
+from shared.bootstrap import Services
 from shared.database.tables import VersionState
-from shared.errors import Conflict, InvalidInput, NotFound, PackageRejected
+from shared.errors import Conflict, InvalidInput, NoActiveModel, NotFound, PackageRejected
 from shared.registry.apart import load_apart
 from shared.registry.dry_run import STATE_CHECK
 from shared.registry.legacy import LegacyPackages
@@ -18,6 +21,7 @@ from shared.registry.lifecycle import Lifecycle
 from shared.registry.lineage import Lineage
 from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.repair import FELL_BACK, MISSING_FOLDER, UNKNOWN_FOLDER, Repair, RepairReport
+from shared.registry.serving import ALERT_KIND as NOT_SERVABLE
 from shared.registry.verify import CHECKS, check_package
 from tests.registry.registry_support import Instance
 
@@ -355,6 +359,53 @@ def test_where_the_active_folder_is_gone_the_last_good_version_serves_again(inst
     instance.lifecycle.activate("fourth", actor="test", reason="the one that is meant to serve")
     repair(instance)
     assert open_alerts(instance, FELL_BACK) == []
+
+
+def test_where_the_active_version_was_damaged_the_last_good_one_serves_again(instance: Instance) -> None:
+    for version in ("first", "second"):
+        instance.install(version)
+        instance.clock.advance(60)
+        instance.lifecycle.activate(version, actor="test", reason="a test")
+    damage(instance, "second")
+    assert repair(instance).fell_back_to is None, "a folder is read anew only once somebody could not load it"
+    with pytest.raises(NoActiveModel):
+        instance.serving.active()  # as a start does, which then alerts
+    assert open_alerts(instance, NOT_SERVABLE) == ["second"]
+    assert repair(instance).fell_back_to == "first"
+    assert instance.serving.active().version == "first"
+    assert open_alerts(instance, FELL_BACK) == ["first"]
+    assert "metrics.json" in instance.versions.events("first")[-1].reason
+    repair(instance)
+    assert open_alerts(instance, NOT_SERVABLE) == []
+
+
+@pytest.mark.azurite
+def test_the_sweep_sees_at_every_round_that_a_version_can_serve(instance: Instance, azurite: Azurite) -> None:
+    connection = SecretStr(azurite.connection_string)
+    settings = instance.settings.model_copy(update={"storage_connection": connection})
+    services = Services(settings)
+    for version in ("first", "second"):
+        instance.install(version)
+        instance.clock.advance(60)
+        instance.lifecycle.activate(version, actor="test", reason="a test")
+    assert services.sweep.run()["mended"] == 0
+    damage(instance, "second")
+    instance.alerts.raise_alert(NOT_SERVABLE, "second", "it does not load")
+    assert services.sweep.run()["mended"] == 1
+    active = instance.versions.active()
+    assert active is not None
+    assert active.version == "first"
+    services.engine.dispose()
+
+
+def test_an_active_version_that_another_process_could_not_load_and_that_verifies_stays(instance: Instance) -> None:
+    for version in ("first", "second"):
+        instance.install(version)
+        instance.clock.advance(60)
+        instance.lifecycle.activate(version, actor="test", reason="a test")
+    instance.alerts.raise_alert(NOT_SERVABLE, "second", "no memory for it")
+    assert repair(instance).fell_back_to is None
+    assert open_alerts(instance, NOT_SERVABLE) == ["second"]
 
 
 def test_where_no_version_is_active_the_last_one_is_and_before_the_first_nobody(instance: Instance) -> None:

@@ -1,7 +1,10 @@
 """A package dropped into blob storage: noticed once, fetched, verified, and then pending or rejected with a reason."""
 
 import io
+import json
 import shutil
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable
@@ -20,6 +23,7 @@ from shared.registry.build import sign_folder
 from shared.registry.manifest import MANIFEST_NAME, parse_manifest, sha256_hex
 from shared.registry.registrations import Registrations
 from shared.registry.signing import Keys
+from shared.settings import PROJECT_DIR
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells
 from shared.storage.packages import CONTAINER, Packages
@@ -142,6 +146,23 @@ def test_two_workers_on_one_drop_install_it_once(drop: Drop, package: Path) -> N
     assert drop.instance.work.get(Registration, row.id).state == RegistrationState.INSTALLED
     assert set(states) <= {RegistrationState.INSTALLED, RegistrationState.VERIFYING}
     assert len(drop.instance.versions.events("pilot")) == 1
+
+
+def test_two_versions_dropped_at_once_each_have_their_row_and_outcome(drop: Drop, package: Path) -> None:
+    rows = [drop.registrations.notice("first", drop.upload(drop.instance.package_of("first")))]
+    change_a_file(package)
+    rows.append(drop.registrations.notice("pilot", drop.upload(package)))
+    threads = [threading.Thread(target=drop.registrations.register, args=(row.id,)) for row in rows]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    good, bad = (drop.instance.work.get(Registration, row.id) for row in rows)
+    assert (good.state, good.reason, good.error) == (RegistrationState.INSTALLED, "", None)
+    assert (bad.state, bad.step) == (RegistrationState.REJECTED, "files")
+    assert "encoder.joblib" in bad.reason
+    assert drop.instance.store.names() == ["first"]
+    drop.quarantine_is_empty()
 
 
 # --------------------------------------------------------------------------------------------------------- rejected
@@ -384,6 +405,28 @@ def test_a_package_larger_than_the_free_disk_is_not_fetched(
     drop.nothing_was_installed("pilot")
 
 
+def test_a_full_disk_leaves_the_old_state_and_room_is_enough_to_go_on(
+    drop: Drop, package: Path, azurite: Azurite
+) -> None:
+    row = drop.registrations.notice("pilot", drop.upload(package))
+    drop.instance.engine.dispose()
+    command = ["unshare", "--mount", "--map-root-user", sys.executable, "-m", "tests.registry.full_disk"]
+    command += [str(drop.instance.settings.data_dir), row.id, "pilot"]
+    done = subprocess.run(
+        command, cwd=PROJECT_DIR, input=azurite.connection_string, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    for step in ("quarantine", "models"):
+        assert "No space left on device" in told[step]["fault"], told
+        assert "No space left on device" in told[step]["error"]
+        assert (told[step]["state"], told[step]["folder"], told[step]["known"]) == ("received", False, False)
+    assert told["room again"] == {"fault": "", "state": "installed", "error": None, "folder": True, "known": True}
+    assert "full" in told["database"]["fault"]
+    assert (told["database"]["state"], told["database"]["events"]) == ("pending", 1)
+    assert told["database again"] == {"fault": "", "state": "active", "events": 2}
+
+
 def test_a_worker_that_lost_its_lease_changes_nothing(
     drop: Drop, package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -446,6 +489,19 @@ def test_the_sweep_clears_old_quarantine_only(drop: Drop, monkeypatch: pytest.Mo
         os.utime(quarantine / name, (time.time() - age, time.time() - age))
     assert drop.registrations.remove_stale_quarantine() == ["old"]
     assert [path.name for path in quarantine.iterdir()] == ["new"]
+
+
+def test_a_removed_version_comes_back_when_its_package_is_dropped_again(drop: Drop, package: Path) -> None:
+    manifest = drop.upload(package)
+    assert drop.notice_and_register("pilot", manifest).state == RegistrationState.INSTALLED
+    installed = drop.registrations.notice("pilot", manifest)
+    assert installed.state == RegistrationState.INSTALLED, "a repeated event does nothing while it lies installed"
+    drop.instance.versions.transition("pilot", VersionState.REMOVED, actor="ann", reason="superseded")
+    shutil.rmtree(drop.instance.store.folder("pilot"))
+    row = drop.notice_and_register("pilot", manifest)
+    assert (row.id, row.state) == (installed.id, RegistrationState.INSTALLED)
+    assert drop.instance.versions.get("pilot").state == VersionState.PENDING
+    assert drop.instance.lifecycle.verify("pilot")["ok"]
 
 
 def test_packages_pushed_by_the_product_are_taken_in(drop: Drop, package: Path) -> None:

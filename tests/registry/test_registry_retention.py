@@ -1,6 +1,11 @@
 """Which versions are kept, and how one is removed: never half, never one that may be needed at once."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -8,6 +13,9 @@ from shared.database.tables import VersionState
 from shared.errors import Conflict, NotFound, PackageRejected
 from shared.registry.repair import Repair
 from shared.registry.retention import Retention
+from shared.registry.store import STALE_SECONDS
+from shared.registry.verify import verify_folder
+from shared.settings import PROJECT_DIR
 from tests.registry.registry_support import Instance
 
 NAMES = ["first", "second", "third", "fourth", "fifth"]
@@ -94,6 +102,47 @@ def test_a_death_between_row_and_folder_is_cleared_up_and_alarms_nobody(instance
     assert not instance.store.has("first")
     report = Repair(instance.settings, instance.engine, instance.alerts, keys=instance.keys).run()
     assert report.missing == []
+
+
+# Removes a version, and kills itself when it calls the named function.
+PROGRAM = """
+import importlib, os, signal, sys
+from pathlib import Path
+from shared.bootstrap import Services
+from shared.settings import Settings
+
+data_dir, module, owner, name = sys.argv[1:]
+holder = importlib.import_module(module)
+setattr(getattr(holder, owner) if owner else holder, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+Services(Settings(data_dir=Path(data_dir))).retention.remove("first", actor="ann", reason="superseded")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize(
+    ("where", "state"),
+    [
+        (("shared.database.models", "", "_change"), VersionState.PENDING),
+        (("shared.registry.store", "ModelStore", "set_aside"), VersionState.REMOVED),
+        (("shared.registry.retention", "", "remove_tree"), VersionState.REMOVED),
+    ],
+)
+def test_a_process_killed_while_it_removes_leaves_all_or_what_the_sweep_clears(
+    where: tuple[str, str, str], state: str, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(instance, "first")
+    command = [sys.executable, "-c", PROGRAM, str(instance.settings.data_dir), *where]
+    killed = subprocess.run(command, cwd=PROJECT_DIR, env={**os.environ, "PYTHONPATH": str(PROJECT_DIR)}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert instance.versions.get("first").state == state
+    assert instance.store.has("first") == (where[-1] != "remove_tree"), "a folder in its place is whole"
+    if instance.store.has("first"):
+        verify_folder(instance.store.folder("first"), instance.keys)
+    later = time.time() + STALE_SECONDS + 60
+    monkeypatch.setattr("shared.registry.store.time.time", lambda: later)
+    retention(instance, 9).run()
+    left = [path.name for path in instance.settings.models.iterdir()]
+    assert left == (["first"] if state == VersionState.PENDING else [])
 
 
 def test_a_removed_version_comes_back_when_its_package_is_installed_again(instance: Instance) -> None:

@@ -232,6 +232,48 @@ def test_a_change_made_by_another_process_is_followed(instance: Instance) -> Non
         serving.stop()
 
 
+def test_a_reload_reads_the_folder_again_and_a_damaged_one_leaves_the_old_model_serving(instance: Instance) -> None:
+    activate(instance, "first")
+    before = instance.serving.active()
+    instance.serving.refresh()
+    assert instance.serving.active() is before
+    instance.serving.reload()
+    assert instance.serving.active() is before, "it answers until another one is loaded"
+    instance.serving.refresh()
+    again = instance.serving.active()
+    assert (again.version, again.model is before.model) == ("first", False)
+    instance.serving.refresh()
+    assert instance.serving.active() is again, "once for one call"
+
+    path = instance.store.folder("first") / "metrics.json"
+    good = path.read_bytes()
+    damage(instance, "first")
+    instance.serving.reload()
+    instance.serving.refresh()
+    assert instance.serving.active() is again
+    assert alerts(instance) == [("first", 1)]
+    path.write_bytes(good)
+    instance.serving.reload()  # ends the rest after a failure
+    instance.serving.refresh()
+    assert instance.serving.active() is not again
+    assert alerts(instance) == []
+
+
+def test_a_reload_is_left_to_a_successor_where_the_host_can_raise_one(instance: Instance) -> None:
+    activate(instance, "first")
+    host = Successors(instance)
+    looks: list[None] = []
+    instance.serving.start(host.ask, lambda: looks.append(None))
+    assert looks, "what is to happen first at each look happens before the first one, too"
+    before = instance.serving.ensure_loaded(5)
+    instance.serving.reload()
+    wait_for(lambda: host.raised is not None)
+    assert host.raised is not None
+    assert host.raised.active().version == "first"
+    assert instance.serving.active() is before
+    assert len(looks) > 1
+
+
 class Successors:
     """A host that raises a successor whenever it is asked: another `Serving`, as another process would hold it."""
 

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,12 @@ from shared.prediction.answers import ItemQuery
 from shared.prediction.model import RoutingModel
 from shared.registry import joblib_data, safe_loading
 from shared.registry.build import build_package, sign_folder
+from shared.registry.hashing import hash_file
 from shared.registry.manifest import MANIFEST_NAME, Manifest, canonical_bytes, parse_manifest
 from shared.registry.safe_loading import PackageReader
 from shared.registry.signing import Keys
-from shared.registry.verify import check_package, check_runtime, current_runtime, hash_file, verify_folder
+from shared.registry.verify import check_package, check_runtime, current_runtime, verify_folder
+from tests.registry.hostile.folders import DAMAGES
 
 
 def rejected(folder: Path, keys: Keys, check: str) -> str:
@@ -166,86 +167,8 @@ def test_random_changes_are_refused_before_anything_is_decoded(package: Path, sh
     assert outcomes.total() == 150
 
 
-def add_file(folder: Path) -> None:
-    (folder / "extra.json").write_text("{}")
-
-
-def add_hidden_file(folder: Path) -> None:
-    (folder / ".hidden").write_text("x")
-
-
-def add_nested_file(folder: Path) -> None:
-    (folder / "inner").mkdir()
-    (folder / "inner" / "extra.json").write_text("{}")
-
-
-def add_empty_folder(folder: Path) -> None:
-    (folder / "inner").mkdir()
-
-
-def add_nested_manifest(folder: Path) -> None:
-    (folder / "inner").mkdir()
-    (folder / "inner" / MANIFEST_NAME).write_bytes((folder / MANIFEST_NAME).read_bytes())
-
-
-def remove_file(folder: Path) -> None:
-    (folder / "metrics.json").unlink()
-
-
-def rename_file(folder: Path) -> None:
-    (folder / "metrics.json").rename(folder / "metric.json")
-
-
-def change_case(folder: Path) -> None:
-    (folder / "metrics.json").rename(folder / "Metrics.json")
-
-
-def link_file(folder: Path) -> None:
-    target = folder.parent / "metrics.json"
-    (folder / "metrics.json").rename(target)
-    (folder / "metrics.json").symlink_to(target)
-
-
-def link_folder(folder: Path) -> None:
-    (folder / "inner").symlink_to(folder.parent)
-
-
-def folder_instead(folder: Path) -> None:
-    (folder / "metrics.json").unlink()
-    (folder / "metrics.json").mkdir()
-
-
-def truncate(folder: Path) -> None:
-    path = folder / "metrics.json"
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def lengthen(folder: Path) -> None:
-    path = folder / "metrics.json"
-    path.write_bytes(path.read_bytes() + b"\n")
-
-
-def swap(folder: Path) -> None:
-    first, second = (folder / name for name in ("metrics.json", "active_features.json"))
-    content = first.read_bytes()
-    first.write_bytes(second.read_bytes())
-    second.write_bytes(content)
-
-
-def make_pipe(folder: Path) -> None:
-    (folder / "metrics.json").unlink()
-    if sys.platform != "win32":
-        os.mkfifo(folder / "metrics.json")
-
-
 @pytest.mark.usefixtures("nothing_is_decoded")
-@pytest.mark.parametrize(
-    "damage",
-    [
-        add_file, add_hidden_file, add_nested_file, add_empty_folder, add_nested_manifest, remove_file, rename_file,
-        change_case, link_file, link_folder, folder_instead, truncate, lengthen, swap, make_pipe,
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_another_set_of_files_is_refused(damage: Callable[[Path], None], package: Path, shared_keys: Keys) -> None:
     damage(package)
     rejected(package, shared_keys, "files")

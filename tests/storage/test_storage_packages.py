@@ -50,6 +50,23 @@ def test_package_comes_back_as_it_went_manifest_uploaded_last(
     assert packages.read_manifest(version, 1_000) == b'{"version":"x"}\n'
 
 
+def test_an_upload_goes_on_where_it_was_cut_off(
+    packages: Packages, storage: Storage, folder: Path, version: str, tmp_path: Path
+) -> None:
+    """Only what is missing or other than here is sent; an equal size alone proves nothing."""
+    container = storage.blobs.get_container_client(CONTAINER)
+    packages.upload_package(folder, version)
+    etags = {blob.name: blob.etag for blob in container.list_blobs(name_starts_with=f"{version}/")}
+    container.delete_blob(f"{version}/manifest.json")
+    container.delete_blob(f"{version}/zz.json")
+    container.upload_blob(f"{version}/a.joblib", b"lamls", overwrite=True)
+    assert packages.upload_package(folder, version) == 3
+    packages.stream_file(version, "a.joblib", tmp_path / "a", max_bytes=5)
+    assert (tmp_path / "a").read_bytes() == b"small"
+    big = f"{version}/tables/big.parquet"
+    assert container.get_blob_client(big).get_blob_properties().etag.strip('"') == etags[big], "it was not sent again"
+
+
 def test_drop_is_listed_with_the_etag_that_changes_when_it_is_dropped_again(
     packages: Packages, folder: Path, version: str
 ) -> None:

@@ -104,6 +104,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what
+         * @description List audit events, newest first, of one actor, action, object, outcome or span of time where asked for.
+         */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/caches/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Forget what is kept in memory
+         * @description Have every process forget all its caches, or the named ones; the old model answers until it is read again.
+         */
+        post: operations["clear_caches"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/config": {
         parameters: {
             query?: never;
@@ -920,6 +960,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who I am
+         * @description Tell the name and role of whoever's key or session came along, and when the session ends; null for nobody.
+         */
+        get: operations["get_session"];
+        put?: never;
+        /**
+         * Sign in with a key
+         * @description Take a key once and answer with a session's cookie; a few failures a minute, then 429.
+         */
+        post: operations["begin_session"];
+        /**
+         * Sign out
+         * @description End the session of the cookie that came along, if one did, and take the cookie back.
+         */
+        delete: operations["end_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/time-summaries": {
         parameters: {
             query?: never;
@@ -1054,6 +1122,32 @@ export interface components {
             model_version: string;
             /** Items */
             items: components["schemas"]["AttributeView"][];
+        };
+        /**
+         * Cache
+         * @description One kind of thing that is kept.
+         * @enum {string}
+         */
+        Cache: "model" | "items" | "configuration" | "snapshot" | "drops";
+        /**
+         * CacheClearing
+         * @description What every process is to forget, and why.
+         */
+        CacheClearing: {
+            /** Reason */
+            reason: string;
+            /**
+             * Caches
+             * @description all if left out
+             * @default [
+             *       "model",
+             *       "items",
+             *       "configuration",
+             *       "snapshot",
+             *       "drops"
+             *     ]
+             */
+            caches?: components["schemas"]["Cache"][];
         };
         /**
          * Candidate
@@ -1495,6 +1589,32 @@ export interface components {
             grace_hours?: number;
         };
         /**
+         * SignIn
+         * @description The key to sign in with.
+         */
+        SignIn: {
+            /**
+             * Key
+             * Format: password
+             */
+            key: string;
+        };
+        /**
+         * SignedIn
+         * @description Who is signed in.
+         */
+        SignedIn: {
+            /** Name */
+            name: string;
+            /** Role */
+            role: string;
+            /**
+             * Expires At
+             * @description when the session ends; None without one
+             */
+            expires_at: string | null;
+        };
+        /**
          * SimilarItem
          * @description One item near the asked one, and what made it near.
          */
@@ -1899,6 +2019,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Attributes"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+                actor?: string | null;
+                action?: string | null;
+                object?: string | null;
+                outcome?: ("done" | "refused" | "failed" | "begun") | null;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who changed what */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    clear_caches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CacheClearing"];
+            };
+        };
+        responses: {
+            /** @description Forget what is kept in memory */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description A problem document */
@@ -3305,6 +3496,97 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Listing"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who I am */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Sign in with a key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Sign out */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description A problem document */

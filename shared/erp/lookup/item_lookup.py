@@ -133,7 +133,13 @@ class ItemLookup:
             **{name: None if moment is None else moment.isoformat() for name, moment in times.items()},
             "last_error": state.last_error,
             "limit_seconds": self._limit,
+            "remembered": len(self._memory),
         }
+
+    def forget(self) -> None:
+        """Read every code from the ERP again when it is next asked for, over a new session unless one is in use."""
+        self._memory.clear()
+        self.close()
 
     def close(self) -> None:
         """Let go of the session, unless a reading that hangs has it."""
@@ -182,9 +188,10 @@ class ItemLookup:
         def take(found: dict[str, FreshItem]) -> None:
             reading.found = found
 
+        era = self._memory.era
         try:
             self._keyed.read(reading.codes, since=reading.since, now=self._clock(), found=take)
-            self._memory.keep(reading.codes, reading.found or {})
+            self._memory.keep(reading.codes, reading.found or {}, era=era)
             self._answered_at = self._clock()
         except SourceUnavailable as away:
             reading.trouble, reading.detail = "the ERP does not answer", str(away)
@@ -243,6 +250,16 @@ class _Memory:
         self._seconds = (missing_seconds, found_seconds)
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, FreshItem | None]] = OrderedDict()
+        self.era = 0  # raised by every clearing: what was read before it is not kept after it
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def clear(self) -> None:
+        """Forget everything, what is being read at this moment included."""
+        with self._lock:
+            self._known.clear()
+            self.era += 1
 
     def recall(self, codes: Sequence[str]) -> tuple[dict[str, FreshItem], list[str]]:
         """Return the items that are remembered, and the codes of which nothing is."""
@@ -258,10 +275,12 @@ class _Memory:
                     found[code] = item
         return found, left
 
-    def keep(self, codes: Sequence[str], found: dict[str, FreshItem]) -> None:
-        """Remember what one reading gave for these codes."""
+    def keep(self, codes: Sequence[str], found: dict[str, FreshItem], *, era: int) -> None:
+        """Remember what one reading gave for these codes, unless all was forgotten since it began in `era`."""
         now = time.monotonic()
         with self._lock:
+            if era != self.era:
+                return
             for code in codes:
                 self._known.pop(code, None)
                 self._known[code] = (now + self._seconds[code in found], found.get(code))

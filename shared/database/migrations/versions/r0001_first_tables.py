@@ -5,6 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from shared.database.tables import UtcDateTime
+
 revision = "r0001"
 down_revision = None
 branch_labels = None
@@ -57,17 +59,17 @@ def _work_columns() -> list[sa.Column[object]]:
         sa.Column("reason", sa.String(length=400), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("lease_token", sa.Integer(), nullable=False),
-        sa.Column("lease_until", sa.DateTime(), nullable=True),
+        sa.Column("lease_until", UtcDateTime(), nullable=True),
         sa.Column("worker", sa.String(length=128), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("progress", sa.Float(), nullable=False),
         sa.Column("step", sa.String(length=200), nullable=False),
         sa.Column("error", sa.String(), nullable=True),
-        sa.Column("rung_at", sa.DateTime(), nullable=True),
-        sa.Column("not_before", sa.DateTime(), nullable=True),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("started_at", sa.DateTime(), nullable=True),
-        sa.Column("ended_at", sa.DateTime(), nullable=True),
+        sa.Column("rung_at", UtcDateTime(), nullable=True),
+        sa.Column("not_before", UtcDateTime(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
     ]
 
 
@@ -82,8 +84,8 @@ def _make_alerts() -> None:
         sa.Column("message", sa.String(), nullable=False),
         sa.Column("details", sa.JSON(), nullable=True),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
         sa.Column("acknowledged_by", sa.String(length=128), nullable=True),
         sa.Column("closed_by", sa.String(length=128), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -100,7 +102,7 @@ def _make_configuration_versions() -> None:
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("changes", sa.JSON(), nullable=False),
         sa.Column("actor", sa.String(length=128), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("version"),
     )
 
@@ -116,7 +118,7 @@ def _make_decisions() -> None:
         sa.Column("operations", sa.JSON(), nullable=False),
         sa.Column("reason", sa.String(length=2000), nullable=False),
         sa.Column("actor", sa.String(length=128), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_decisions_prediction_id"), "decisions", ["prediction_id"], unique=False)
@@ -146,7 +148,7 @@ def _make_model_events() -> None:
         sa.Column("to_state", sa.String(length=16), nullable=False),
         sa.Column("actor", sa.String(length=128), nullable=False),
         sa.Column("reason", sa.String(length=2000), nullable=False),
-        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_model_events_at"), "model_events", ["at"], unique=False)
@@ -165,12 +167,12 @@ def _make_model_versions() -> None:
         sa.Column("parent", sa.String(length=64), nullable=True),
         sa.Column("job_id", sa.String(length=64), nullable=True),
         sa.Column("profile", sa.String(length=200), nullable=False),
-        sa.Column("data_as_of", sa.DateTime(), nullable=True),
+        sa.Column("data_as_of", UtcDateTime(), nullable=True),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("metrics", sa.JSON(), nullable=True),
         sa.Column("notes", sa.String(length=2000), nullable=False),
-        sa.Column("registered_at", sa.DateTime(), nullable=False),
-        sa.Column("activated_at", sa.DateTime(), nullable=True),
+        sa.Column("registered_at", UtcDateTime(), nullable=False),
+        sa.Column("activated_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("version"),
     )
     op.create_index(op.f("ix_model_versions_state"), "model_versions", ["state"], unique=False)
@@ -186,8 +188,8 @@ def _make_poison_messages() -> None:
         sa.Column("queue", sa.String(length=80), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("buried_at", sa.DateTime(), nullable=False),
-        sa.Column("replayed_at", sa.DateTime(), nullable=True),
+        sa.Column("buried_at", UtcDateTime(), nullable=False),
+        sa.Column("replayed_at", UtcDateTime(), nullable=True),
         sa.Column("replayed_by", sa.String(length=128), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -205,7 +207,7 @@ def _make_predictions() -> None:
         sa.Column("quantity", sa.Float(), nullable=False),
         sa.Column("as_if_unknown", sa.Boolean(), nullable=False),
         sa.Column("answer", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_predictions_created_at"), "predictions", ["created_at"], unique=False)
@@ -238,7 +240,7 @@ def _make_registrations() -> None:
         *_work_columns(),
         sa.Column("version", sa.String(length=200), nullable=False),
         sa.Column("manifest_sha256", sa.String(length=64), nullable=False),
-        sa.Column("deadline", sa.DateTime(), nullable=False),
+        sa.Column("deadline", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("version", "manifest_sha256", name="uq_registrations_drop"),
     )
@@ -253,9 +255,9 @@ def _make_snapshots() -> None:
         sa.Column("profile", sa.String(length=200), nullable=False),
         sa.Column("folder", sa.String(length=1000), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("data_as_of", sa.DateTime(), nullable=False),
+        sa.Column("data_as_of", UtcDateTime(), nullable=False),
         sa.Column("rows", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_snapshots_created_at"), "snapshots", ["created_at"], unique=False)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from shared.database.tables import UtcDateTime
+
 revision = "r0002"
 down_revision = "r0001"
 branch_labels = None
@@ -15,12 +17,12 @@ def upgrade() -> None:
         "data_quality",
         sa.Column("snapshot_id", sa.String(length=64), nullable=False),
         sa.Column("profile", sa.String(length=200), nullable=False),
-        sa.Column("data_as_of", sa.DateTime(), nullable=False),
+        sa.Column("data_as_of", UtcDateTime(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("schema_version", sa.String(length=64), nullable=False),
         sa.Column("figures", sa.JSON(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("snapshot_id"),
     )
     op.create_index("ix_data_quality_profile_data_as_of", "data_quality", ["profile", "data_as_of"], unique=False)

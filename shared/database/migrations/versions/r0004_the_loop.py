@@ -5,6 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from shared.database.tables import UtcDateTime
+
 revision = "r0004"
 down_revision = "r0003"
 branch_labels = None
@@ -18,12 +20,12 @@ def _added() -> dict[str, tuple[sa.Column[Any], ...]]:
             sa.Column("actor", sa.String(128), nullable=False, server_default=sa.text("''")),
             sa.Column("cycle_id", sa.String(64)),
             sa.Column("snapshot_id", sa.String(64)),
-            sa.Column("expected_end_at", sa.DateTime()),
+            sa.Column("expected_end_at", UtcDateTime()),
         ),
         "model_events": (sa.Column("details", sa.JSON()),),
         "alerts": (
-            sa.Column("acknowledged_at", sa.DateTime()),
-            sa.Column("closed_at", sa.DateTime()),
+            sa.Column("acknowledged_at", UtcDateTime()),
+            sa.Column("closed_at", UtcDateTime()),
             sa.Column("closed_note", sa.String(2000)),
         ),
     }
@@ -41,17 +43,17 @@ def upgrade() -> None:
         sa.Column("event", sa.String(16), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("next_at", sa.DateTime(), index=True),
+        sa.Column("next_at", UtcDateTime(), index=True),
         sa.Column("error", sa.String()),
-        sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.Column("delivered_at", sa.DateTime()),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("delivered_at", UtcDateTime()),
     )
     op.create_table(
         "tested_actuals",
         sa.Column("activation", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("key", sa.String(64), primary_key=True),
         sa.Column("cycle_id", sa.String(64), nullable=False, index=True),
-        sa.Column("tested_at", sa.DateTime(), nullable=False, index=True),
+        sa.Column("tested_at", UtcDateTime(), nullable=False, index=True),
     )
     op.create_table(
         "quality_evidence",
@@ -60,7 +62,7 @@ def upgrade() -> None:
         sa.Column("model_version", sa.String(64), nullable=False),
         sa.Column("state", sa.JSON(), nullable=False),
         sa.Column("cycle_id", sa.String(64), nullable=False),
-        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
         "prediction_scores",
@@ -72,7 +74,7 @@ def upgrade() -> None:
         sa.Column("orders", sa.Integer(), nullable=False),
         sa.Column("mae_minutes", sa.Float()),
         sa.Column("figures", sa.JSON(), nullable=False),
-        sa.Column("scored_at", sa.DateTime(), nullable=False),
+        sa.Column("scored_at", UtcDateTime(), nullable=False),
     )
     op.create_table(
         "job_lines",
@@ -81,7 +83,7 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("level", sa.String(16), nullable=False),
         sa.Column("message", sa.String(1000), nullable=False),
-        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
     )
 
 
