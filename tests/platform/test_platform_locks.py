@@ -70,6 +70,7 @@ def test_a_stop_signal_calls_back() -> None:
     before = {number: signal.getsignal(number) for number in numbers}
     calls: list[int] = []
     try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # below `nohup` it is ignored, and would rightly stay so
         on_stop_signals(lambda: calls.append(1))
         for number in numbers:
             os.kill(os.getpid(), number)
