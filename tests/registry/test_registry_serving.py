@@ -1,18 +1,24 @@
 """Serving: the active version answers, exchanges happen beside the requests, a bad version changes nothing."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from shared.database.configuration import ConfigurationStore
+from shared.database.tables import VersionState
 from shared.errors import NoActiveModel, PackageRejected
 from shared.prediction.answers import ItemQuery, Status
 from shared.prediction.model import RoutingModel
 from shared.registry.serving import ALERT_KIND, Serving
+from shared.settings import PROJECT_DIR
 from tests.registry.registry_support import Instance
 
 POLL_SECONDS = 0.05
@@ -165,16 +171,82 @@ def test_waiting_for_a_model_ends_in_time(instance: Instance) -> None:
     assert 0.3 <= time.monotonic() - started < 3
 
 
-def test_two_processes_follow_one_registry(instance: Instance) -> None:
-    other = Serving(instance.settings, instance.versions, instance.alerts, keys=instance.keys)
-    activate(instance, "first")
-    for serving in (instance.serving, other):
-        serving.start()
-        serving.ensure_loaded(5)
-    activate(instance, "second")
-    wait_for(lambda: instance.serving.active().version == other.active().version == "second", 5)
-    other.stop()
-    assert other.status()["watching"] is False
+FOLLOW = """
+import sys, time
+from shared.database.alerts import Alerts
+from shared.database.engine import make_engine
+from shared.database.models import ModelVersions
+from shared.registry.serving import Serving
+from shared.settings import Settings
+
+settings = Settings(active_poll_seconds=0.05)
+engine = make_engine(settings.database)
+serving = Serving(settings, ModelVersions(engine), Alerts(engine))
+serving.start()
+last = None
+while True:
+    loaded = serving.loaded()
+    if loaded is not None and loaded.version != last:
+        last = loaded.version
+        print("serves", last, flush=True)
+    time.sleep(0.02)
+"""
+
+
+class Follower:
+    """A process that serves what one data directory says is active, and tells each version that it comes to serve."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", FOLLOW], cwd=PROJECT_DIR, env={**os.environ, "ROUTING_DATA_DIR": str(data_dir)},
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.told: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("serves "):
+                self.told.append(line.split()[1])
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def test_several_processes_follow_one_registry_and_stay_with_what_serves_where_the_next_is_broken(
+    instance: Instance,
+) -> None:
+    for version in ("first", "second", "third"):
+        instance.install(version)
+    instance.lifecycle.activate("first", actor="test", reason="a test")
+    followers = [Follower(instance.settings.data_dir) for _ in range(2)]
+    try:
+
+        def both_serve(*versions: str) -> bool:
+            return all(follower.told == list(versions) for follower in followers)
+
+        wait_for(lambda: both_serve("first"), 60)
+        instance.lifecycle.activate("second", actor="test", reason="a test")
+        wait_for(lambda: both_serve("first", "second"), 30)
+        instance.lifecycle.rollback(actor="test", reason="a test")
+        wait_for(lambda: both_serve("first", "second", "first"), 30)
+        damage(instance, "third")
+        instance.versions.transition("third", VersionState.ACTIVE, actor="test", reason="behind the checks' back")
+        wait_for(lambda: len(alerts(instance)) == 1, 30)
+        time.sleep(POLL_SECONDS * 20)
+        assert both_serve("first", "second", "first")
+        assert [subject for subject, _ in alerts(instance)] == ["third"]
+        instance.lifecycle.activate("second", actor="test", reason="a test")
+        wait_for(lambda: both_serve("first", "second", "first", "second"), 30)
+    finally:
+        for follower in followers:
+            follower.end()
 
 
 def test_a_database_that_stays_away_is_logged_once_and_its_return_once(instance: Instance) -> None:
