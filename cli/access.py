@@ -215,7 +215,7 @@ def matrix(as_json: JsonFlag = False) -> None:
     Example: manage.py access matrix
     """
     import function_app  # noqa: F401 - declares the endpoints
-    from functions.access import access_matrix
+    from functions.access_matrix import access_matrix
 
     rows = access_matrix()
     if as_json:

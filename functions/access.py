@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from functions.credentials import KEY_HEADER, Credentials, client_address, refuse_cross_site
@@ -71,7 +71,7 @@ def caller_of(headers: Mapping[str, str], url: str, access: Access, services: "S
     if holder is not None:
         if brought.key is None:
             refuse_cross_site(method, headers, has_session=True)
-        if not _may(holder.role, access):
+        if not may(holder.role, access):
             raise Forbidden.to(holder.name, holder.role, least_role)
         return Caller(name=holder.name, role=holder.role, origin=origin)
     if access is Access.READ and services.settings.reads_are_open:
@@ -140,21 +140,6 @@ def _host_name(url: str) -> str:
         return ""
 
 
-def access_matrix() -> list[dict[str, Any]]:
-    """Return for every endpoint who may call it: `yes`, `no`, or `loopback` where reads are open."""
-    from functions.http import ENDPOINTS
-
-    return [
-        {"method": declared.method, "route": declared.route, "function": declared.name, "rule": declared.access.value,
-         "allowed": {"nobody": _for_nobody(declared.access)}
-         | {role.value: "yes" if _may(role, declared.access) else "no" for role in Role}}
-        for declared in sorted(ENDPOINTS.values(), key=lambda declared: (declared.route, declared.method))
-    ]  # fmt: skip
-
-
-def _may(role: Role, access: Access) -> bool:
+def may(role: Role, access: Access) -> bool:
+    """Return whether somebody of `role` may call what demands `access`."""
     return access.least_role is None or role.includes(access.least_role)
-
-
-def _for_nobody(access: Access) -> str:
-    return {Access.OPEN: "yes", Access.READ: "loopback"}.get(access, "no")
