@@ -9,7 +9,7 @@ from functions.access import Access
 from functions.auditing import acting_function
 from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
-from functions.rows import alert_view, cycle_view
+from functions.rows import alert_view, cycle_line_view, cycle_view
 from functions.triggers import doorbell_function, due_slot, poison_function
 from shared.bootstrap import Services, current_services
 from shared.database.deliveries import delivery_views
@@ -71,11 +71,11 @@ def request_quality_cycle(call: Call) -> Reply:
 
 @endpoint(blueprint, "GET", "quality/cycles", access=Access.READ, summary="Quality cycles", query=Page, answer=Listing)
 def list_quality_cycles(call: Call) -> Reply:
-    """List cycles, newest first."""
+    """List cycles, newest first, with the figures of the whole; those of families and operations have each its own."""
     page = call.query
     assert isinstance(page, Page)
-    rows, total = call.services.work.list(QualityCycle, limit=page.limit, offset=page.offset)
-    return Reply(body=listing((cycle_view(row) for row in rows), total, page))
+    rows, total = call.services.work.list(QualityCycle, limit=page.limit, offset=page.offset, without=["report"])
+    return Reply(body=listing((cycle_line_view(row) for row in rows), total, page))
 
 
 @endpoint(blueprint, "GET", "quality/cycles/{id}", access=Access.READ, summary="One quality cycle")

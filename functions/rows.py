@@ -1,5 +1,6 @@
 """How database rows look in answers: JSON values only, no lease or fencing internals."""
 
+from collections.abc import Set
 from typing import Any
 
 from shared.database.tables import (
@@ -17,23 +18,28 @@ from shared.database.tables import (
 )
 
 _WORK_INTERNALS = {"lease_token", "lease_until", "worker", "rung_at", "not_before"}
+_LISTED_METRICS = ("quality", "overall", "watch")  # a cycle's other figures are some hundred kilobytes
 
 
-def _work_view(row: WorkColumns, **renamed: Any) -> dict[str, Any]:
-    return row.model_dump(mode="json", exclude=_WORK_INTERNALS) | renamed
+def _work_view(row: WorkColumns, *, excluding: Set[str] = frozenset(), **renamed: Any) -> dict[str, Any]:
+    return row.model_dump(mode="json", exclude=_WORK_INTERNALS | excluding) | renamed
 
 
 def extract_view(row: Extract) -> dict[str, Any]:
     """One extract; the source's location stays inside, because a path or server name is nobody's business."""
-    view = _work_view(row)
-    view.pop("source", None)
-    return view
+    return _work_view(row, excluding={"source"})
 
 
 def cycle_view(row: QualityCycle) -> dict[str, Any]:
     """One quality cycle without its per-item report, which has an address of its own."""
-    view = _work_view(row, cycle_id=row.id)
-    view.pop("report", None)
+    return _work_view(row, excluding={"report"}, cycle_id=row.id)
+
+
+def cycle_line_view(row: QualityCycle) -> dict[str, Any]:
+    """One quality cycle as lists show it: the figures of the whole, not of each family and operation."""
+    view = _work_view(row, excluding={"report"}, cycle_id=row.id)
+    if row.metrics is not None:
+        view["metrics"] = {name: row.metrics[name] for name in _LISTED_METRICS if name in row.metrics}
     return view
 
 

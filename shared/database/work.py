@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import ColumnElement, CursorResult, Engine, Table, UniqueConstraint, and_, func, or_, update
 from sqlalchemy import inspect as sql_inspect
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import defer
 from sqlmodel import Session, SQLModel, col, select
 
 from shared.audit.recording import note
@@ -375,16 +376,21 @@ class WorkRows:
         with writing(self._engine) as session:
             session.execute(update(_sql(table)).where(col(table.id).in_(ids)).values(rung_at=self._clock()))
 
-    def list(self, table: type[Row], *, limit: int = 50, offset: int = 0, **equal: str | None) -> tuple[list[Row], int]:
-        """Return rows, newest first, and how many there are in all; `equal` are columns and their values, None: any."""
+    def list(
+        self, table: type[Row], *, limit: int = 50, offset: int = 0, without: Sequence[str] = (), **equal: str | None
+    ) -> tuple[list[Row], int]:
+        """Return rows, newest first, and how many there are in all; `equal` are columns and their values, None: any.
+
+        The columns `without` are not read: whoever leaves out a large one must not ask the rows for it.
+        """
         columns = _sql(table).columns
         conditions = [columns[name] == value for name, value in equal.items() if value is not None]
         with reading(self._engine) as session:
             total = session.exec(select(func.count()).select_from(table).where(*conditions)).one()
             newest_first = (col(table.created_at).desc(), col(table.id).desc())
-            rows = session.exec(
-                select(table).where(*conditions).order_by(*newest_first).limit(limit).offset(offset)
-            ).all()
+            left_out = [defer(getattr(table, name)) for name in without]
+            query = select(table).options(*left_out).where(*conditions).order_by(*newest_first)
+            rows = session.exec(query.limit(limit).offset(offset)).all()
         return list(rows), total
 
     def _exists(self, row: WorkColumns) -> bool:

@@ -885,7 +885,7 @@ export interface paths {
         };
         /**
          * Quality cycles
-         * @description List cycles, newest first.
+         * @description List cycles, newest first, with the figures of the whole; those of families and operations have each its own.
          */
         get: operations["list_quality_cycles"];
         put?: never;
