@@ -209,7 +209,7 @@ def test_keys_over_http_are_made_listed_rotated_and_revoked(client: httpx.Client
 
 def test_a_change_is_made_under_the_name_of_the_keys_user(client: httpx.Client, app: RunningApp) -> None:
     change = client.patch(
-        "config", json={"quality": {"sample_size": 60}}, headers={"x-api-key": app.keys[Role.OPERATOR]}
+        "config", json={"quality": {"sample_size": 61}}, headers={"x-api-key": app.keys[Role.OPERATOR]}
     )
     assert change.status_code == 200
     assert client.get("config/history").json()["items"][0]["actor"] == "the operator"
