@@ -1,6 +1,7 @@
 """What an operator asks of the whole: health, metrics, configuration, buried messages, documentation; and the sweep."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, RootModel
@@ -11,6 +12,7 @@ from functions.http import Call, Reply, endpoint
 from functions.lists import Listing, Page, listing
 from functions.rows import poison_view
 from shared.bootstrap import current_services
+from shared.configuration import Configuration, configuration_schema, default_configuration
 from shared.operations.caches import Cache, clearing_facts
 
 blueprint = func.Blueprint()
@@ -81,11 +83,31 @@ def get_docs(_call: Call) -> Reply:
     return Reply(body=documentation_page(), media_type="text/html", headers={"content-security-policy": policy})
 
 
-@endpoint(blueprint, "GET", "config", access=Access.READ, summary="The configuration in force")
+@dataclass(frozen=True, kw_only=True)
+class ConfigurationView:
+    """The configuration in force, what it may be, and what it was shipped as."""
+
+    version: Annotated[int, Field(description="0: as shipped")]
+    configuration: Configuration
+    defaults: Configuration
+    schema: Annotated[dict[str, Any], Field(description="JSON schema of it: ranges, descriptions, and `unit`")]
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "config",
+    access=Access.READ,
+    summary="The configuration in force, its defaults and rules",
+    answer=ConfigurationView,
+)
 def get_configuration(call: Call) -> Reply:
-    """Show the configuration and its version."""
+    """Show the configuration with its version, the shipped defaults, and the JSON schema that a change must keep."""
     version, document = call.services.configuration_store.current()
-    return Reply(body={"version": version, "configuration": document.model_dump(mode="json")})
+    view = ConfigurationView(
+        version=version, configuration=document, defaults=default_configuration(), schema=configuration_schema()
+    )
+    return Reply(body=view)
 
 
 @endpoint(

@@ -39,7 +39,11 @@ class JobRequest(BaseModel):
     status=202,
 )
 def request_training(call: Call) -> Reply:
-    """Enqueue one job; a full queue or a duplicate is a 409 with the reason."""
+    """Enqueue one job; a full queue or a duplicate is a 409 with the reason.
+
+    The answer's `plan` says what it will train, on what, and what that usually takes. A dry run trains, compares and
+    packages like any other and registers nothing: its `result` tells what would have been registered, and why.
+    """
     asked: JobRequest = call.body
     row = call.services.training_jobs.enqueue(
         asked.kind,
@@ -49,7 +53,8 @@ def request_training(call: Call) -> Reply:
         priority=asked.priority,
         dry_run=asked.dry_run,
     )
-    return Reply(body=job_view(row), status=202, headers={"location": f"/api/training/jobs/{row.id}"})
+    body = job_view(row) | {"plan": call.services.training_jobs.plan(row)}
+    return Reply(body=body, status=202, headers={"location": f"/api/training/jobs/{row.id}"})
 
 
 class JobPage(Page):

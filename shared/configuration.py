@@ -5,10 +5,10 @@ Its defaults stand in `config/routing.yaml`; the value in force is the newest ro
 """
 
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from shared.settings import PROJECT_DIR
 
@@ -43,28 +43,36 @@ class PredictionConfiguration(_Section):
         description="attribute to weight; overrides the profile's weight, at once and when the next model is fitted",
     )
 
-    @model_validator(mode="after")
-    def _tiers_in_order(self) -> "PredictionConfiguration":
-        if self.medium_probability > self.high_probability:
+    @field_validator("medium_probability")
+    @classmethod
+    def _tiers_in_order(cls, medium: float, checked: ValidationInfo) -> float:
+        if medium > checked.data.get("high_probability", 1.0):
             raise ValueError("medium_probability must not exceed high_probability")
-        return self
+        return medium
 
 
 class QualityConfiguration(_Section):
     """How the product checks itself, and when the figures are bad."""
 
-    sample_size: int = Field(ge=10, le=10_000)
-    strategy: Literal["random", "stratified", "recent", "error_seeking"]
+    sample_size: int = Field(ge=10, le=10_000, description="items that a cycle judges")
+    strategy: Literal["random", "stratified", "recent", "error_seeking"] = Field(
+        description="which items are chosen: any, evenly from all strata, rather recent ones, or rather those that "
+        "were wrong before"
+    )
     strata: list[Annotated[str, Field(max_length=200)]] = Field(
         max_length=10, description="attributes that a stratified sample is spread over; empty: the family's"
     )
     recent_half_life_days: float = Field(ge=1, le=36_500, description="of a recent sample: an item's favour halves so")
     seed: Seed = Field(description="what each cycle's own seed is derived from")
-    trim_share: float = Field(ge=0, lt=0.5)
+    trim_share: float = Field(ge=0, lt=0.5, description="share of errors left out at each end of the trimmed MAE")
     minimum_samples: int = Field(ge=3, le=10_000, description="orders an operation needs before its actuals count")
-    maximum_mae_minutes: float = Field(ge=0.1, le=100, description="per order and operation")
-    maximum_cv: float = Field(ge=0.01, le=1)
-    minimum_process_match: Share
+    maximum_mae_minutes: float = Field(
+        ge=0.1, le=100, description="mean absolute error per order and operation above which a cycle may raise an alarm"
+    )
+    maximum_cv: float = Field(
+        ge=0.01, le=1, description="spread of an operation's booked minutes a piece (sd over mean) that is still good"
+    )
+    minimum_process_match: Share = Field(description="share of an actual routing's operations that must be predicted")
     keep_cycles: int = Field(ge=1, le=10_000, description="newest cycles whose reports are kept; figures stay")
     keep_prediction_days: int = Field(ge=30, le=36_500, description="recorded predictions older than this are removed")
 
@@ -81,26 +89,28 @@ class AlarmsConfiguration(_Section):
 class MlpConfiguration(_Section):
     """The multi-layer perceptron among the trainers."""
 
-    hidden_layers: list[Annotated[int, Field(ge=1, le=1_024)]] = Field(min_length=1, max_length=5)
+    hidden_layers: list[Annotated[int, Field(ge=1, le=1_024)]] = Field(
+        min_length=1, max_length=5, description="neurons of each hidden layer"
+    )
     alpha: float = Field(ge=0, le=10, description="L2 penalty")
-    learning_rate: float = Field(gt=0, le=1)
+    learning_rate: float = Field(gt=0, le=1, description="first step length of the optimiser (Adam)")
     iterations: int = Field(ge=1, le=10_000, description="at most so many passes over the data")
 
 
 class StackingConfiguration(_Section):
     """The stacking of near items, a random forest and a perceptron."""
 
-    final: Literal["ridge", "elastic_net"]
-    trees: int = Field(ge=1, le=1_000)
-    depth: int = Field(ge=1, le=30)
-    neighbours: int = Field(ge=1, le=100)
+    final: Literal["ridge", "elastic_net"] = Field(description="what weighs the three learners' answers")
+    trees: int = Field(ge=1, le=1_000, description="trees of the random forest")
+    depth: int = Field(ge=1, le=30, description="levels of a tree at most")
+    neighbours: int = Field(ge=1, le=100, description="near items that are averaged")
 
 
 class TuningConfiguration(_Section):
     """The search for a trainer's parameters."""
 
-    trials: int = Field(ge=0, le=200, description="0: off")
-    budget_seconds: float = Field(gt=0, le=86_400)
+    trials: int = Field(ge=0, le=200, description="sets of parameters that are tried; 0: off")
+    budget_seconds: float = Field(gt=0, le=86_400, description="no trial begins after this")
 
 
 class TrainingConfiguration(_Section):
@@ -128,7 +138,7 @@ class TrainingConfiguration(_Section):
     mlp: MlpConfiguration
     stacking: StackingConfiguration
     tuning: TuningConfiguration
-    seed: Seed
+    seed: Seed = Field(description="of all that is drawn in a training")
 
 
 class ModelsConfiguration(_Section):
@@ -162,3 +172,34 @@ class Configuration(_Section):
 def default_configuration() -> Configuration:
     """Return the shipped defaults."""
     return Configuration.model_validate(yaml.safe_load(DEFAULTS_FILE.read_text(encoding="utf-8")))
+
+
+_UNITS = {"_minutes": "min", "_seconds": "s", "_hours": "h", "_days": "d"}  # by the end of a field's name
+
+
+@cache
+def configuration_schema() -> dict[str, Any]:
+    """Return the document's JSON schema without references: ranges, descriptions, and `unit` where there is one."""
+    schema = Configuration.model_json_schema()
+    whole = _resolved(schema, schema.pop("$defs"))
+    assert isinstance(whole, dict)
+    return whole
+
+
+def _resolved(part: Any, definitions: dict[str, Any], name: str = "") -> Any:
+    """Return a part of a schema with its references replaced; `name` is that of the field it describes."""
+    if isinstance(part, list):
+        return [_resolved(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    own = {key: value for key, value in part.items() if key not in ("$ref", "properties")}
+    referred = definitions[part["$ref"].rpartition("/")[2]] if "$ref" in part else {}
+    found = (_resolved(referred, definitions) if referred else {}) | {
+        key: _resolved(value, definitions) for key, value in own.items()
+    }
+    if "properties" in part:
+        found["properties"] = {
+            field: _resolved(value, definitions, field) for field, value in part["properties"].items()
+        }
+    unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), None)
+    return found | ({"unit": unit} if unit else {})

@@ -367,6 +367,18 @@ def limit_memory(most_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
 
 
+def peak_memory_bytes() -> int:
+    """Return the most memory that this process has held at once so far, mapped files that it read included."""
+    if sys.platform == "win32":
+        return windows.peak_working_set()
+    if sys.platform == "linux":  # `getrusage` would tell the greater of this program's and its starter's
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def end_process_tree(process: subprocess.Popen[Any] | int, *, grace_seconds: float) -> None:
     """Ask a process to end, wait up to `grace_seconds`, then kill whatever is left of it and of all below it.
 

@@ -77,6 +77,16 @@ class _ProcessEntry(ctypes.Structure):
     )
 
 
+class _MemoryCounters(ctypes.Structure):
+    _fields_ = (
+        ("size", wintypes.DWORD),
+        ("page_faults", wintypes.DWORD),
+        ("peak_working_set", ctypes.c_size_t),
+        ("working_set", ctypes.c_size_t),
+        ("pools_and_page_file", ctypes.c_size_t * 6),
+    )
+
+
 _kernel.CreateJobObjectW.restype = wintypes.HANDLE
 _kernel.CreateJobObjectW.argtypes = (ctypes.c_void_p, wintypes.LPCWSTR)
 _kernel.SetInformationJobObject.argtypes = (wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD)
@@ -99,6 +109,7 @@ _kernel.CreateToolhelp32Snapshot.restype = wintypes.HANDLE
 _kernel.CreateToolhelp32Snapshot.argtypes = (wintypes.DWORD, wintypes.DWORD)
 _kernel.Process32First.argtypes = (wintypes.HANDLE, ctypes.POINTER(_ProcessEntry))
 _kernel.Process32Next.argtypes = (wintypes.HANDLE, ctypes.POINTER(_ProcessEntry))
+_kernel.K32GetProcessMemoryInfo.argtypes = (wintypes.HANDLE, ctypes.POINTER(_MemoryCounters), wintypes.DWORD)
 _ntdll.NtResumeProcess.argtypes = (wintypes.HANDLE,)
 
 # Open for as long as this process lives: closing one ends the job in it, which is the point of it.
@@ -163,6 +174,13 @@ def creation_time(pid: int) -> str | None:
         return f"{pid}:{times[0].dwHighDateTime << 32 | times[0].dwLowDateTime}"
     finally:
         _kernel.CloseHandle(handle)
+
+
+def peak_working_set() -> int:
+    """Return the most bytes that this process has held in memory at once."""
+    counters = _MemoryCounters(size=ctypes.sizeof(_MemoryCounters))
+    _checked(_kernel.K32GetProcessMemoryInfo(_kernel.GetCurrentProcess(), ctypes.byref(counters), counters.size))
+    return int(counters.peak_working_set)
 
 
 def end_tree(process: "subprocess.Popen[Any] | int", grace_seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Engine, delete, func
 from sqlmodel import Session, col, select
@@ -12,6 +13,15 @@ from shared.database.tables import JobLine, ModelVersion, TrainingJob, WorkState
 
 RECENT_JOBS = 10  # so many of a kind say how long the next will take
 REMOVED_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsualJob:
+    """What the last jobs of a kind took; None where none of them tells."""
+
+    jobs: int
+    seconds: float | None  # the median, reading the ERP and waiting for its child included
+    peak_memory_bytes: int | None  # the most that any of their processes held
 
 
 class JobRows:
@@ -31,8 +41,12 @@ class JobRows:
 
     def usual_seconds(self, kind: str) -> float | None:
         """Return the median duration of the last jobs of this kind that succeeded at once; None before the first."""
+        return self.usual(kind).seconds
+
+    def usual(self, kind: str) -> UsualJob:
+        """Return what the last jobs of this kind that succeeded at once took."""
         query = (
-            select(TrainingJob.started_at, TrainingJob.ended_at)
+            select(TrainingJob.started_at, TrainingJob.ended_at, TrainingJob.result)
             .where(
                 col(TrainingJob.kind) == kind,
                 col(TrainingJob.state) == WorkState.SUCCEEDED,
@@ -42,9 +56,15 @@ class JobRows:
             .limit(RECENT_JOBS)
         )
         with reading(self._engine) as session:
-            spans = [(end - start).total_seconds() for start, end in session.exec(query).all() if start and end]
+            rows = session.exec(query).all()
+        spans = [(end - start).total_seconds() for start, end, _ in rows if start and end]
         plausible = [seconds for seconds in spans if seconds > 0]  # a clock may have been set back in one
-        return statistics.median(plausible) if plausible else None
+        held = [result["peak_memory_bytes"] for _, _, result in rows if result and "peak_memory_bytes" in result]
+        return UsualJob(
+            jobs=len(rows),
+            seconds=statistics.median(plausible) if plausible else None,
+            peak_memory_bytes=max(held, default=None),
+        )
 
     def version_of(self, job_id: str) -> str | None:
         """Return the model version that bears this job's id, or None."""

@@ -148,6 +148,11 @@ class Snapshots:
             )
         return self._open(self._require_row(done.snapshot_id))
 
+    def newest_row(self) -> SnapshotRow | None:
+        """Return the row of the newest snapshot of the instance's profile, None before the first; opens no file."""
+        rows, _total = self._rows.list(profile=load_profile(self._settings.profile).name, limit=1)
+        return rows[0] if rows else None
+
     def current(self, profile_name: str | None = None) -> Snapshot:
         """Return the newest snapshot of the profile that is whole; a damaged one raises an alert and is passed over.
 

@@ -7,7 +7,7 @@ worker's part.
 """
 
 from shared.cores import work_in_background
-from shared.platform import die_with_parent
+from shared.platform import die_with_parent, peak_memory_bytes
 
 if __name__ == "__main__":
     die_with_parent()
@@ -97,7 +97,8 @@ def run(spec: JobSpec, lines: _Lines) -> dict[str, Any]:
         parent=spec.parent,
         progress=lines.progress,
     )
-    return trained.as_json() | {"snapshot_id": snapshot.id, "fingerprint": snapshot.fingerprint}
+    learned_from = {"snapshot_id": snapshot.id, "fingerprint": snapshot.fingerprint}
+    return trained.as_json() | learned_from | {"peak_memory_bytes": peak_memory_bytes()}
 
 
 def main(arguments: list[str]) -> int:

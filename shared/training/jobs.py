@@ -34,6 +34,7 @@ from shared.training.admission import ALARM, ALARM_SLOT, SCHEDULE, admission, ne
 from shared.training.attempt import MAX_ATTEMPTS, REGISTERING, Attempt, Parts, Registrar, TrainingInterrupted
 from shared.training.folders import attempt_folder, attempt_folders
 from shared.training.job_log import JobLog, single_line
+from shared.training.plan import TrainingPlan, plan_of
 
 log = structlog.get_logger()
 
@@ -166,6 +167,17 @@ class TrainingJobs:
                 return None
             row = skipped_job(slot, now=self._clock(), reason=reason, why=refusal.detail)
             return self._work.get(TrainingJob, row.id) if self._work.insert(row) else None
+
+    def plan(self, row: TrainingJob) -> TrainingPlan:
+        """Return what a job that was asked for is going to do, and what that usually takes."""
+        return plan_of(
+            row,
+            self._configuration.current()[1],
+            settings=self._settings,
+            work=self._work,
+            versions=self._versions,
+            newest=self._parts.snapshots.newest_row(),
+        )
 
     def get(self, job_id: str) -> TrainingJob:
         """Return one job; NotFound when there is none of that id."""

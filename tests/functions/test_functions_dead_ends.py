@@ -92,6 +92,18 @@ def test_without_anything_to_learn_a_job_fails_and_says_so_in_row_log_and_alert(
     assert told["error"] in alerts[0]["message"]
 
 
+def test_a_job_is_told_what_it_will_do_before_it_begins(ask: Ask, services: Services) -> None:
+    wanted = {"kind": "challenger", "label": "try-1", "priority": 7, "dry_run": True}
+    job = body(ask("request_training", body=wanted, key=ADMINISTRATOR_KEY))
+
+    assert {name: job[name] for name in wanted} == wanted
+    plan = job["plan"]
+    assert (plan["registers"], plan["jobs_ahead"], plan["usual_seconds"]) == (False, 0, None)
+    assert plan["compared_with"] == services.serving.active().version
+    assert plan["rows"]["items"] == services.snapshots.current().rows["items"]
+    assert "mlp" in plan["learners"]
+
+
 def test_when_every_prediction_fails_the_cycle_fails_with_the_reason(
     ask: Ask, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from shared.platform import (
     end_process_tree,
     note_process,
     noted_process,
+    peak_memory_bytes,
     process_identity,
     start_child,
 )
@@ -194,3 +195,12 @@ def test_work_in_the_background_leaves_one_core_and_goes_last_with_all_it_starts
     (cores, niceness), (child_cores, child_niceness) = json.loads(done.stdout)
     assert child_niceness > niceness
     assert child_cores == (cores[1:] if len(cores) > 1 else cores)
+
+
+def test_the_most_memory_that_a_process_held_is_its_own_and_stays_when_it_is_given_back() -> None:
+    held = "import sys; from shared.platform import peak_memory_bytes as peak; before = peak(); x = b'x' * 80_000_000"
+    words = [sys.executable, "-c", f"{held}; del x; print(before, peak())"]
+    ballast = b"x" * 200_000_000  # the starter's memory is not the child's
+    before, after = (int(word) for word in subprocess.check_output(words, text=True, timeout=30).split())
+    assert 75_000_000 < after - before < 120_000_000
+    assert before < len(ballast) < peak_memory_bytes()

@@ -17,7 +17,7 @@ from shared.training.job_log import LINES_AN_ATTEMPT, LONGEST_LINE, JobLog
 from shared.training.pace import expected_end
 from shared.training.tidying import JobTidying
 from tests.training.test_training_jobs import children_of, ended, enqueue, wait_for
-from tests.training.training_plant import Plant
+from tests.training.training_plant import FIRST, Plant
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -125,6 +125,22 @@ def test_a_kinds_usual_duration_is_that_of_jobs_that_succeeded_at_once(plant: Pl
     plant.work.insert(a_job(13, kind="challenger", ended_at=NOON + timedelta(hours=9)))
 
     assert rows.usual_seconds("refit") == 20
+
+
+def test_a_plan_tells_what_earlier_jobs_took_and_what_is_unknown(plant: Plant) -> None:
+    first = plant.jobs.plan(enqueue(plant))
+    assert (first.usual_seconds, first.peak_memory_bytes, first.from_jobs) == (None, None, 0)
+    assert (first.learners, first.compared_with, first.registers) == (["configured"], FIRST, True)
+    snapshot = plant.snapshots.current()
+    assert (first.newest_snapshot, first.rows) == (snapshot.id, snapshot.rows)
+    for number, held in enumerate((300, 500)):
+        plant.work.insert(a_job(number, kind="challenger", result={"peak_memory_bytes": held}))
+    plant.work.insert(a_job(2, kind="challenger", result={"reason": "of a release that did not measure"}))
+    second = plant.jobs.plan(enqueue(plant, "challenger", dry_run=True, priority=1))
+    assert (second.usual_seconds, second.peak_memory_bytes, second.from_jobs) == (10, 500, 3)
+    assert (second.registers, second.activates, second.jobs_ahead) == (False, False, 0)
+    assert second.learners == ["configured", *plant.configuration.current()[1].training.trainers]
+    assert plant.jobs.plan(enqueue(plant, "challenger", label="later")).jobs_ahead == 2
 
 
 def test_a_running_job_says_when_it_will_end_and_an_ended_one_does_not(plant: Plant, plant_folder: Path) -> None:

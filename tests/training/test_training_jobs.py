@@ -182,6 +182,8 @@ def test_a_job_ends_as_one_pending_version_however_often_its_message_comes(plant
     assert comparison["new"]["trim_mae"]["value"] > 0
     assert comparison["trim_mae_change"]["low"] <= comparison["trim_mae_change"]["value"]
     assert result_of(done)["snapshot_id"] != ""
+    assert result_of(done)["peak_memory_bytes"] > 50_000_000  # polars and scikit-learn alone take that
+    assert plant.jobs.plan(done).peak_memory_bytes == result_of(done)["peak_memory_bytes"]
 
 
 def test_a_dry_run_on_old_data_registers_nothing_and_says_what_it_used(plant: Plant) -> None:

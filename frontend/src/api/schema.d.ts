@@ -152,8 +152,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The configuration in force
-         * @description Show the configuration and its version.
+         * The configuration in force, its defaults and rules
+         * @description Show the configuration with its version, the shipped defaults, and the JSON schema that a change must keep.
          */
         get: operations["get_configuration"];
         put?: never;
@@ -1024,6 +1024,9 @@ export interface paths {
         /**
          * Ask for a new model version
          * @description Enqueue one job; a full queue or a duplicate is a 409 with the reason.
+         *
+         *         The answer's `plan` says what it will train, on what, and what that usually takes. A dry run trains, compares and
+         *         packages like any other and registers nothing: its `result` tells what would have been registered, and why.
          */
         post: operations["request_training"];
         delete?: never;
@@ -1080,6 +1083,23 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AlarmsConfiguration
+         * @description How sure the product is before it wakes somebody, and what it does then.
+         */
+        AlarmsConfiguration: {
+            /**
+             * False Alarm Rate
+             * @description chance of any false alarm in the factory's life: all metrics, families, versions
+             */
+            false_alarm_rate: number;
+            /**
+             * Retraining
+             * @description the job that an alarm asks for
+             * @enum {string}
+             */
+            retraining: "challenger" | "refit" | "none";
+        };
         /**
          * AttributeContribution
          * @description How much one attribute added to a similarity (the contributions sum to it).
@@ -1200,11 +1220,43 @@ export interface components {
             note?: string;
         };
         /**
+         * Configuration
+         * @description The whole document.
+         */
+        Configuration: {
+            prediction: components["schemas"]["PredictionConfiguration"];
+            quality: components["schemas"]["QualityConfiguration"];
+            alarms: components["schemas"]["AlarmsConfiguration"];
+            training: components["schemas"]["TrainingConfiguration"];
+            models: components["schemas"]["ModelsConfiguration"];
+            data: components["schemas"]["DataConfiguration"];
+        };
+        /**
          * ConfigurationChange
          * @description The parts of the configuration to change, nested as the document is.
          */
         ConfigurationChange: {
             [key: string]: unknown;
+        };
+        /**
+         * ConfigurationView
+         * @description The configuration in force, what it may be, and what it was shipped as.
+         */
+        ConfigurationView: {
+            /**
+             * Version
+             * @description 0: as shipped
+             */
+            version: number;
+            configuration: components["schemas"]["Configuration"];
+            defaults: components["schemas"]["Configuration"];
+            /**
+             * Schema
+             * @description JSON schema of it: ranges, descriptions, and `unit`
+             */
+            schema: {
+                [key: string]: unknown;
+            };
         };
         /**
          * CycleRequest
@@ -1231,6 +1283,22 @@ export interface components {
              * @default null
              */
             strata?: string[] | null;
+        };
+        /**
+         * DataConfiguration
+         * @description When the factory's data is too old, or has become too bad, to say nothing.
+         */
+        DataConfiguration: {
+            /**
+             * Maximum Age Hours
+             * @description a newest snapshot older than this raises an alert
+             */
+            maximum_age_hours: number;
+            /**
+             * Maximum Drop
+             * @description an attribute's completeness, a coverage or a table's rows may lose this much from one snapshot to the next: a share of the whole, for rows of their number
+             */
+            maximum_drop: number;
         };
         /**
          * DecisionRequest
@@ -1426,6 +1494,43 @@ export interface components {
             planned?: number | null;
         };
         /**
+         * MlpConfiguration
+         * @description The multi-layer perceptron among the trainers.
+         */
+        MlpConfiguration: {
+            /**
+             * Hidden Layers
+             * @description neurons of each hidden layer
+             */
+            hidden_layers: number[];
+            /**
+             * Alpha
+             * @description L2 penalty
+             */
+            alpha: number;
+            /**
+             * Learning Rate
+             * @description first step length of the optimiser (Adam)
+             */
+            learning_rate: number;
+            /**
+             * Iterations
+             * @description at most so many passes over the data
+             */
+            iterations: number;
+        };
+        /**
+         * ModelsConfiguration
+         * @description How many installed versions are kept.
+         */
+        ModelsConfiguration: {
+            /**
+             * Keep
+             * @description versions beside the active, the previous and pinned ones
+             */
+            keep: number;
+        };
+        /**
          * OperationTimes
          * @description One operation's share of a summary, for the whole order.
          */
@@ -1527,6 +1632,55 @@ export interface components {
             evidence: components["schemas"]["Support"][];
         };
         /**
+         * PredictionConfiguration
+         * @description How neighbours become candidates.
+         */
+        PredictionConfiguration: {
+            /**
+             * Neighbours
+             * @description items with a routing that are looked at
+             */
+            neighbours: number;
+            /**
+             * Minimum Similarity
+             * @description below this nothing counts as near, and the answer abstains; measured limits may lie higher
+             */
+            minimum_similarity: number;
+            /**
+             * High Probability
+             * @description from here a candidate is tier high
+             */
+            high_probability: number;
+            /**
+             * Medium Probability
+             * @description from here a candidate is tier medium
+             */
+            medium_probability: number;
+            /**
+             * Time Profile
+             * @description what optimistic and safe minutes are: ends of the 80 % interval, or a mean less 0.67 and plus 1.28 standard deviations: of all orders (z_score), of those left (trimmed), or of the estimate (sigma)
+             * @enum {string}
+             */
+            time_profile: "quantiles" | "z_score" | "trimmed" | "sigma";
+            /**
+             * Trim Share
+             * @description share of work results left out at each end
+             */
+            trim_share: number;
+            /**
+             * Recency Half Life Days
+             * @description a work result this old counts half
+             */
+            recency_half_life_days: number;
+            /**
+             * Feature Weights
+             * @description attribute to weight; overrides the profile's weight, at once and when the next model is fitted
+             */
+            feature_weights: {
+                [key: string]: number;
+            };
+        };
+        /**
          * PredictionRequest
          * @description The body of `POST /api/predictions`.
          */
@@ -1568,6 +1722,73 @@ export interface components {
             request_id: string;
             /** Predictions */
             predictions: components["schemas"]["ItemPrediction"][];
+        };
+        /**
+         * QualityConfiguration
+         * @description How the product checks itself, and when the figures are bad.
+         */
+        QualityConfiguration: {
+            /**
+             * Sample Size
+             * @description items that a cycle judges
+             */
+            sample_size: number;
+            /**
+             * Strategy
+             * @description which items are chosen: any, evenly from all strata, rather recent ones, or rather those that were wrong before
+             * @enum {string}
+             */
+            strategy: "random" | "stratified" | "recent" | "error_seeking";
+            /**
+             * Strata
+             * @description attributes that a stratified sample is spread over; empty: the family's
+             */
+            strata: string[];
+            /**
+             * Recent Half Life Days
+             * @description of a recent sample: an item's favour halves so
+             */
+            recent_half_life_days: number;
+            /**
+             * Seed
+             * @description what each cycle's own seed is derived from
+             */
+            seed: number;
+            /**
+             * Trim Share
+             * @description share of errors left out at each end of the trimmed MAE
+             */
+            trim_share: number;
+            /**
+             * Minimum Samples
+             * @description orders an operation needs before its actuals count
+             */
+            minimum_samples: number;
+            /**
+             * Maximum Mae Minutes
+             * @description mean absolute error per order and operation above which a cycle may raise an alarm
+             */
+            maximum_mae_minutes: number;
+            /**
+             * Maximum Cv
+             * @description spread of an operation's booked minutes a piece (sd over mean) that is still good
+             */
+            maximum_cv: number;
+            /**
+             * Minimum Process Match
+             * @description share of an actual routing's operations that must be predicted
+             */
+            minimum_process_match: number;
+            /**
+             * Keep Cycles
+             * @description newest cycles whose reports are kept; figures stay
+             */
+            keep_cycles: number;
+            /**
+             * Keep Prediction Days
+             * @description recorded predictions older than this are removed
+             */
+            keep_prediction_days: number;
         };
         /**
          * ReasonedRequest
@@ -1664,6 +1885,33 @@ export interface components {
          * @enum {string}
          */
         Source: "erp" | "predicted";
+        /**
+         * StackingConfiguration
+         * @description The stacking of near items, a random forest and a perceptron.
+         */
+        StackingConfiguration: {
+            /**
+             * Final
+             * @description what weighs the three learners' answers
+             * @enum {string}
+             */
+            final: "ridge" | "elastic_net";
+            /**
+             * Trees
+             * @description trees of the random forest
+             */
+            trees: number;
+            /**
+             * Depth
+             * @description levels of a tree at most
+             */
+            depth: number;
+            /**
+             * Neighbours
+             * @description near items that are averaged
+             */
+            neighbours: number;
+        };
         /**
          * Status
          * @description How an item's prediction ended.
@@ -1850,6 +2098,86 @@ export interface components {
             queue_minutes: number;
             /** Lead Minutes */
             lead_minutes: number;
+        };
+        /**
+         * TrainingConfiguration
+         * @description When and how new models are made.
+         */
+        TrainingConfiguration: {
+            /**
+             * Queue Limit
+             * @description jobs waiting at once
+             */
+            queue_limit: number;
+            /**
+             * Cooldown Minutes
+             * @description rest between two jobs started by an alarm
+             */
+            cooldown_minutes: number;
+            /**
+             * Refit Margin
+             * @description how much worse a refit may be and still be registered
+             */
+            refit_margin: number;
+            /**
+             * Challenger Gain
+             * @description how much better a challenger must be
+             */
+            challenger_gain: number;
+            /**
+             * Evaluation Items
+             * @description withheld items on which two models are compared; a challenger is chosen by one half of them and proves itself by the other
+             */
+            evaluation_items: number;
+            /**
+             * Maximum Slowdown
+             * @description a challenger may take so many times the active model's time for one answer
+             */
+            maximum_slowdown: number;
+            /**
+             * Auto Activate
+             * @description a registered version serves at once, and goes back if it turns out worse
+             */
+            auto_activate: boolean;
+            /**
+             * Keep Jobs
+             * @description ended jobs whose rows and log lines are kept
+             */
+            keep_jobs: number;
+            /**
+             * Cores
+             * @description cores that trainers may use; 0: all but one
+             */
+            cores: number;
+            /**
+             * Trainers
+             * @description learners of the minutes that a challenger job tries beside the fresh refit
+             */
+            trainers: ("neighbours" | "mlp" | "stacking")[];
+            mlp: components["schemas"]["MlpConfiguration"];
+            stacking: components["schemas"]["StackingConfiguration"];
+            tuning: components["schemas"]["TuningConfiguration"];
+            /**
+             * Seed
+             * @description of all that is drawn in a training
+             */
+            seed: number;
+        };
+        /**
+         * TuningConfiguration
+         * @description The search for a trainer's parameters.
+         */
+        TuningConfiguration: {
+            /**
+             * Trials
+             * @description sets of parameters that are tried; 0: off
+             */
+            trials: number;
+            /**
+             * Budget Seconds
+             * @description no trial begins after this
+             */
+            budget_seconds: number;
         };
         Problem: {
             type: string;
@@ -2112,13 +2440,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The configuration in force */
+            /** @description The configuration in force, its defaults and rules */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": components["schemas"]["ConfigurationView"];
                 };
             };
             /** @description A problem document */
