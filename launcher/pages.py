@@ -4,8 +4,9 @@ They are no condition of a start: the API answers without them, and `/ui/` says 
 """
 
 import hashlib
-import json
 import shutil
+from collections.abc import Iterable
+from pathlib import Path
 
 from launcher.places import PROJECT_DIR
 from launcher.programs import last_error, run
@@ -13,45 +14,64 @@ from shared.platform import write_atomically
 
 FRONTEND_DIR = PROJECT_DIR / "frontend"
 BUILT_DIR = FRONTEND_DIR / "dist"
-_STAMP = FRONTEND_DIR / "node_modules" / ".routing-ml-built.json"
+_BUILT_FROM = FRONTEND_DIR / ".built-from"  # fingerprint of the source that dist/ was built from
+_INSTALLED_FROM = FRONTEND_DIR / "node_modules" / ".installed-from"  # fingerprint of the lock file
+_LOCK = "package-lock.json"
 _SOURCES = ("src", "public")
-_SETTINGS = ("index.html", "package.json", "package-lock.json", "vite.config.ts", "tsconfig.json")
+_SETTINGS = ("index.html", "package.json", _LOCK, "vite.config.ts", "tsconfig.json")
 
 
 def pages_are_missing() -> bool:
     """Return whether there is a source that the built pages were not made from."""
     if not (FRONTEND_DIR / "package.json").is_file():
         return False
-    try:
-        built_from = json.loads(_STAMP.read_bytes())["source"]
-    except (OSError, ValueError, KeyError):
-        built_from = None
-    return built_from != _source() or not (BUILT_DIR / "index.html").is_file()
+    return _text(_BUILT_FROM) != _source() or not (BUILT_DIR / "index.html").is_file()
 
 
 def build_pages() -> str | None:
-    """Install what they are built with, build them, and return what kept it from that, or None."""
+    """Install what they are built with where that changed, build them; return what kept it from that, or None."""
     npm = shutil.which("npm")
     if npm is None:
         return "The pages for the browser were not built: npm was not found. The API answers without them."
-    source = _source()
-    for command in (["ci", "--no-progress", "--loglevel", "error"], ["run", "build"]):
-        result = run([npm, *command], cwd=FRONTEND_DIR)
-        if result.returncode != 0:
-            _STAMP.unlink(missing_ok=True)
-            return (
-                f"The pages for the browser were not built: {last_error(result)}. The API answers without them; "
-                "the next start tries again."
-            )
-    write_atomically(_STAMP, json.dumps({"source": source}).encode() + b"\n")
+    source, lock = _source(), _fingerprint([FRONTEND_DIR / _LOCK])
+    _BUILT_FROM.unlink(missing_ok=True)
+    if _text(_INSTALLED_FROM) != lock:
+        if problem := _npm(npm, "ci", "--no-progress", "--loglevel", "error"):
+            return problem
+        write_atomically(_INSTALLED_FROM, f"{lock}\n".encode())
+    if problem := _npm(npm, "run", "build"):
+        return problem
+    write_atomically(_BUILT_FROM, f"{source}\n".encode())
     return None
+
+
+def _npm(npm: str, *words: str) -> str | None:
+    result = run([npm, *words], cwd=FRONTEND_DIR)
+    if result.returncode == 0:
+        return None
+    return (
+        f"The pages for the browser were not built: {last_error(result)}. The API answers without them; "
+        "the next start tries again."
+    )
 
 
 def _source() -> str:
     """Return a fingerprint of everything that the pages are built from."""
-    digest = hashlib.sha256()
     folders = (FRONTEND_DIR / name for name in _SOURCES)
-    files = [FRONTEND_DIR / name for name in _SETTINGS] + [path for each in folders for path in each.rglob("*")]
-    for path in sorted(path for path in files if path.is_file()):
+    return _fingerprint(
+        [FRONTEND_DIR / name for name in _SETTINGS] + [path for each in folders for path in each.rglob("*")]
+    )
+
+
+def _fingerprint(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in paths if path.is_file()):
         digest.update(f"{path.relative_to(FRONTEND_DIR).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -14,6 +14,7 @@ from shared.azurite.account import StorageAccount
 from shared.azurite.service import Azurite, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
 from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
+from tests.scheduling import FilesOfAFolderTogether
 
 # A slow machine is no defect: no example has a deadline.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -24,6 +25,12 @@ OWN_VARIABLES = ("ROUTING_", "AzureWebJobs", "AzureFunctions", "FUNCHOST_", "FUN
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require", choices=["all"], help="all: a test that would be skipped fails instead")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Beside `--dist loadfile`: the tests with a browser run in one process, since they share one instance."""
+    return FilesOfAFolderTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 # ------------------------------------------------------------------------------------------------------- fixtures

@@ -28,6 +28,7 @@ class RunningInstance:
     port: int
     storage_port: int
     options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)  # beside that of the tests
     process: subprocess.Popen[str] | None = None
     output: Path = field(init=False)
 
@@ -45,8 +46,9 @@ class RunningInstance:
         command += ["--storage-port", str(self.storage_port), "--data-dir", str(self.data_dir)]
         with self.output.open("a", encoding="utf-8") as out:
             self.process = subprocess.Popen(
-                command, cwd=PROJECT, stdout=out, stderr=subprocess.STDOUT, text=True, start_new_session=True
-            )
+                command, cwd=PROJECT, stdout=out, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                env={**os.environ, **self.environment},
+            )  # fmt: skip
         path = "/api/health/ready" if wants_model else "/api/health/live"
         while time.monotonic() - started < READY_SECONDS:
             if self.process.poll() is not None:

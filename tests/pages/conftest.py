@@ -1,0 +1,75 @@
+"""The pages in a real browser: one instance for all of these tests, a new browser session for each."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from shared.azurite.service import missing_for_azurite
+from tests.pages.chromium import missing_for_chromium, new_context, running_chromium
+from tests.pages.pages_instance import PagesInstance, start_pages_instance
+from tests.pages.watching import Watch
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagesInstance]:
+    """The instance that every test with a browser shares: they run one after another, in one process."""
+    missing = missing_for_chromium() or missing_for_azurite()
+    if missing is not None:
+        pytest.skip(f"needs {missing}")
+    instance = start_pages_instance(tmp_path_factory.mktemp("pages"))
+    yield instance
+    instance.running.kill_everything()
+
+
+@pytest.fixture(scope="module")
+def chromium(pages: PagesInstance) -> Iterator[Browser]:  # after the instance: an event loop is in its way
+    """One browser for a module; it must not stay open for others' tests, see `running_chromium`."""
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def watches() -> Iterator[list[Watch]]:
+    """The watches over every page that a test opens: one that found something fails the test."""
+    watching: list[Watch] = []
+    yield watching
+    assert [problem for watch in watching for problem in watch.problems()] == []
+
+
+@pytest.fixture
+def open_page(chromium: Browser, pages: PagesInstance, watches: list[Watch]) -> Iterator[Callable[..., Page]]:
+    """Open pages in browser sessions of their own: `open_page("/ui/", language="ko", role="planner")`."""
+    contexts = []
+
+    def opened(path: str = "/ui/", *, language: str = "en", role: str | None = None) -> Page:
+        context = new_context(chromium, pages.address, language)
+        contexts.append(context)
+        page = context.new_page()
+        watches.append(Watch(page, pages.address))
+        if role is not None:
+            sign_in_quietly(page, pages, role)
+        page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """The planner's page in English, nobody signed in."""
+    return open_page()
+
+
+@pytest.fixture
+def watch(page: Page, watches: list[Watch]) -> Watch:
+    """The watch over `page`."""
+    return watches[0]
+
+
+def sign_in_quietly(page: Page, pages: PagesInstance, role: str) -> None:
+    """Sign in as the dialog does, without the dialog: the page's session has its cookie from then on."""
+    answer = page.request.post(f"{pages.address}/api/session", data={"key": pages.keys[role]})
+    assert answer.status == 201, answer.text()
