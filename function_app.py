@@ -7,6 +7,7 @@ from functions import (
     data,
     exports,
     identity,
+    logs,
     models,
     operations,
     pages,
@@ -28,6 +29,7 @@ app.register_functions(audit.blueprint)
 app.register_functions(data.blueprint)
 app.register_functions(exports.blueprint)
 app.register_functions(identity.blueprint)
+app.register_functions(logs.blueprint)
 app.register_functions(models.blueprint)
 app.register_functions(operations.blueprint)
 app.register_functions(pages.blueprint)

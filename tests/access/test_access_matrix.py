@@ -82,6 +82,8 @@ MATRIX = {
     "GET config": ALL,
     "PATCH config": OPERATES,
     "GET config/history": ALL,
+    "GET logs": OPERATES,
+    "GET logs/download": OPERATES,
     "GET audit": ("auditor",),
     "GET poison": ALL,
     "POST poison/{id}/replay": OPERATES,

@@ -476,6 +476,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The newest lines of the installation's log
+         * @description Show lines of the host's log, oldest first and without secrets; ask again with `after` to follow it.
+         *
+         *         One answer looks through 4 MiB of the log at most: fewer lines than asked for with `more` mean that it goes on.
+         */
+        get: operations["list_log_lines"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/logs/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The installation's log as a text file
+         * @description Write the newest 20,000 matching lines of the last 16 MiB as text, oldest first and without secrets.
+         */
+        get: operations["download_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/metrics": {
         parameters: {
             query?: never;
@@ -1465,6 +1507,58 @@ export interface components {
             limit: number;
             /** Offset */
             offset: number;
+        };
+        /**
+         * LogLine
+         * @description One line; one that is no JSON object has its whole text as `event`, and no level.
+         */
+        LogLine: {
+            /** Time */
+            time: string | null;
+            /** Level */
+            level: ("debug" | "info" | "warning" | "error" | "critical") | null;
+            /** Event */
+            event: string;
+            /** Source */
+            source: string;
+            /** Fields */
+            fields?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Is Json
+             * @default true
+             */
+            is_json?: boolean;
+        };
+        /**
+         * LogPage
+         * @description Lines, oldest first, and the places from which to go on.
+         */
+        LogPage: {
+            /** Items */
+            items: components["schemas"]["LogLine"][];
+            /** Before */
+            before: string | null;
+            /** After */
+            after: string | null;
+            /** More */
+            more: boolean;
+            /**
+             * Gap
+             * @default false
+             */
+            gap?: boolean;
+            /**
+             * Written At
+             * @default null
+             */
+            written_at?: string | null;
+            /**
+             * Message
+             * @default null
+             */
+            message?: string | null;
         };
         /**
          * Measure
@@ -3017,6 +3111,75 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_log_lines: {
+        parameters: {
+            query?: {
+                level?: ("debug" | "info" | "warning" | "error" | "critical") | null;
+                event?: string;
+                text?: string;
+                before?: string | null;
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The newest lines of the installation's log */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_log: {
+        parameters: {
+            query?: {
+                level?: ("debug" | "info" | "warning" | "error" | "critical") | null;
+                event?: string;
+                text?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The installation's log as a text file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
                 };
             };
             /** @description A problem document */
