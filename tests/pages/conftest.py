@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from shared.azurite.service import missing_for_azurite
-from tests.pages.chromium import missing_for_chromium, new_context, running_chromium
+from tests.pages.chromium import PATIENCE_MS, missing_for_chromium, new_context, running_chromium
 from tests.pages.pages_instance import PagesInstance, start_pages_instance
 from tests.pages.watching import Watch
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")

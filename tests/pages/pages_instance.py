@@ -1,12 +1,17 @@
 """A real instance for the pages: `manage.py up` over a small factory, and a key for each role."""
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import orjson
 
+from shared.bootstrap import Services
 from shared.erp.demo.generate import generate_demo
 from shared.identity.callers import Role
+from shared.registry.manifest import canonical_bytes, parse_manifest
+from shared.settings import Settings
 from tests.acceptance.acceptance_support import RunningInstance, consecutive_ports
 
 ITEMS = 500
@@ -49,3 +54,23 @@ def make_key(running: RunningInstance, user: str, role: str) -> str:
     )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["key"])
+
+
+def add_version(instance: PagesInstance, version: str, folder: Path) -> None:
+    """Install the active version under another name, too, without training: it becomes pending.
+
+    `folder` is a new one, for the package.
+    """
+    running = instance.running
+    active = running.get("models/active")["version"]
+    settings = Settings(data_dir=running.data_dir, models_dir=running.data_dir / "models")
+    services = Services(settings)
+    try:
+        shutil.copytree(settings.models / active, folder)
+        manifest = folder / "manifest.json"
+        document = {**orjson.loads(manifest.read_bytes()), "version": version}
+        del document["signature"]
+        manifest.write_bytes(services.keys.sign(parse_manifest(canonical_bytes(document))).to_bytes())
+        services.registrations.register_local(folder, actor="test", reason="another version to look at")
+    finally:
+        services.engine.dispose()

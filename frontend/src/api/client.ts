@@ -27,6 +27,7 @@ export class Problem extends Error {
     readonly status: number,
     readonly remedy?: string,
     readonly requestId?: string,
+    readonly document: unknown = null, // all that was answered, where it was JSON
   ) {
     super(detail);
   }
@@ -39,6 +40,13 @@ interface ProblemDocument {
   request_id?: string;
 }
 
+let toldOfReach: (isReached: boolean) => void = () => undefined;
+
+/** Let `listener` hear of every call whether the service was reached, however it answered. */
+export function onReach(listener: (isReached: boolean) => void): void {
+  toldOfReach = listener;
+}
+
 /** Ask the API; `path` begins after `/api/`. Throws a `Problem`. */
 export async function ask<Answer>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
   const init: RequestInit = { method, credentials: "same-origin", headers: { "x-requested-with": "routing-ml" } };
@@ -48,14 +56,17 @@ export async function ask<Answer>(method: string, path: string, body?: unknown, 
   }
   if (signal) init.signal = signal;
   let response: Response;
+  let text: string;
   try {
     response = await fetch(`/api/${path}`, init);
+    text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
+    toldOfReach(false);
     throw new Problem("unreachable", "", 0);
   }
+  toldOfReach(response.status !== 502 && response.status !== 504);
   if (response.status === 204) return undefined as Answer;
-  const text = await response.text();
   if (!response.ok) throw problemOf(response, text);
   return JSON.parse(text) as Answer;
 }
@@ -73,5 +84,6 @@ function problemOf(response: Response, text: string): Problem {
     response.status,
     document.remedy,
     document.request_id ?? response.headers.get("x-request-id") ?? undefined,
+    document,
   );
 }

@@ -3,6 +3,8 @@ import { useTranslation } from "react-i18next";
 import { Link, Redirect, Route, Router, Switch, useRoute } from "wouter";
 import { LANGUAGES, type Language, speak } from "../i18n";
 import { PlannerPage } from "../planner/PlannerPage";
+import { Boundary } from "./Boundary";
+import { Connection } from "./Connection";
 import { ModelBadge } from "./ModelBadge";
 import { SignIn } from "./SignIn";
 
@@ -12,16 +14,19 @@ export function App() {
   return (
     <Router base="/ui">
       <Header />
-      <main id="content">
-        <Suspense fallback={null}>
-          <Switch>
-            <Route path="/" component={PlannerPage} />
-            <Route path="/operations" component={OperationsPage} />
-            <Route>
-              <Redirect to="/" />
-            </Route>
-          </Switch>
-        </Suspense>
+      <Connection />
+      <main id="content" tabIndex={-1}>
+        <Boundary>
+          <Suspense fallback={null}>
+            <Switch>
+              <Route path="/" component={PlannerPage} />
+              <Route path="/operations" component={OperationsPage} />
+              <Route>
+                <Redirect to="/" />
+              </Route>
+            </Switch>
+          </Suspense>
+        </Boundary>
       </main>
     </Router>
   );

@@ -1,92 +1,131 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useRef, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { ask, Problem } from "../api/client";
 import { Complaint } from "./Complaint";
+import { type Ending, type Session, useEnding, useSession, useSigning } from "./session";
 
-interface Session {
-  name: string;
-  role: string;
-}
+export { useSession } from "./session";
 
-/** Who is signed in, or null; the cookie itself is out of the pages' reach. */
-export function useSession() {
-  return useQuery({
-    queryKey: ["session"],
-    queryFn: async ({ signal }) => {
-      try {
-        return await ask<Session>("GET", "session", undefined, signal);
-      } catch (error) {
-        if (error instanceof Problem && (error.status === 401 || error.status === 404)) return null;
-        throw error;
-      }
-    },
-    staleTime: 60_000,
-  });
-}
+const SOON_MS = 15 * 60_000;
+const TICK_MS = 30_000;
 
+/** Who is signed in and until when, or the way to sign in; and why somebody no longer is. */
 export function SignIn() {
   const { t } = useTranslation();
   const session = useSession();
-  const client = useQueryClient();
-  const dialog = useRef<HTMLDialogElement>(null);
-  const [key, setKey] = useState("");
-  const enter = useMutation({
-    mutationFn: (secret: string) => ask<Session>("POST", "session", { key: secret }),
-    onSuccess: (answer) => {
-      client.setQueryData(["session"], answer);
-      setKey("");
-      dialog.current?.close();
-    },
-  });
-  const leave = useMutation({
-    mutationFn: () => ask<void>("DELETE", "session"),
-    onSuccess: () => client.setQueryData(["session"], null),
-  });
-  if (session.data) {
-    return (
-      <span className="who">
-        {session.data.name} ({t(`roles.${session.data.role}`)})
-        <button type="button" className="quiet" onClick={() => leave.mutate()}>
-          {t("app.signOut")}
-        </button>
-      </span>
-    );
-  }
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    enter.mutate(key.trim());
-  };
+  const { enter, leave } = useSigning();
+  const { ending, expectEnd } = useEnding();
+  const [isAsking, setAsking] = useState(false);
+  const place = useRef<HTMLSpanElement>(null);
+  const isIn = Boolean(session.data);
+  const wasIn = useRef(isIn);
+  useEffect(() => {
+    const hasButtonGone = wasIn.current !== isIn && document.activeElement === document.body;
+    wasIn.current = isIn;
+    if (isIn) setAsking(false);
+    if (hasButtonGone) place.current?.focus(); // the keyboard goes on from here
+  }, [isIn]);
+  return (
+    <span ref={place} tabIndex={-1} className="row who">
+      {session.data ? (
+        <>
+          <Who session={session.data} />
+          {leave.error && <Complaint error={leave.error} />}
+          <button type="button" onClick={() => leave.mutate(undefined, { onSuccess: expectEnd })}>
+            {t("app.signOut")}
+          </button>
+        </>
+      ) : (
+        <>
+          {ending && <Ended ending={ending} />}
+          <button type="button" onClick={() => setAsking(true)}>
+            {t("app.signIn")}
+          </button>
+          {isAsking && <KeyDialog enter={enter} onClose={() => setAsking(false)} />}
+        </>
+      )}
+    </span>
+  );
+}
+
+function Who({ session }: { session: Session }) {
+  const { t, i18n } = useTranslation();
+  const end = session.expires_at ? new Date(session.expires_at) : null;
+  const time = end?.toLocaleString(i18n.language, { dateStyle: "short", timeStyle: "short" });
+  const now = useNow();
+  const isSoon = end !== null && end.getTime() - now < SOON_MS;
   return (
     <>
-      <button type="button" onClick={() => dialog.current?.showModal()}>
-        {t("app.signIn")}
-      </button>
-      <dialog ref={dialog} aria-labelledby="sign-in-title">
-        <form onSubmit={submit} className="stack">
-          <h2 id="sign-in-title">{t("app.signIn")}</h2>
-          <p>{t("app.signInWhy")}</p>
-          <label>
-            {t("app.key")}
-            <input
-              type="password"
-              autoComplete="current-password"
-              required
-              value={key}
-              onChange={(event) => setKey(event.target.value)}
-            />
-          </label>
-          {enter.error && <Complaint error={enter.error} />}
-          <div className="row">
-            <button type="submit" className="main" disabled={enter.isPending}>
-              {t("app.signIn")}
-            </button>
-            <button type="button" onClick={() => dialog.current?.close()}>
-              {t("common.cancel")}
-            </button>
-          </div>
-        </form>
-      </dialog>
+      <span title={time && t("app.signedInUntil", { time })}>
+        {session.name} ({t(`roles.${session.role}`)})
+      </span>
+      {isSoon && <span className="badge warn">{t("app.signedInUntil", { time })}</span>}
     </>
+  );
+}
+
+/** The time in milliseconds, every half minute anew. */
+function useNow(): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
+
+function Ended({ ending }: { ending: Ending }) {
+  const { t } = useTranslation();
+  return (
+    <span role="alert" className="badge warn">
+      {t(ending === "expired" ? "app.sessionExpired" : "app.sessionEnded")}
+    </span>
+  );
+}
+
+interface KeyDialogProps {
+  enter: ReturnType<typeof useSigning>["enter"];
+  onClose: () => void;
+}
+
+function KeyDialog({ enter, onClose }: KeyDialogProps) {
+  const { t } = useTranslation();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [key, setKey] = useState("");
+  const { reset } = enter;
+  useEffect(() => {
+    dialog.current?.showModal();
+    return reset; // a key that was refused is not complained of when the dialog opens again
+  }, [reset]);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    enter.mutate(key.trim(), { onSuccess: onClose });
+  };
+  return (
+    <dialog ref={dialog} onClose={onClose} aria-labelledby="sign-in-title">
+      <form onSubmit={submit} className="stack">
+        <h2 id="sign-in-title">{t("app.signIn")}</h2>
+        <p>{t("app.signInWhy")}</p>
+        <label>
+          {t("app.key")}
+          <input
+            type="password"
+            autoComplete="current-password"
+            required
+            maxLength={500}
+            value={key}
+            onChange={(event) => setKey(event.target.value)}
+          />
+        </label>
+        {enter.error && <Complaint error={enter.error} />}
+        <div className="row">
+          <button type="submit" className="main" disabled={enter.isPending || !key.trim()}>
+            {t("app.signIn")}
+          </button>
+          <button type="button" onClick={onClose}>
+            {t("common.cancel")}
+          </button>
+        </div>
+      </form>
+    </dialog>
   );
 }

@@ -93,6 +93,6 @@ export function useChange() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: ({ method, path, body }: Change) => ask<unknown>(method, path, body),
-    onSettled: () => client.invalidateQueries(),
+    onSettled: () => void client.invalidateQueries(), // not waited for: they pause while the service is away
   });
 }
