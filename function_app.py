@@ -13,6 +13,7 @@ from functions import (
     pages,
     predictions,
     quality,
+    routings,
     sessions,
     training,
     unknown,
@@ -35,6 +36,7 @@ app.register_functions(operations.blueprint)
 app.register_functions(pages.blueprint)
 app.register_functions(predictions.blueprint)
 app.register_functions(quality.blueprint)
+app.register_functions(routings.blueprint)
 app.register_functions(sessions.blueprint)
 app.register_functions(training.blueprint)
 app.register_functions(unknown.blueprint)

@@ -86,6 +86,7 @@ class Endpoint:
     query: type[BaseModel] | None
     body: type[BaseModel] | None
     body_optional: bool
+    body_bytes: bool  # the body is a file, handed over as it came
     answer: type[Any] | None  # a pydantic model or a dataclass
     status: int
     media_type: str
@@ -104,6 +105,7 @@ def endpoint(
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
     body_optional: bool = False,
+    body_bytes: bool = False,
     answer: type[Any] | None = None,
     status: int = 200,
     media_type: str = "application/json",
@@ -121,6 +123,7 @@ def endpoint(
             query=query,
             body=body,
             body_optional=body_optional,
+            body_bytes=body_bytes,
             answer=answer,
             status=status,
             media_type=media_type,
@@ -304,12 +307,14 @@ def _query(model: type[BaseModel] | None, params: Any) -> BaseModel | None:
     return model.model_validate(known)
 
 
-def _body(declared: Endpoint, req: func.HttpRequest) -> BaseModel | None:
-    if declared.body is None:
+def _body(declared: Endpoint, req: func.HttpRequest) -> BaseModel | bytes | None:
+    if declared.body is None and not declared.body_bytes:
         return None
     raw = req.get_body()
     if len(raw) > MAX_BODY_BYTES:
         raise TooLarge(f"The body has {len(raw):,} bytes; the limit is {MAX_BODY_BYTES:,}.", remedy="Send fewer items.")
+    if declared.body is None:
+        return raw
     if not raw.strip():
         if declared.body_optional:
             return declared.body()

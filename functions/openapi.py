@@ -81,6 +81,9 @@ def _operation(declared: Endpoint) -> dict[str, Any]:
     if declared.body is not None:
         content = {"application/json": {"schema": _schema_of(declared.body)}}
         operation["requestBody"] = {"required": not declared.body_optional, "content": content}
+    if declared.body_bytes:
+        file = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": file}}
     if declared.access.least_role is not None:
         nobody: list[dict[str, Any]] = [{}] if declared.access is Access.READ else []
         operation["security"] = [*nobody, {"key": []}, {"session": []}]

@@ -1002,6 +1002,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/routings/exports/{form}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Working copies as a file: csv, xlsx, json, xml, erp.csv or erp.xlsx
+         * @description Write routings as a planner left them, in the form of the predictions' exports; nothing is stored.
+         *
+         *         What only a model can say of a routing stays empty. In the ERP's layout, a time that is not given is 0, and columns
+         *         that the profile carries along come from the item's own steps where the ERP has them.
+         */
+        post: operations["export_routings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/routings/imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A file's routings as working copies
+         * @description Read a file of at most 5 MiB: XLSX, CSV or JSON as an export wrote it, or the ERP's layout; nothing is stored.
+         *
+         *         A fault names its sheet, row and column. What an export wrote comes back to the last digit.
+         */
+        post: operations["import_routings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -1301,6 +1346,57 @@ export interface components {
             };
         };
         /**
+         * CopyOperation
+         * @description One operation as a planner left it; setup, wait, move and queue minutes are per order, run per piece.
+         */
+        CopyOperation: {
+            /** Sequence */
+            sequence: number;
+            /** Operation Code */
+            operation_code: string;
+            /**
+             * Operation Name
+             * @default null
+             */
+            operation_name?: string | null;
+            /**
+             * Resource Code
+             * @default null
+             */
+            resource_code?: string | null;
+            /**
+             * Inside
+             * @description in-house; false is outsourced
+             * @default null
+             */
+            inside?: boolean | null;
+            /**
+             * Setup Minutes
+             * @default null
+             */
+            setup_minutes?: number | null;
+            /**
+             * Run Minutes Per Unit
+             * @default null
+             */
+            run_minutes_per_unit?: number | null;
+            /**
+             * Wait Minutes
+             * @default null
+             */
+            wait_minutes?: number | null;
+            /**
+             * Move Minutes
+             * @default null
+             */
+            move_minutes?: number | null;
+            /**
+             * Queue Minutes
+             * @default null
+             */
+            queue_minutes?: number | null;
+        };
+        /**
          * CycleRequest
          * @description How a cycle asked for by hand should sample; the configuration's values unless given.
          */
@@ -1389,6 +1485,40 @@ export interface components {
             outcome: string;
             /** Model Version */
             model_version: string | null;
+        };
+        /**
+         * ImportedCopies
+         * @description The answer of `POST /api/routings/imports`.
+         */
+        ImportedCopies: {
+            /** Items */
+            items: components["schemas"]["ImportedCopy"][];
+            /**
+             * Model Version
+             * @description that the file names; only JSON does
+             * @default null
+             */
+            model_version?: string | null;
+        };
+        /**
+         * ImportedCopy
+         * @description One item's routing as the file holds it.
+         */
+        ImportedCopy: {
+            /** Item Code */
+            item_code: string;
+            /**
+             * Quantity
+             * @description null where the file says none, as the ERP's layout does
+             */
+            quantity: number | null;
+            /**
+             * Candidate
+             * @description which of the item's candidates, where the file holds several
+             */
+            candidate: number | null;
+            /** Operations */
+            operations: components["schemas"]["CopyOperation"][];
         };
         /**
          * ItemPrediction
@@ -2272,6 +2402,35 @@ export interface components {
              * @description no trial begins after this
              */
             budget_seconds: number;
+        };
+        /**
+         * WorkingCopies
+         * @description The body of `POST /api/routings/exports/{form}`.
+         */
+        WorkingCopies: {
+            /** Items */
+            items: components["schemas"]["WorkingCopy"][];
+            /**
+             * Model Version
+             * @description the version that the copies began from; named in the file where its form has a place for it
+             * @default null
+             */
+            model_version?: string | null;
+        };
+        /**
+         * WorkingCopy
+         * @description One item's routing as a planner left it.
+         */
+        WorkingCopy: {
+            /** Item Code */
+            item_code: string;
+            /**
+             * Quantity
+             * @default 1
+             */
+            quantity?: number;
+            /** Operations */
+            operations: components["schemas"]["CopyOperation"][];
         };
         Problem: {
             type: string;
@@ -3987,6 +4146,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Listing"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_routings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                form: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkingCopies"];
+            };
+        };
+        responses: {
+            /** @description Working copies as a file: csv, xlsx, json, xml, erp.csv or erp.xlsx */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_routings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description A file's routings as working copies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportedCopies"];
                 };
             };
             /** @description A problem document */

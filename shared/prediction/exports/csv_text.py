@@ -10,8 +10,9 @@ from shared.prediction.exports.entries import Entry
 from shared.prediction.exports.tables import Cell, Table
 
 # Text that a spreadsheet program would run: it begins with one of these, whatever blanks come before (the wide forms
-# are what an East Asian input method writes).
-_RUN = re.compile(r"\s*[=+\-@|%\t\r\uff1d\uff0b\uff0d\uff20]")
+# are what an East Asian input method writes). Text that looks guarded already is guarded again, so that nothing is lost
+# when the guard is taken off.
+_RUN = re.compile(r"'*\s*[=+\-@|%\t\r\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)*")
 _GUARD = "'"
 
@@ -50,3 +51,8 @@ def _shown(cell: Cell) -> str:
 def guarded(text: str) -> str:
     """Return text with an apostrophe before it where a spreadsheet program would take it for a formula."""
     return _GUARD + text if _RUN.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Return the text that `guarded` was given."""
+    return text[1:] if text.startswith(_GUARD) and guarded(text[1:]) == text else text

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.prediction.answers import Candidate, ItemPrediction
+from shared.prediction.exports.working import WORKING_COPY, WorkingCopy, WorkingRouting, routings_of
 
 INVALID = "invalid"  # the status of an item of a batch whose own values break a rule
 
@@ -13,7 +14,7 @@ INVALID = "invalid"  # the status of an item of a batch whose own values break a
 class Head:
     """Where the predictions of an export come from."""
 
-    model_version: str
+    model_version: str | None
     data_as_of: datetime | None = None  # when the model's data was read
     as_if_unknown: bool = False
     prediction_id: str | None = None
@@ -27,8 +28,16 @@ class Entry:
     item_code: str
     status: str
     quantity: float | None
-    candidates: Sequence[Candidate] = ()
+    candidates: Sequence[Candidate | WorkingRouting] = ()
     message: str | None = None
+
+
+def entries_of_copies(copies: Sequence[WorkingCopy]) -> list[Entry]:
+    """Return the entry of every working copy."""
+    return [
+        Entry(item_code=copy.item_code, status=WORKING_COPY, quantity=copy.quantity, candidates=(routing,))
+        for copy, routing in zip(copies, routings_of(copies), strict=True)
+    ]
 
 
 def entry_of(answer: ItemPrediction, quantity: float) -> Entry:

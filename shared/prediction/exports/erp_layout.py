@@ -7,12 +7,13 @@ known of is 0; any other column of which nothing is known stays empty. docs/PRED
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from shared.prediction.answers import SIGNATURE_SEPARATOR, Candidate, PredictedOperation, Source
 from shared.prediction.exports.carried import Carried, CarriedStep
 from shared.prediction.exports.entries import Entry
 from shared.prediction.exports.tables import Cell, Row, Table
+from shared.prediction.exports.working import WorkingOperation, WorkingRouting
 
 COLUMNS = (
     "ITEM_CD", "CANDIDATE_ID", "ROUTING_SIGNATURE", "PRIORITY", "SIMILARITY_TIER", "PROC_SEQ", "INSIDE_FLAG",
@@ -72,45 +73,51 @@ class _Layout:
             number = self._numbers[entry.item_code]
             yield from self._candidate_rows(entry.item_code, number, candidate)
 
-    def _candidate_rows(self, item_code: str, number: int, candidate: Candidate) -> Iterator[Row]:
-        score = round(min(max(candidate.similarity, 0.0), 1.0), 4)
+    def _candidate_rows(self, item_code: str, number: int, candidate: Candidate | WorkingRouting) -> Iterator[Row]:
+        score = None if candidate.similarity is None else round(min(max(candidate.similarity, 0.0), 1.0), 4)
         reference = reference_item(item_code, candidate)
         shared: dict[str, Cell] = {
             "ITEM_CD": item_code,
             "CANDIDATE_ID": f"{item_code}_C{number:02d}",
             "ROUTING_SIGNATURE": short_signature(candidate.routing_signature),
             "PRIORITY": "primary" if number == 1 else "fallback",
-            "SIMILARITY_TIER": "HIGH" if score >= HIGH_SIMILARITY else "LOW",
+            "SIMILARITY_TIER": None if score is None else "HIGH" if score >= HIGH_SIMILARITY else "LOW",
             "REFERENCE_ITEM_CD": reference,
             "SIMILARITY_SCORE": score,
         }
-        own = candidate.source == Source.ERP
+        holder = carrying_item(item_code, candidate)
         seen: Counter[str] = Counter()
-        for sequence, operation in zip(_sequences(candidate), candidate.operations, strict=True):
+        operations: Sequence[PredictedOperation | WorkingOperation] = candidate.operations
+        for sequence, operation in zip(_sequences(candidate), operations, strict=True):
             code = operation.operation_code
-            step = self._carried.step(reference, code, seen[code])
+            step = self._carried.step(holder, code, seen[code])
             seen[code] += 1
-            cells = shared | {"PROC_SEQ": sequence} | _made(operation) | _passed_through(step, own=own)
+            cells = shared | {"PROC_SEQ": sequence} | _made(operation) | _passed_through(step, own=holder == item_code)
             yield tuple(cells.get(column) for column in COLUMNS)
 
 
-def reference_item(item_code: str, candidate: Candidate) -> str | None:
+def carrying_item(item_code: str, candidate: Candidate | WorkingRouting) -> str | None:
+    """Return the item whose own steps a candidate's pass-through columns come from; a working copy's are its item's."""
+    return item_code if isinstance(candidate, WorkingRouting) else reference_item(item_code, candidate)
+
+
+def reference_item(item_code: str, candidate: Candidate | WorkingRouting) -> str | None:
     """Return the item whose routing a candidate shows: itself, the nearest one that has it, or none."""
     if candidate.source == Source.ERP:
         return item_code
     return candidate.evidence[0].item_code if candidate.evidence else None
 
 
-def _sequences(candidate: Candidate) -> list[int]:
+def _sequences(candidate: Candidate | WorkingRouting) -> list[int]:
     """Return the steps' numbers, new ones (10, 20, …) where those of the answer do not rise."""
     numbers = [operation.sequence for operation in candidate.operations]
     rising = all(before < after for before, after in zip([0, *numbers], numbers, strict=False))
     return numbers if rising else [10 * (place + 1) for place in range(len(numbers))]
 
 
-def _made(operation: PredictedOperation) -> dict[str, Cell]:
+def _made(operation: PredictedOperation | WorkingOperation) -> dict[str, Cell]:
     setup, run = _time(operation.setup_minutes.value), _time(operation.run_minutes_per_unit.value)
-    booked = operation.samples > 0
+    booked = bool(operation.samples)
     return {
         "INSIDE_FLAG": None if operation.inside is None else _INSIDE[operation.inside],
         "dbo_BI_ROUTING_VIEW_JOB_CD": operation.operation_code,

@@ -8,7 +8,7 @@ from typing import IO
 from shared.prediction.exports.carried import Carried
 from shared.prediction.exports.csv_text import CsvWriter
 from shared.prediction.exports.entries import Entry, Head
-from shared.prediction.exports.erp_layout import erp_table, reference_item
+from shared.prediction.exports.erp_layout import carrying_item, erp_table
 from shared.prediction.exports.json_text import JsonWriter
 from shared.prediction.exports.tables import CANDIDATES, FLAT, OPERATIONS
 from shared.prediction.exports.workbook import WorkbookWriter
@@ -80,5 +80,5 @@ def open_writer(stream: IO[bytes], form: Form, head: Head, *, carried: Carried |
 
 def reference_items(entries: Iterable[Entry]) -> set[str]:
     """Return the items whose own steps the ERP's layout takes columns from."""
-    found = {reference_item(entry.item_code, candidate) for entry in entries for candidate in entry.candidates}
+    found = {carrying_item(entry.item_code, candidate) for entry in entries for candidate in entry.candidates}
     return {code for code in found if code is not None}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from shared.prediction.answers import Candidate, Minutes, PredictedOperation
 from shared.prediction.exports.entries import Entry
+from shared.prediction.exports.working import WorkingMinutes, WorkingOperation, WorkingRouting
 
 Cell = str | float | int | bool | None
 Row = tuple[Cell, ...]
@@ -38,18 +39,18 @@ def _item_cells(entry: Entry) -> Row:
     return entry.item_code, entry.status, entry.message, entry.quantity
 
 
-def _candidate_cells(candidate: Candidate) -> Row:
+def _candidate_cells(candidate: Candidate | WorkingRouting) -> Row:
     return (
         candidate.rank, str(candidate.source), candidate.routing_signature, candidate.probability,
-        candidate.similarity, str(candidate.tier),
+        candidate.similarity, None if candidate.tier is None else str(candidate.tier),
     )  # fmt: skip
 
 
-def _minutes_cells(minutes: Minutes) -> Row:
+def _minutes_cells(minutes: Minutes | WorkingMinutes) -> Row:
     return minutes.value, minutes.low, minutes.high, minutes.planned
 
 
-def _operation_cells(operation: PredictedOperation) -> Row:
+def _operation_cells(operation: PredictedOperation | WorkingOperation) -> Row:
     return (
         operation.sequence, operation.operation_code, operation.operation_name, operation.resource_code,
         operation.resource_name, operation.inside, *_minutes_cells(operation.setup_minutes),
@@ -60,7 +61,7 @@ def _operation_cells(operation: PredictedOperation) -> Row:
     )  # fmt: skip
 
 
-def _supports(operation: PredictedOperation) -> str:
+def _supports(operation: PredictedOperation | WorkingOperation) -> str:
     """Return who speaks for an operation and who against it, in words."""
     return "; ".join(
         f"{each['item_code']} ({each['orders']} order{'' if each['orders'] == 1 else 's'})"
@@ -70,7 +71,7 @@ def _supports(operation: PredictedOperation) -> str:
     )
 
 
-def _because(candidate: Candidate) -> str:
+def _because(candidate: Candidate | WorkingRouting) -> str:
     """Return the items that a candidate rests on, each with what makes it similar."""
     said = []
     for item in candidate.evidence:

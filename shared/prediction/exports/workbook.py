@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from typing import IO, Any
 
 from shared.errors import InvalidInput
@@ -31,6 +32,7 @@ class WorkbookWriter:
         import xlsxwriter
 
         self._book = xlsxwriter.Workbook(stream, _OPTIONS)
+        self._book.worksheet_class = _exact_sheets()
         self._book.set_properties({"created": (made_at or _NO_MOMENT).astimezone(UTC).replace(tzinfo=None)})
         bold = self._book.add_format({"bold": True})
         self._sheets = [_Sheet(self._book.add_worksheet(table.name), table, bold) for table in tables]
@@ -50,6 +52,19 @@ class WorkbookWriter:
         for sheet in self._sheets:
             sheet.finish()
         self._book.close()
+
+
+@cache
+def _exact_sheets() -> type:
+    """Return a worksheet that writes numbers to their last digit; the library's own stops after sixteen."""
+    from xlsxwriter.worksheet import Worksheet
+
+    class Exact(Worksheet):  # type: ignore[misc]  # the library has no types
+        def _xml_number_element(self, number: float, attributes: Iterable[tuple[str, Any]] = ()) -> None:
+            shown = "".join(f' {name}="{value}"' for name, value in attributes)  # places and numbers of formats only
+            self.fh.write(f"<c{shown}><v>{number!r}</v></c>")
+
+    return Exact
 
 
 class _Sheet:
