@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from xdist.scheduler import LoadFileScheduling
 
-ALONE = frozenset({"test_pages_source.py"})  # of `tests/pages`, and wants no browser
+ALONE = frozenset({"test_pages_source.py", "test_pages_catalogue.py"})  # of `tests/pages`; they want no browser
 TOGETHER = "tests/pages"
 
 
