@@ -20,7 +20,7 @@ export function App() {
           <Suspense fallback={null}>
             <Switch>
               <Route path="/" component={PlannerPage} />
-              <Route path="/operations" component={OperationsPage} />
+              <Route path="/operations/*?" component={OperationsPage} />
               <Route>
                 <Redirect to="/" />
               </Route>
@@ -63,7 +63,7 @@ function Header() {
 }
 
 function Tab({ to, children }: { to: string; children: string }) {
-  const [isHere] = useRoute(to);
+  const [isHere] = useRoute(to === "/" ? to : `${to}/*?`);
   return (
     <Link href={to} aria-current={isHere ? "page" : undefined}>
       {children}
