@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from funchost.storage import HOSTS_CONTAINER, Storage, encode_body, send_message
 POISON_QUEUE = "webjobs-blobtrigger-poison"
 _RECEIPT_LEASE_SECONDS = 30
 _REMEMBERED = 20_000
+_EAGER_PAUSE_SECONDS, _EAGER_FOR_SECONDS = 0.25, 30.0
 _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -172,6 +174,8 @@ class BlobScanner:
         )
         self._receipts = Receipts(host_storage, host_id)
         self._infos: dict[tuple[str, str], ScanInfo] = {}
+        self._others: dict[tuple[str, str], tuple[int, datetime]] = {}  # blobs that no function looks at, as last seen
+        self._eager_until = 0.0
         self._storage_is_down = False
         self._thread = threading.Thread(target=self._loop, name="blob-scan", daemon=True)
 
@@ -194,6 +198,7 @@ class BlobScanner:
                         info.forget()
                 elif self._state.takes_work:
                     self._scan_all()
+                    pause = self._pause()
                 if self._storage_is_down:
                     self._storage_is_down = False
                     logs.info("blob.storage_reachable_again")
@@ -203,6 +208,20 @@ class BlobScanner:
                     logs.warning("blob.storage_unreachable", reason=str(error).split("\n", 1)[0])
             stopping.wait(pause)
         self._lease.release()
+
+    def _pause(self) -> float:
+        """Return the seconds until the next scan: few while blobs arrive that may announce one with a function."""
+        eager = time.monotonic() < self._eager_until
+        return min(self._scan_seconds, _EAGER_PAUSE_SECONDS) if eager else self._scan_seconds
+
+    def _note_others(self, key: tuple[str, str], others: tuple[int, datetime], something_noticed: bool) -> None:
+        """Compare the blobs that no function looks at with those of the scan before."""
+        before = self._others.get(key, others)
+        self._others[key] = others
+        if something_noticed:
+            self._eager_until = 0.0
+        elif others != before:
+            self._eager_until = time.monotonic() + _EAGER_FOR_SECONDS
 
     def _scan_all(self) -> None:
         places: dict[tuple[str, str], list[BlobFunction]] = {}
@@ -219,19 +238,24 @@ class BlobScanner:
         info = self._infos.setdefault(key, ScanInfo(self._storage, data, self._host_id, container))
         since = info.read()
         newest, all_done = since, True
+        others, youngest, noticed = 0, _LONG_AGO, False
         prefix = functions[0].path.prefix if len(functions) == 1 else ""
         try:
             for blob in data.container(container).list_blobs(name_starts_with=prefix or None):
+                wanted_by = [function for function in functions if function.path.match(blob.name) is not None]
+                if not wanted_by:
+                    others, youngest = others + 1, max(youngest, blob.last_modified)
                 if blob.last_modified < since:
                     continue
-                for function in functions:
-                    if function.path.match(blob.name) is not None:
-                        all_done &= self._notice(function, blob)
+                noticed |= blob.last_modified > since and bool(wanted_by)
+                for function in wanted_by:
+                    all_done &= self._notice(function, blob)
                 newest = max(newest, blob.last_modified)
                 if self._state.stopping.is_set():
                     return
         except ResourceNotFoundError:
             return
+        self._note_others(key, (others, youngest), noticed)
         if all_done and newest > since:
             info.write(newest)
 

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from funchost.keys import Keys
 from funchost.metrics import Metrics
 from funchost.routes import compile_route
 from funchost.rpc import Answer
-from funchost.succession import succession_of
+from funchost.succession import Succession, succession_of
 from funchost.worker_base import WorkerBase
 
 _IDLE_CONNECTION_SECONDS = 2.0
@@ -39,11 +39,13 @@ class HttpWorker(WorkerBase):
         self._loop: asyncio.AbstractEventLoop | None = None
         if not self.load():
             return
-        plan = self.channel.call("ready_to_serve", {}).result(timeout=600).body
         self._succession = succession_of(Path(self.boot["app_dir"]))
+        if self.boot["successor"] and not self._done(lambda succession: succession.warm()):
+            return
+        plan = self.channel.call("ready_to_serve", {}).result().body  # a spare waits for as long as nobody asks
         if self._succession is not None:
             self._succession.offer(lambda: self.channel.call("wants_successor", {}))
-        if self.boot["successor"] and not self._prepare():
+        if self.boot["successor"] and not self._done(lambda succession: succession.prepare()):
             return
         listener = _inherited_socket(self.boot)
         config = uvicorn.Config(
@@ -66,11 +68,11 @@ class HttpWorker(WorkerBase):
             with contextlib.suppress(TimeoutError, ChannelClosed):
                 self.channel.call("farewell", self.metrics.document()).result(timeout=2)
 
-    def _prepare(self) -> bool:
-        """Have the app make ready to take over from the present worker; tell the host where it cannot."""
+    def _done(self, part: Callable[[Succession], None]) -> bool:
+        """Have the app do its part to take over from the present worker; tell the host where it cannot."""
         try:
             if self._succession is not None:
-                self._succession.prepare()
+                part(self._succession)
         except Exception as error:  # noqa: BLE001 - the present worker goes on, whatever keeps this one from it
             self.channel.call("cannot_take_over", {"reason": str(error)}).result(timeout=10)
             return False
@@ -100,7 +102,7 @@ class HttpWorker(WorkerBase):
             await asyncio.sleep(0.005)
         if self.stop_asked.is_set():
             server.should_exit = True
-        await self._call_host("serving", {})
+        await self._call_host("serving", {"succession": self._succession is not None})
 
     def _http_functions(self, plan: Mapping[str, Any]) -> list[HttpFunction]:
         found: list[HttpFunction] = []

@@ -41,6 +41,7 @@ class HostSettings:
     enforce_keys: bool
     http_workers: int
     grace_seconds: float
+    spare_after_seconds: float
     blob_scan_seconds: float
     message_visibility_seconds: int
     lock_retry_seconds: float | None
@@ -137,6 +138,7 @@ def make_settings(
         enforce_keys=not is_true(environment.get("FUNCHOST_DISABLE_AUTH")),
         http_workers=int(_number(environment, "FUNCHOST_HTTP_WORKERS", 1, 1, 32)),
         grace_seconds=_number(environment, "FUNCHOST_GRACE_SECONDS", 10, 0, 86400),
+        spare_after_seconds=_number(environment, "FUNCHOST_SPARE_AFTER_SECONDS", 20, 0, 86400),
         blob_scan_seconds=_number(environment, "FUNCHOST_BLOB_SCAN_SECONDS", 2, 0.05, 3600),
         message_visibility_seconds=int(_number(environment, "FUNCHOST_MESSAGE_VISIBILITY", 600, 2, 604800)),
         lock_retry_seconds=_number(environment, "FUNCHOST_LOCK_RETRY_SECONDS", 0, 0, 3600) or None,

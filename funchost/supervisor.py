@@ -103,6 +103,7 @@ class Supervisor:
             listener=self._socket if role == "http" else None,
             log_level=self._host_json.log_level,
             leave_seconds=self._settings.grace_seconds,
+            spare_after_seconds=self._settings.spare_after_seconds,
         )
 
     def ask_to_stop(self) -> None:
@@ -239,13 +240,15 @@ class Supervisor:
             self._indexed(slot, caller, body)
             answer({})
         elif method == "ready_to_serve":
-            slot.hold(lambda: answer(self._serving_plan()))
+            slot.hold(caller, lambda: answer(self._serving_plan()))
             if self._admin is not None:
                 slot.release_held()
         elif method == "serving":
             slot.mark_ready(caller)
             self._http_serving.set()
             answer({})
+            if body.get("succession"):
+                slot.keep_spare(again=caller.is_successor)
         elif method == "wants_successor":
             answer({"begun": slot.raise_successor()})
         elif method == "cannot_take_over":

@@ -16,6 +16,7 @@ from funchost.rpc import Answer, Reply, Switchboard
 _STABLE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 30.0
 _TAKE_OVER_SECONDS = 300  # to load the app and all that it wants to have ready
+_SPARE_AGAIN_SECONDS = 1.0  # after a spare was used, and its predecessor has left
 
 FromWorker = Callable[["WorkerSlot", Incarnation, str, dict[str, Any], Answer], None]
 
@@ -25,6 +26,9 @@ class WorkerSlot:
 
     A successor loads the app beside the present worker and takes its place once it is ready; the present one then
     finishes what it has begun and leaves. A successor that cannot take over changes nothing.
+
+    A spare is a successor that nobody has asked for yet: it has loaded the app and waits, so that there is less to
+    wait for.
     """
 
     def __init__(
@@ -38,8 +42,12 @@ class WorkerSlot:
         listener: socket | None = None,
         log_level: str | None = None,
         leave_seconds: float = 10.0,
+        spare_after_seconds: float = 0.0,
     ) -> None:
-        """Prepare the place; `leave_seconds` are what a worker that was succeeded has to finish its requests."""
+        """Prepare the place; `leave_seconds` are what a worker that was succeeded has to finish its requests.
+
+        `spare_after_seconds` is how long `keep_spare` waits the first time; with 0 there is never a spare.
+        """
         self.role = role
         self.name = name
         self.restarts = 0
@@ -57,9 +65,12 @@ class WorkerSlot:
         self._current: Incarnation | None = None
         self._successor: Incarnation | None = None
         self._leaving: Incarnation | None = None
+        self._spare: Incarnation | None = None
+        self._spare_after_seconds = spare_after_seconds
+        self._spare_is_coming = False
         self._changing = False  # a successor is on its way, or its predecessor has not left yet
         self._stopping = False
-        self._held: list[Callable[[], None]] = []
+        self._held: list[tuple[Incarnation, Callable[[], None]]] = []
         self._thread = threading.Thread(target=self._keep_filled, name=f"{role}-slot", daemon=True)
 
     def start(self) -> None:
@@ -88,15 +99,16 @@ class WorkerSlot:
                     self._leaving.call("leave", {"seconds": self._leave_seconds})
             self._ready.notify_all()
 
-    def hold(self, answer: Callable[[], None]) -> None:
-        """Keep an answer to the worker until `release_held`."""
+    def hold(self, worker: Incarnation, answer: Callable[[], None]) -> None:
+        """Keep an answer to a worker until `release_held`; the spare's until it is asked for."""
         with self._lock:
-            self._held.append(answer)
+            self._held.append((worker, answer))
 
     def release_held(self) -> None:
-        """Give the answers that were kept."""
+        """Give the answers that were kept, but not the spare's."""
         with self._lock:
-            held, self._held = self._held, []
+            held = [answer for worker, answer in self._held if worker is not self._spare]
+            self._held = [(worker, answer) for worker, answer in self._held if worker is self._spare]
         for answer in held:
             answer()
 
@@ -127,8 +139,11 @@ class WorkerSlot:
             self._stopping = True
             self._ready.notify_all()
             workers, successor = [one for one in (self._leaving, self._current) if one is not None], self._successor
+            spare, self._spare = self._spare, None
         if successor is not None:
             successor.kill()
+        if spare is not None:
+            spare.end()
         deadline = time.monotonic() + max(grace_seconds, 0.05)
         for worker in workers:
             worker.call("stop", {})
@@ -169,12 +184,16 @@ class WorkerSlot:
 
     def _await_successor(self) -> str:
         """Return why a successor did not take over, or nothing when it did."""
-        successor = Incarnation(self._birth, successor=True)
+        spare = self._take_spare()
+        successor = spare or Incarnation(self._birth, successor=True)
         with self._lock:
             self._successor = successor
             stopping = self._stopping
         if not stopping:
-            successor.start()
+            if spare is None:
+                successor.start()
+            else:
+                self.release_held()
             deadline = time.monotonic() + _TAKE_OVER_SECONDS
             while time.monotonic() < deadline and not successor.ready.wait(0.05) and successor.wait(0) is None:
                 continue
@@ -197,6 +216,54 @@ class WorkerSlot:
             logs.warning("worker.killed", role=self.role, reason="it did not leave in time after it was succeeded")
             leaving.kill()
         self._leaving = None
+
+    # -- the spare
+
+    def keep_spare(self, *, again: bool) -> None:
+        """Start a worker, after a while, that loads the app and waits until a successor is asked for.
+
+        The while is short where it comes `again`, after another one was used.
+        """
+        with self._lock:
+            if not self._spare_after_seconds or self._stopping or self._spare_is_coming or self._spare is not None:
+                return
+            self._spare_is_coming = True
+        wait = min(self._spare_after_seconds, _SPARE_AGAIN_SECONDS) if again else self._spare_after_seconds
+        threading.Thread(target=self._bring_spare, args=(wait,), name=f"{self.role}-spare", daemon=True).start()
+
+    def _bring_spare(self, wait: float) -> None:
+        try:
+            with self._ready:
+                self._ready.wait_for(lambda: self._stopping, wait)
+                while self._changing and not self._stopping:  # another one is coming anyway, or one has not left yet
+                    self._ready.wait_for(lambda: self._stopping, 0.2)
+                if self._stopping:
+                    return
+            spare = Incarnation(self._birth, successor=True)
+            with self._lock:
+                if not self._stopping:
+                    self._spare = spare
+            if self._spare is spare:
+                spare.start()
+            else:
+                spare.end()
+        except (OSError, HostError) as error:
+            logs.warning("worker.no_spare", role=self.role, reason=str(error))
+        finally:
+            with self._lock:
+                self._spare_is_coming = False
+
+    def _take_spare(self) -> Incarnation | None:
+        """Return the spare, which is one no more; None where there is none, or it has ended."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is None or spare.wait(0) is None:
+            return spare
+        logs.warning("worker.no_spare", role=self.role, reason=spare.complaint or "it has ended")
+        with self._lock:
+            self._held = [(worker, answer) for worker, answer in self._held if worker is not spare]
+        spare.end()
+        return None
 
     # -- the place
 

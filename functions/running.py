@@ -1,6 +1,7 @@
 """The services of a process that answers requests: the active model is followed by a watcher of its own."""
 
 import contextlib
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.bootstrap import Services, current_services
 from shared.cores import leaving_one_core, run_in_background
 from shared.errors import SetupError
+
+_NEEDED = (
+    "shared.bootstrap",
+    "shared.operations.caches",
+    "shared.prediction.golden",
+    "shared.prediction.package",
+    "shared.registry.safe_loading",
+    "shared.registry.serving",
+)
 
 
 def running_services() -> Services:
@@ -39,6 +49,13 @@ class ModelSuccession:
     def offer(self, ask: Callable[[], Any]) -> None:
         """Take what asks the host for a process that is to take over from this one."""
         _succession.ask = ask
+
+    def warm(self) -> None:
+        """Import what loads and asks a model, and what answers; nothing is opened."""
+        for name in _NEEDED:
+            importlib.import_module(name)
+        with contextlib.suppress(ImportError):
+            importlib.import_module("hnswlib")  # exact search serves without it
 
     def prepare(self) -> None:
         """Load the active version before the first request, off the core that the present process answers on.

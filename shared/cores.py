@@ -20,15 +20,22 @@ def work_in_background() -> None:
     Called before libraries are imported that start a thread for each core they see. Where there is only one core, or
     the system does not tell, only the priority changes.
     """
+    lower_priority()
     if sys.platform == "win32":
-        windows.lower_priority()
         windows.leave_one_core()
         return
-    os.nice(_NICENESS)
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) > 1:
             os.sched_setaffinity(0, cores[1:])
+
+
+def lower_priority() -> None:
+    """Lower this process's priority for good; threads that it starts from now on have the low one, too."""
+    if sys.platform == "win32":
+        windows.lower_priority()
+    else:
+        os.nice(_NICENESS)
 
 
 def run_in_background(work: Callable[[], object]) -> None:

@@ -1,6 +1,6 @@
 """Model versions: how they come, what vouches for them, and the one that serves."""
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from shared.bootstrap.foundations import Foundations
@@ -70,21 +70,21 @@ class Models(Foundations):
     @cached_property
     def registrations(self) -> "Registrations":
         """Dropped packages on their way to `pending`."""
-        from shared.registry.apart import load_apart
+        from shared.registry.apart import loading_apart
         from shared.registry.registrations import Registrations
 
         return Registrations(
             self.settings, self.engine, self.work, self.doorbells, self.packages, keys=self.keys, clock=self.clock,
-            load=load_apart,
+            loading=partial(loading_apart, all_cores=True),  # drops are rare, and the priority is low
         )  # fmt: skip
 
     @cached_property
     def lifecycle(self) -> "Lifecycle":
         """Activation, rollback and refusal."""
-        from shared.registry.apart import load_apart
+        from shared.registry.apart import loading_apart
         from shared.registry.lifecycle import Lifecycle
 
-        return Lifecycle(self.settings, self.model_versions, keys=self.keys, clock=self.clock, load=load_apart)
+        return Lifecycle(self.settings, self.model_versions, keys=self.keys, clock=self.clock, loading=loading_apart)
 
     @cached_property
     def retention(self) -> "Retention":

@@ -177,7 +177,7 @@ class Services(People, Models):
         from shared.operations.audit_watch import AuditWatch
         from shared.operations.sweep import Sweep
         from shared.quality.keeping import PredictionTidying
-        from shared.registry.apart import load_apart
+        from shared.registry.apart import loading_apart
         from shared.registry.repair import Repair
         from shared.training.tidying import JobTidying
 
@@ -186,7 +186,9 @@ class Services(People, Models):
             work=self.work,
             doorbells=self.doorbells,
             registrations=self.registrations,
-            repair=Repair(self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock, load=load_apart),
+            repair=Repair(
+                self.settings, self.engine, self.alerts, keys=self.keys, clock=self.clock, loading=loading_apart
+            ),
             forget_predictions=PredictionTidying(
                 engine=self.engine,
                 keep_days=lambda: self.configuration_store.current()[1].quality.keep_prediction_days,

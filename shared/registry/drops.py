@@ -77,8 +77,8 @@ class FolderDrop:
             raise PackageIncomplete("The manifest is not there any more.", missing=[MANIFEST_NAME]) from fault
 
     def check(self, manifest: Manifest) -> None:
-        """Ask storage for each file's size."""
-        sizes = {each.path: self._packages.file_size(self._version, each.path) for each in manifest.artifacts}
+        """Ask storage for the files' sizes."""
+        sizes = self._packages.file_sizes(self._version, [each.path for each in manifest.artifacts])
         missing = [path for path, size in sizes.items() if size is None]
         if missing:
             raise PackageIncomplete(

@@ -18,7 +18,7 @@ from shared.platform import remove_tree
 from shared.registry.manifest import parse_manifest, parse_time, read_manifest_file
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
-from shared.registry.verify import CheckedPackage, Load, check_listing, check_package, load_checked
+from shared.registry.verify import CheckedPackage, Load, Loading, check_listing, check_package, loading_here
 from shared.registry.versions import check_version_name, new_version_name
 from shared.settings import Settings
 
@@ -51,12 +51,12 @@ class Installer:
     """Adds packages that are already on this machine: from training, the command line, or a repair."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, *, keys: Keys, clock: Clock = utc_now, load: Load = load_checked
+        self, settings: Settings, engine: Engine, *, keys: Keys, clock: Clock = utc_now, loading: Loading = loading_here
     ) -> None:
-        """Work on one instance; `load` may do its work in another process (`load_apart`)."""
+        """Work on one instance; `loading` may load in another process (`loading_apart`)."""
         self._settings = settings
         self._keys = keys
-        self._load = load
+        self._loading = loading
         self._clock = clock
         self._store = ModelStore(settings.models)
         self._versions = ModelVersions(engine, clock=clock)
@@ -108,13 +108,18 @@ class Installer:
             return None
         return self.add_row(package, actor=job_id, reason=reason)
 
-    def verified(self, folder: Path, hashes: Mapping[str, str] | None = None) -> CheckedPackage:
-        """Return the package of a folder after every check; PackageRejected names the one it fails.
+    def verified(self, folder: Path) -> CheckedPackage:
+        """Return the package of a folder after every check; PackageRejected names the one it fails."""
+        with self._loading() as load:
+            return self.verified_by(load, folder)
 
-        `hashes` are the SHA-256 that were found as its files were written.
+    def verified_by(self, load: Load, folder: Path, hashes: Mapping[str, str] | None = None) -> CheckedPackage:
+        """Do as `verified` with a process that is ready already.
+
+        `hashes` are the SHA-256 that were found as the folder's files were written.
         """
         package = check_package(folder, self._keys, allow_unsigned=self._settings.allow_unsigned, hashes=hashes)
-        self._load(package)
+        load(package)
         return package
 
     def register_local(self, folder: Path, *, actor: str, reason: str) -> ModelVersion:

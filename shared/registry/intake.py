@@ -100,17 +100,16 @@ class Intake:
         return manifest, data
 
     def fetch(self, manifest: Manifest, data: bytes, source: DropSource, folder: Path) -> dict[str, str]:
-        """Write every file and the manifest below `folder`, once all are known to be there.
+        """Write every file of a drop that passed its check, and the manifest, below `folder`.
 
         Returns each file's SHA-256 as it was written, the manifest's not; nobody has compared them yet.
 
         Raises:
-            PackageIncomplete: a file is not there yet.
+            PackageIncomplete: a file is not there any more.
             PackageRejected, TooLarge: a file has another size.
             OSError: the disk has no room.
             StorageUnavailable: storage did not answer.
         """
-        source.check(manifest)
         folder.mkdir(parents=True)
         _refuse_to_fill_the_disk(folder, manifest.total_bytes)
 

@@ -113,7 +113,8 @@ class LegacyPackages:
         reader = PackageReader.of(copy, _describe(copy, version, {}, self._clock()))
         try:
             model = load_model(reader)
-            reader.read_the_rest({*ROLES, GOLDEN_NAME}, whole_tables=True)
+            reader.read_the_rest({*ROLES, GOLDEN_NAME})
+            reader.read_whole_tables()
         except PackageRejected as fault:
             _refuse(version, fault.detail, fault)
         except (KeyError, ValueError, TypeError, OSError, AttributeError) as fault:

@@ -1,6 +1,5 @@
 """What people do with versions: look into one, activate, reject, go back. Every change is an event with a reason."""
 
-from collections.abc import Callable
 from typing import Any
 
 from shared.clock import Clock, utc_now
@@ -12,7 +11,7 @@ from shared.registry.dry_run import difference, report_of
 from shared.registry.manifest import Manifest, parse_manifest, read_manifest_file
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
-from shared.registry.verify import CHECKS, CheckedPackage, check_package, load_checked
+from shared.registry.verify import CHECKS, CheckedPackage, Loading, check_package, loading_here
 from shared.settings import Settings
 
 MAX_REASON = 2_000
@@ -28,10 +27,10 @@ class Lifecycle:
         *,
         keys: Keys | None = None,
         clock: Clock = utc_now,
-        load: Callable[[CheckedPackage], object] | None = None,
+        loading: Loading = loading_here,
     ) -> None:
-        """Change the rows of `versions`; `load` is the last check of a package, made in this process unless given."""
-        self._load = load or load_checked
+        """Change the rows of `versions`; `loading` makes the last check of a package, in this process unless given."""
+        self._loading = loading
         self._settings = settings
         self._versions = versions
         self._keys = keys or Keys(settings.keys, clock=clock)
@@ -57,7 +56,8 @@ class Lifecycle:
             PackageRejected: the folder is not what was registered, or does not answer as it did when it was made.
         """
         self._refuse_forbidden(version, VersionState.ACTIVE)
-        self._load(self._checked(version))
+        with self._loading() as load:  # makes ready while the files are hashed
+            load(self._checked(version))
         return self._move(version, VersionState.ACTIVE, actor, reason, expected_active, details)
 
     def rollback(self, *, actor: str, reason: str, expected_active: str | None = None) -> ModelVersion:
@@ -97,8 +97,9 @@ class Lifecycle:
         """
         row = self._versions.find(version)
         try:
-            package = self._checked(version)
-            self._load(package)
+            with self._loading() as load:
+                package = self._checked(version)
+                load(package)
         except PackageRejected as fault:
             return report_of(version, row, fault)
         except NotFound:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -42,7 +42,7 @@ from shared.registry.intake import Intake, Spans
 from shared.registry.manifest import MAX_MANIFEST_BYTES, sha256_hex
 from shared.registry.signing import Keys
 from shared.registry.store import STALE_SECONDS, ModelStore
-from shared.registry.verify import CheckedPackage, Load, check_package, load_checked
+from shared.registry.verify import CheckedPackage, Loading, check_package, loading_here
 from shared.registry.versions import why_not_a_version_name
 from shared.settings import Settings
 from shared.storage.doorbells import Doorbells, growing_delay_seconds
@@ -72,11 +72,11 @@ class Registrations:
         *,
         keys: Keys | None = None,
         clock: Clock = utc_now,
-        load: Load = load_checked,
+        loading: Loading = loading_here,
     ) -> None:
         """Use the services of one process; keys are those below the data directory unless given.
 
-        `load` may do its work in another process (`load_apart`), so that no package ends the one that serves.
+        `loading` may load in another process (`loading_apart`), so that no package ends the one that serves.
         """
         self._settings = settings
         self._engine = engine
@@ -87,7 +87,8 @@ class Registrations:
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._store = ModelStore(settings.models)
         self._versions = ModelVersions(engine, clock=clock)
-        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, load=load)
+        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, loading=loading)
+        self._loading = loading
         self._intake = Intake(settings, packages, self._keys)
         self._seen: set[Drop] = set()
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
@@ -284,17 +285,20 @@ class Registrations:
     def _take_in(self, claim: Claim[Registration], quarantine: Path, lost: threading.Event) -> None:
         _check_name(claim.row.version)
         unsigned, spans = self._settings.allow_unsigned, Spans()
-        with self._intake.opened(claim.row, quarantine) as source:
-            manifest, data = self._intake.read_manifest(claim.row, source)
-            if self._installer.is_installed(manifest.version, sha256_hex(data)):
-                installed = self._store.require(manifest.version)
-                self._finish_installed(claim, check_package(installed, self._keys, allow_unsigned=unsigned))
-                return
-            folder = quarantine / manifest.version
-            hashes = self._intake.fetch(manifest, data, source, folder)
-            spans.end("fetch")
-        package = self._installer.verified(folder, hashes)
-        spans.end("check")
+        with ExitStack() as until_loaded:
+            with self._intake.opened(claim.row, quarantine) as source:
+                manifest, data = self._intake.read_manifest(claim.row, source)
+                if self._installer.is_installed(manifest.version, sha256_hex(data)):
+                    installed = self._store.require(manifest.version)
+                    self._finish_installed(claim, check_package(installed, self._keys, allow_unsigned=unsigned))
+                    return
+                source.check(manifest)
+                load = until_loaded.enter_context(self._loading())  # makes ready while the files come in
+                folder = quarantine / manifest.version
+                hashes = self._intake.fetch(manifest, data, source, folder)
+                spans.end("fetch")
+            package = self._installer.verified_by(load, folder, hashes)
+            spans.end("check")
         if lost.is_set():
             raise LeaseLost(f"The registration {claim.id} was taken over while its files were verified.")
         self._installer.bring_back(package, actor=ACTOR, reason=f"dropped package {claim.id}")

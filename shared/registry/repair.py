@@ -21,7 +21,7 @@ from shared.registry.manifest import MANIFEST_NAME
 from shared.registry.serving import ALERT_KIND as NOT_SERVABLE
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
-from shared.registry.verify import CheckedPackage, Load, load_checked
+from shared.registry.verify import CheckedPackage, Loading, loading_here
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -56,18 +56,18 @@ class Repair:
         *,
         keys: Keys | None = None,
         clock: Clock = utc_now,
-        load: Load = load_checked,
+        loading: Loading = loading_here,
     ) -> None:
         """Work on one instance; keys are those below its data directory unless given.
 
-        `load` may do its work in another process (`load_apart`), so that no folder keeps this one from starting.
+        `loading` may load in another process (`loading_apart`), so that no folder keeps this one from starting.
         """
         self._settings = settings
         self._alerts = alerts
         self._keys = keys or Keys(settings.keys, clock=clock)
         self._clock = clock
         self._versions = ModelVersions(engine, clock=clock)
-        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, load=load)
+        self._installer = Installer(settings, engine, keys=self._keys, clock=clock, loading=loading)
         self._store = ModelStore(settings.models)
         self._found_good: tuple[str, int] | None = None  # what told of the active version, and it verified all the same
 

@@ -64,6 +64,7 @@ class PackageReader:
     artifacts: Mapping[str, Artifact]
     hashed: Mapping[str, FileIdentity] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
+    _read_whole: set[str] = field(default_factory=set)  # of the tables
 
     @classmethod
     def of(cls, folder: Path, manifest: Manifest, hashed: Mapping[str, FileIdentity] | None = None) -> "PackageReader":
@@ -89,7 +90,9 @@ class PackageReader:
         import polars as pl
 
         try:
-            return pl.read_parquet(BytesIO(self._bytes(name, MAX_TABLE_BYTES)))
+            frame = pl.read_parquet(BytesIO(self._bytes(name, MAX_TABLE_BYTES)))
+            self._read_whole.add(name)
+            return frame
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as fault:
             self._refuse(name, f"it is not a Parquet table ({fault})", fault)
 
@@ -123,11 +126,10 @@ class PackageReader:
         """Tell whether the package holds this optional file."""
         return name in self.artifacts
 
-    def read_the_rest(self, known: Collection[str], *, whole_tables: bool = False) -> None:
+    def read_the_rest(self, known: Collection[str]) -> None:
         """Decode what the loader had no need of, so that a file nobody reads yet is as harmless as the others.
 
-        Of a table that is for people its schema is enough, unless `whole_tables` asks for every row: it is looked at
-        later, where there is no way back. A file that is none of the `known` ones is refused.
+        Of a table that is for people its schema is enough. A file that is none of the `known` ones is refused.
         """
         for name in sorted(self.artifacts.keys() - set(known)):
             self._refuse(name, "it is not one of the files that this product puts into a package")
@@ -135,9 +137,16 @@ class PackageReader:
         for name in sorted(self.artifacts.keys() - self._read):
             if (read := readers.get(Path(name).suffix)) is not None:
                 read(name)
-        for name in sorted(self.artifacts) if whole_tables else ():
-            if name.endswith(".parquet"):
-                self.table(name)
+
+    def read_whole_tables(self) -> None:
+        """Decode every row of each table that was not read so yet: it is looked at later, where there is no way back.
+
+        The largest first; another thread may read the package meanwhile.
+        """
+        tables = [artifact for name, artifact in self.artifacts.items() if name.endswith(".parquet")]
+        for artifact in sorted(tables, key=lambda artifact: artifact.bytes, reverse=True):
+            if artifact.path not in self._read_whole:
+                self.table(artifact.path)
 
     def _artifact(self, name: str) -> Artifact:
         if (artifact := self.artifacts.get(name)) is None:

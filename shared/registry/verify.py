@@ -6,6 +6,8 @@ step; what stands after it was not looked at.
 
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -60,6 +62,7 @@ class VerifiedPackage(CheckedPackage):
 
 
 Load = Callable[[CheckedPackage], object]  # loads a checked package and asks its golden questions, here or elsewhere
+Loading = Callable[[], AbstractContextManager[Load]]  # makes ready for that, and clears up when its block ends
 
 
 def current_runtime() -> Runtime:
@@ -220,6 +223,12 @@ def _minor(version: str | None) -> list[str]:
     return (version or "").split(".")[:2]
 
 
+@contextmanager
+def loading_here() -> Iterator[Load]:
+    """Yield `load_checked`: the package is loaded in this process, which it may end."""
+    yield load_checked
+
+
 def load_checked(package: CheckedPackage, *, whole_tables: bool = False) -> "RoutingModel":
     """Return the model of a package that passed `check_package`, its golden questions answered as when it was made.
 
@@ -233,9 +242,15 @@ def load_checked(package: CheckedPackage, *, whole_tables: bool = False) -> "Rou
 
     reader = PackageReader.of(package.folder, package.manifest, package.hashed)
     try:
-        model = load_model(reader)
-        golden = reader.json(GOLDEN_NAME)
-        reader.read_the_rest({*ROLES, GOLDEN_NAME}, whole_tables=whole_tables)
+        with ExitStack() as beside:
+            if whole_tables:  # polars lets go of the interpreter's lock
+                tables = beside.enter_context(ThreadPoolExecutor(1)).submit(reader.read_whole_tables)
+            model = load_model(reader)
+            golden = reader.json(GOLDEN_NAME)
+            reader.read_the_rest({*ROLES, GOLDEN_NAME})
+            if whole_tables:
+                tables.result()
+        _check_rows(package.manifest, model)
     except (PackageRejected, MemoryError):
         raise
     except Exception as fault:
@@ -246,6 +261,13 @@ def load_checked(package: CheckedPackage, *, whole_tables: bool = False) -> "Rou
         shown = "; ".join(differences[:3])
         _refuse("golden", f"{len(differences)} golden answers differ from those it was made with: {shown:.600}.")
     return model
+
+
+def _check_rows(manifest: Manifest, model: "RoutingModel") -> None:
+    """Refuse a table of routings, which only people look at, that has more or fewer rows than it was signed with."""
+    signed = manifest.training.rows.get("routings")
+    if signed is not None and signed != model.history.rows:
+        _refuse("load", f"The routings' table has {model.history.rows} rows, the manifest says {signed}.")
 
 
 def _replay(model: "RoutingModel", golden: Any, replay: Any) -> list[str]:

@@ -5,9 +5,10 @@ A zip is `model-drop/<version>.zip`. No blob trigger looks at it, since that wou
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 CONTAINER = "model-drop"
 MANIFEST = "manifest.json"
 ZIP = ".zip"
+_MOST_LISTED = 1_000  # blobs below a drop's name that are looked through; a package has at most 257 files
 _UNSAFE_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\\:*?\"<>|]")
 
 
@@ -90,18 +92,27 @@ class Packages:
             _refuse_more_than(max_bytes, download.size, f"{MANIFEST} of {version}")
             return download.readall()
 
-    def file_size(self, version: str, path: str) -> int | None:
-        """Return a file's size in bytes, or None when it is not there (yet).
+    def file_sizes(self, version: str, paths: Sequence[str]) -> dict[str, int | None]:
+        """Return the sizes of files in bytes, None for each that is not there (yet).
+
+        One listing tells them of an ordinary drop; what it does not name, since it lies behind too much else, is asked
+        for by itself.
 
         Raises:
-            InvalidInput: `version` or `path` is no safe path.
+            InvalidInput: `version` or a path is no safe path.
             StorageUnavailable: storage did not answer.
         """
-        with answering(f"looking for {path} of {version}"):
+        blobs = {path: self._blob(version, path) for path in paths}
+        with answering(f"looking for the files of {version}"):
             try:
-                return int(self._blob(version, path).get_blob_properties().size)
+                listed = self._container.list_blobs(name_starts_with=f"{version}/", results_per_page=_MOST_LISTED)
+                sizes = {blob.name: int(blob.size) for blob in itertools.islice(listed, _MOST_LISTED)}
             except ResourceNotFoundError:
-                return None
+                return dict.fromkeys(paths)
+            known = {path: sizes.get(blob.blob_name) for path, blob in blobs.items()}
+            if len(sizes) < _MOST_LISTED:
+                return known
+            return {path: size if size is not None else _size(blobs[path]) for path, size in known.items()}
 
     def stream_file(self, version: str, path: str, to: Path, max_bytes: int) -> StreamedFile:
         """Write a file to `to` piece by piece and return its size and SHA-256; nothing stays after an error.
@@ -202,6 +213,13 @@ def _drop_of(name: str, etag: str) -> Drop | None:
     if name.endswith(ZIP) and "/" not in name and name != ZIP:
         return Drop(name.removesuffix(ZIP), etag, is_zip=True)
     return None
+
+
+def _size(blob: BlobClient) -> int | None:
+    try:
+        return int(blob.get_blob_properties().size)
+    except ResourceNotFoundError:
+        return None
 
 
 def _holds(blob: BlobClient, size: int, md5: bytes) -> bool:

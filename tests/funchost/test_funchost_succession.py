@@ -19,6 +19,9 @@ APP = """
         def offer(self, ask):
             self.ask = ask
 
+        def warm(self):
+            record(what="warm")
+
         def prepare(self):
             how = Path("how").read_text()
             record(what="preparing", how=how)
@@ -189,6 +192,49 @@ def test_a_stop_ends_a_successor_that_is_on_its_way(host: Host) -> None:
     (preparing,) = eventually(lambda: host.records("preparing"))
     assert host.stop() == 0
     assert eventually(lambda: not Path(f"/proc/{preparing['pid']}").exists())
+
+
+@pytest.fixture
+def host_with_spare(workshop: Workshop) -> Host:
+    app_dir = workshop.write(APP)
+    prepare(app_dir, "well")
+    host = workshop.start(app_dir, settings={"FUNCHOST_SPARE_AFTER_SECONDS": "0.1"})
+    assert eventually(lambda: host.records("warm"))
+    return host
+
+
+def test_a_spare_takes_over_and_another_one_waits_then(host_with_spare: Host) -> None:
+    host = host_with_spare
+    before, (spare,) = who(host), host.records("warm")
+    assert host.records("preparing") == [], "nobody has asked for it"
+    assert ask(host)
+    assert succeeded(host, before)
+    assert who(host) == spare["pid"]
+    assert eventually(lambda: len(host.records("warm")) == 2)
+    assert eventually(lambda: ask(host))
+    assert succeeded(host, spare["pid"])
+    assert who(host) == host.records("warm")[1]["pid"]
+    assert host.stop() == 0
+
+
+def test_a_spare_that_has_died_is_done_without(host_with_spare: Host) -> None:
+    host = host_with_spare
+    before, (spare,) = who(host), host.records("warm")
+    os.kill(spare["pid"], signal.SIGKILL)
+    assert eventually(lambda: not Path(f"/proc/{spare['pid']}").exists())
+    assert ask(host)
+    assert succeeded(host, before)
+
+
+def test_a_stop_and_a_death_of_the_host_end_the_spare(workshop: Workshop, host_with_spare: Host) -> None:
+    (spare,) = host_with_spare.records("warm")
+    assert host_with_spare.stop() == 0
+    assert eventually(lambda: not Path(f"/proc/{spare['pid']}").exists())
+    again = workshop.start(host_with_spare.app_dir, settings={"FUNCHOST_SPARE_AFTER_SECONDS": "0.1"})
+    assert eventually(lambda: len(again.records("warm")) == 2)
+    pid = again.records("warm")[1]["pid"]
+    again.kill()
+    assert eventually(lambda: not Path(f"/proc/{pid}").exists())
 
 
 def _answers(host: Host) -> int | None:

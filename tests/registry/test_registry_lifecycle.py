@@ -14,7 +14,7 @@ from shared.azurite.service import Azurite
 from shared.bootstrap import Services
 from shared.database.tables import VersionState
 from shared.errors import Conflict, InvalidInput, NoActiveModel, NotFound, PackageRejected
-from shared.registry.apart import load_apart
+from shared.registry.apart import load_apart, loading_apart
 from shared.registry.dry_run import STATE_CHECK
 from shared.registry.legacy import LegacyPackages
 from shared.registry.lifecycle import Lifecycle
@@ -326,7 +326,7 @@ def test_a_death_between_manifest_and_row_is_completed(instance: Instance, monke
 
 
 def test_the_last_checks_may_run_in_another_process(instance: Instance, package: Path) -> None:
-    lifecycle = Lifecycle(instance.settings, instance.versions, keys=instance.keys, load=load_apart)
+    lifecycle = Lifecycle(instance.settings, instance.versions, keys=instance.keys, loading=loading_apart)
     instance.install("first")
     assert lifecycle.activate("first", actor="test", reason="checked apart").state == VersionState.ACTIVE
     checked = check_package(instance.store.folder("first"), instance.keys)

@@ -233,17 +233,17 @@ def test_several_processes_follow_one_registry_and_stay_with_what_serves_where_t
 
         wait_for(lambda: both_serve("first"), 60)
         instance.lifecycle.activate("second", actor="test", reason="a test")
-        wait_for(lambda: both_serve("first", "second"), 30)
+        wait_for(lambda: both_serve("first", "second"), 120)
         instance.lifecycle.rollback(actor="test", reason="a test")
-        wait_for(lambda: both_serve("first", "second", "first"), 30)
+        wait_for(lambda: both_serve("first", "second", "first"), 120)
         damage(instance, "third")
         instance.versions.transition("third", VersionState.ACTIVE, actor="test", reason="behind the checks' back")
-        wait_for(lambda: len(alerts(instance)) == 1, 30)
+        wait_for(lambda: len(alerts(instance)) == 1, 120)
         time.sleep(POLL_SECONDS * 20)
         assert both_serve("first", "second", "first")
         assert [subject for subject, _ in alerts(instance)] == ["third"]
         instance.lifecycle.activate("second", actor="test", reason="a test")
-        wait_for(lambda: both_serve("first", "second", "first", "second"), 30)
+        wait_for(lambda: both_serve("first", "second", "first", "second"), 120)
     finally:
         for follower in followers:
             follower.end()

@@ -46,7 +46,7 @@ def test_package_comes_back_as_it_went_manifest_uploaded_last(
         streamed = packages.stream_file(version, name, tmp_path / "out" / name, max_bytes=20_000_000)
         assert (tmp_path / "out" / name).read_bytes() == source
         assert (streamed.bytes, streamed.sha256) == (len(source), hashlib.sha256(source).hexdigest())
-        assert packages.file_size(version, name) == len(source)
+        assert packages.file_sizes(version, [name]) == {name: len(source)}
     assert packages.read_manifest(version, 1_000) == b'{"version":"x"}\n'
 
 
@@ -103,7 +103,7 @@ def test_too_large_a_file_is_refused_and_leaves_nothing(
 
 def test_missing_file_is_not_found_and_has_no_size(packages: Packages, version: str, tmp_path: Path) -> None:
     """An incomplete package is told from a broken connection."""
-    assert packages.file_size(version, "a.joblib") is None
+    assert packages.file_sizes(version, ["a.joblib"]) == {"a.joblib": None}
     with pytest.raises(NotFound, match=r"a\.joblib"):
         packages.stream_file(version, "a.joblib", tmp_path / "a", max_bytes=10)
     with pytest.raises(NotFound, match="manifest"):

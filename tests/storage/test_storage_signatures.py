@@ -65,7 +65,7 @@ def test_a_package_goes_up_whole_and_nothing_else_is_allowed(
     url = signatures.make(hours=1).url
     assert SignedUpload(url).push(folder, version).written == len(FILES)
     assert packages.read_manifest(version, 1_000) == FILES["manifest.json"]
-    assert packages.file_size(version, "tables/big.bin") == len(FILES["tables/big.bin"])
+    assert packages.file_sizes(version, ["tables/big.bin"]) == {"tables/big.bin": len(FILES["tables/big.bin"])}
 
     holder = ContainerClient.from_container_url(url, retry_total=0)
     blob = holder.get_blob_client(f"{version}/a.bin")
