@@ -1,12 +1,13 @@
 """The pages in a real browser: one instance for all of these tests, a new browser session for each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from shared.azurite.service import missing_for_azurite
-from tests.pages.chromium import PATIENCE_MS, missing_for_chromium, new_context, running_chromium
+from tests.pages.chromium import PATIENCE_MS, missing_for_chromium, running_chromium
+from tests.pages.opening import Opener
 from tests.pages.pages_instance import PagesInstance, start_pages_instance
 from tests.pages.watching import Watch
 
@@ -40,27 +41,15 @@ def watches() -> Iterator[list[Watch]]:
 
 
 @pytest.fixture
-def open_page(chromium: Browser, pages: PagesInstance, watches: list[Watch]) -> Iterator[Callable[..., Page]]:
+def open_page(chromium: Browser, pages: PagesInstance, watches: list[Watch]) -> Iterator[Opener]:
     """Open pages in browser sessions of their own: `open_page("/ui/", language="ko", role="planner")`."""
-    contexts = []
-
-    def opened(path: str = "/ui/", *, language: str = "en", role: str | None = None) -> Page:
-        context = new_context(chromium, pages.address, language)
-        contexts.append(context)
-        page = context.new_page()
-        watches.append(Watch(page, pages.address))
-        if role is not None:
-            sign_in_quietly(page, pages, role)
-        page.goto(path)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+    opener = Opener(chromium, pages, watches)
+    yield opener
+    opener.close()
 
 
 @pytest.fixture
-def page(open_page: Callable[..., Page]) -> Page:
+def page(open_page: Opener) -> Page:
     """The planner's page in English, nobody signed in."""
     return open_page()
 
@@ -69,9 +58,3 @@ def page(open_page: Callable[..., Page]) -> Page:
 def watch(page: Page, watches: list[Watch]) -> Watch:
     """The watch over `page`."""
     return watches[0]
-
-
-def sign_in_quietly(page: Page, pages: PagesInstance, role: str) -> None:
-    """Sign in as the dialog does, without the dialog: the page's session has its cookie from then on."""
-    answer = page.request.post(f"{pages.address}/api/session", data={"key": pages.keys[role]})
-    assert answer.status == 201, answer.text()

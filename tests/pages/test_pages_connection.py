@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.acceptance.acceptance_support import eventually
+from tests.pages.opening import Opener
 from tests.pages.pages_instance import PagesInstance, add_version, make_key
 from tests.pages.test_pages_frame import sign_in
 from tests.pages.watching import Watch
@@ -72,38 +73,44 @@ def test_a_page_finds_its_way_back_after_the_host_was_killed_and_shows_what_chan
     assert page.evaluate("window.isTheSame")
 
 
+def ask_for_a_cycle(page: Page) -> None:
+    page.get_by_role("button", name="Start a cycle").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start").click()
+
+
 def test_a_change_is_refused_while_the_service_is_away_and_not_made_later(
-    open_page: Callable[..., Page], watches: list[Watch], pages: PagesInstance,
-    supervisor_asleep: Callable[[], None],
-) -> None:  # fmt: skip
-    page = open_page("/ui/operations", role="operator")
-    expect(page.locator("header")).to_contain_text("The operator")
+    open_page: Opener, watches: list[Watch], pages: PagesInstance, supervisor_asleep: Callable[[], None]
+) -> None:
+    page = open_page("/ui/operations/quality", role="operator")
+    expect(page.get_by_role("button", name="Start a cycle")).to_be_visible()
     cycles = pages.running.get("quality/cycles")["total"]
-    start = page.get_by_role("button", name="Start a cycle")
-    expect(start).to_be_visible()
     watches[0].foretell("/api/", "ERR_")
     watches[0].foretell("/api/health", "503")
     kill_host(pages)
-    start.click()
-    expect(page.get_by_role("alert").first).to_contain_text(UNREACHABLE)
+    ask_for_a_cycle(page)
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(UNREACHABLE)
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    expect(page.locator(".banner")).to_be_visible()
     supervisor_asleep()
     expect(page.locator(".banner")).to_be_hidden(timeout=BACK_MS)
     assert pages.running.get("quality/cycles")["total"] == cycles
 
 
 def test_the_end_of_a_session_is_shown_and_explained(
-    open_page: Callable[..., Page], watches: list[Watch], pages: PagesInstance
+    open_page: Opener, watches: list[Watch], pages: PagesInstance
 ) -> None:
-    page = open_page("/ui/operations")
+    page = open_page("/ui/operations/quality")
     header = page.locator("header")
     sign_in(page, make_key(pages.running, "Somebody who leaves", "operator"))
     expect(header).to_contain_text("Somebody who leaves")
     administer = {"x-api-key": pages.running.key}
     made = httpx.get(f"{pages.address}/api/keys", params={"user": "Somebody who leaves"}, headers=administer)
-    (row,) = made.json()["items"]
-    assert httpx.delete(f"{pages.address}/api/keys/{row['id']}", headers=administer).status_code == 200
+    for row in made.json()["items"]:
+        assert httpx.delete(f"{pages.address}/api/keys/{row['id']}", headers=administer).status_code == 200
     watches[0].foretell("/api/quality/cycles", "401")
-    page.get_by_role("button", name="Start a cycle").click()
+    ask_for_a_cycle(page)
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("Sign in first")
+    page.keyboard.press("Escape")
     expect(header.get_by_role("alert")).to_contain_text("your key counts no more")
     sign_in(page, pages.keys["planner"])
     expect(header).to_contain_text("The planner")

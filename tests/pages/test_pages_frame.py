@@ -1,10 +1,9 @@
 """What every page has around it: language, links between the pages, who is signed in, and what they may do."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.pages.opening import Opener
 from tests.pages.pages_instance import PagesInstance
 from tests.pages.watching import Watch
 
@@ -24,7 +23,7 @@ def sign_in(page: Page, key: str) -> None:
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize("path", ["/ui/", "/ui/operations"])
 def test_a_page_opens_in_the_browsers_language(
-    open_page: Callable[..., Page], pages: PagesInstance, path: str, language: str
+    open_page: Opener, pages: PagesInstance, path: str, language: str
 ) -> None:
     page = open_page(path, language=language)
     expect(page.get_by_text(WORDS[language][path], exact=True).first).to_be_visible()
@@ -62,6 +61,17 @@ def test_a_key_signs_in_shows_who_and_signs_out(page: Page, pages: PagesInstance
     expect(header.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+def test_the_keyboard_alone_signs_in(page: Page, pages: PagesInstance) -> None:
+    page.get_by_role("button", name="Sign in").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_label("Key")).to_be_focused()
+    page.keyboard.type(pages.keys["viewer"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Sign out")).to_be_focused()
+
+
 def test_a_wrong_key_is_explained(page: Page, watch: Watch) -> None:
     watch.foretell("/api/session", "401")
     sign_in(page, "rml_0123456789ab_wrong")
@@ -73,7 +83,7 @@ def test_a_wrong_key_is_explained(page: Page, watch: Watch) -> None:
 
 
 def test_a_planner_is_not_offered_activation_and_the_api_refuses_it(
-    open_page: Callable[..., Page], watches: list[Watch], pages: PagesInstance
+    open_page: Opener, watches: list[Watch], pages: PagesInstance
 ) -> None:
     version = pages.running.get("models/active")["version"]
     page = open_page("/ui/operations", role="planner")

@@ -16,10 +16,10 @@ export function SignIn() {
   const { ending, expectEnd } = useEnding();
   const [isAsking, setAsking] = useState(false);
   const place = useRef<HTMLSpanElement>(null);
-  const isIn = Boolean(session.data);
+  const isIn = session.data === undefined ? null : session.data !== null;
   const wasIn = useRef(isIn);
   useEffect(() => {
-    const hasButtonGone = wasIn.current !== isIn && document.activeElement === document.body;
+    const hasButtonGone = wasIn.current !== null && wasIn.current !== isIn && document.activeElement === document.body;
     wasIn.current = isIn;
     if (isIn) setAsking(false);
     if (hasButtonGone) place.current?.focus(); // the keyboard goes on from here
