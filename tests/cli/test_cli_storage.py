@@ -17,7 +17,7 @@ from shared.azurite.service import Azurite
 from shared.bootstrap import Services
 from shared.database.engine import migrate
 from shared.platform import free_ports
-from shared.registry.manifest import canonical_bytes
+from shared.registry.manifest import canonical_bytes, sha256_hex
 from shared.settings import Settings
 from shared.storage.packages import Packages
 from tests.cli.test_cli_commands import Run, run
@@ -49,11 +49,13 @@ def version() -> str:
 
 @pytest.fixture
 def package(tmp_path: Path, version: str) -> Path:
-    """A package as far as an upload looks at one: a manifest, and a file that it names."""
+    """A package as far as an upload looks at one: a manifest, and the file that it names."""
     folder = tmp_path / "package"
     folder.mkdir()
-    (folder / "golden.json").write_bytes(b"{}")
-    (folder / "manifest.json").write_bytes(canonical_bytes(document(version=version)))
+    golden = b"{}"
+    (folder / "golden.json").write_bytes(golden)
+    named = {"path": "golden.json", "role": "golden", "sha256": sha256_hex(golden), "bytes": len(golden)}
+    (folder / "manifest.json").write_bytes(canonical_bytes(document(version=version, artifacts=[named])))
     return folder
 
 
