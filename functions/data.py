@@ -1,5 +1,7 @@
 """Items, snapshots of the ERP and their quality; the timer and queue that keep the snapshot fresh."""
 
+from dataclasses import dataclass
+
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,7 +13,7 @@ from functions.rows import extract_view, snapshot_view
 from functions.triggers import doorbell_function, due_slot, poison_function
 from shared.bootstrap import current_services
 from shared.database.tables import Extract
-from shared.prediction.answers import ItemRecord, SimilarItem
+from shared.prediction.answers import ItemRecord, KnownAttribute, KnownOperation, SimilarItem
 
 blueprint = func.Blueprint()
 
@@ -71,33 +73,60 @@ def get_item(call: Call) -> Reply:
     return Reply(body=served.model.item(call.params["item_code"]), model_version=served.version)
 
 
-class AttributeView(BaseModel):
-    """An attribute that items are described by."""
-
-    name: str
-    kind: str = Field(description="categorical, numeric, text, code or date")
-    unit: str | None = Field(description="that numbers without a unit are in")
-    family: bool = Field(description="whether it is one of those that name an item's family")
-
-
-class Attributes(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Attributes:
     """The attributes that the active model knows."""
 
     model_version: str
-    items: list[AttributeView]
+    items: list[KnownAttribute]
+
+
+class OperationSearch(Page):
+    """Which of the active model's operations."""
+
+    query: str = Field("", max_length=200, description="part of a code or name")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """One page of the operations that the active model knows."""
+
+    items: list[KnownOperation]
+    total: int
+    limit: int
+    offset: int
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "operations",
+    access=Access.READ,
+    summary="Operations of the items' routings",
+    query=OperationSearch,
+    answer=Operations,
+)
+def list_operations(call: Call) -> Reply:
+    """Find operations by code or name: those whose code begins so first, then the more frequent.
+
+    Each says where it is planned and how often, and the median of its planned minutes.
+    """
+    asked = call.query
+    assert isinstance(asked, OperationSearch)
+    served = call.services.serving.active()
+    rows, total = served.model.known_operations.find(asked.query, limit=asked.limit, offset=asked.offset)
+    body = Operations(items=rows, total=total, limit=asked.limit, offset=asked.offset)
+    return Reply(body=body, model_version=served.version)
 
 
 @endpoint(
     blueprint, "GET", "attributes", access=Access.READ, summary="What items can be described by", answer=Attributes
 )
 def list_attributes(call: Call) -> Reply:
-    """List the attributes that a query may give, in the order of the factory's profile."""
+    """List the attributes that a query may give, in the order of the factory's profile, with what the items have."""
     served = call.services.serving.active()
-    rows = [
-        AttributeView(name=each.name, kind=each.kind.value, unit=each.unit, family=each.family)
-        for each in served.model.attributes
-    ]
-    return Reply(body=Attributes(model_version=served.version, items=rows), model_version=served.version)
+    body = Attributes(model_version=served.version, items=served.model.known_values.all)
+    return Reply(body=body, model_version=served.version)
 
 
 @endpoint(

@@ -2,6 +2,7 @@
 
 import math
 import re
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from functions.access import Access
 from functions.http import Call, Reply, endpoint
+from functions.lists import Page
 from shared.errors import InvalidInput
 from shared.prediction.answers import ItemCode, ItemPrediction, PredictionRequest, PredictionResponse, as_json
 from shared.prediction.time_summary import TimeSummaryRequest, TimeSummaryResponse
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 blueprint = func.Blueprint()
 
+Outcome = Literal["accepted", "edited", "rejected"]
 MAX_OPERATION_CHARACTERS = 10_000
 _PREDICTION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -32,7 +35,7 @@ class DecisionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     item_code: ItemCode
-    outcome: Literal["accepted", "edited", "rejected"]
+    outcome: Outcome
     operations: list[dict[str, Any]] = Field([], max_length=200, description="the routing as the planner leaves it")
     reason: str = Field("", max_length=2000)
     model_version: str | None = Field(None, max_length=64, description="needed only where the prediction row was lost")
@@ -159,6 +162,58 @@ def decide_prediction(call: Call) -> Reply:
         model_version=row.model_version,
     )
     return Reply(body=answer, status=201)
+
+
+class DecisionPage(Page):
+    """Which decisions: those that have all that is given."""
+
+    item_code: str | None = Field(None, max_length=200)
+    outcome: Outcome | None = None
+    prediction_id: str | None = Field(None, max_length=64)
+
+
+class StoredDecision(BaseModel):
+    """A planner's word on one predicted item."""
+
+    id: int
+    prediction_id: str
+    item_code: str
+    outcome: Outcome
+    reason: str
+    actor: str
+    created_at: datetime
+    model_version: str | None
+    operations: list[dict[str, Any]] = Field(description="the routing as the planner left it")
+
+
+class StoredDecisions(BaseModel):
+    """One page of decisions."""
+
+    items: list[StoredDecision]
+    total: int
+    limit: int
+    offset: int
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "decisions",
+    access=Access.READ,
+    summary="What planners decided",
+    query=DecisionPage,
+    answer=StoredDecisions,
+)
+def list_decisions(call: Call) -> Reply:
+    """List planners' decisions, newest first, of one item, outcome or prediction where asked for."""
+    page = call.query
+    assert isinstance(page, DecisionPage)
+    rows, total = call.services.decisions.list(
+        prediction_id=page.prediction_id, item_code=page.item_code, outcome=page.outcome, limit=page.limit,
+        offset=page.offset,
+    )  # fmt: skip
+    items = [StoredDecision.model_validate(row.model_dump()) for row in rows]
+    return Reply(body=StoredDecisions(items=items, total=total, limit=page.limit, offset=page.offset))
 
 
 @endpoint(

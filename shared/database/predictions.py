@@ -211,12 +211,19 @@ class Decisions:
         return row
 
     def list(
-        self, *, prediction_id: str | None = None, limit: int = 50, offset: int = 0
+        self,
+        *,
+        prediction_id: str | None = None,
+        item_code: str | None = None,
+        outcome: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
     ) -> tuple[list_of[Decision], int]:
-        """Return decisions, newest first, and how many there are in all (on one prediction, when given)."""
-        wanted = col(Decision.prediction_id) == prediction_id if prediction_id else col(Decision.id).is_not(None)
+        """Return decisions that have all that is given, newest first, and how many there are in all."""
+        given = {"prediction_id": prediction_id, "item_code": item_code, "outcome": outcome}
+        wanted = [getattr(Decision, name) == value for name, value in given.items() if value is not None]
         with reading(self._engine) as session:
-            total = session.exec(select(func.count()).select_from(Decision).where(wanted)).one()
-            newest_first = select(Decision).where(wanted).order_by(col(Decision.id).desc())
+            total = session.exec(select(func.count()).select_from(Decision).where(*wanted)).one()
+            newest_first = select(Decision).where(*wanted).order_by(col(Decision.id).desc())
             rows = session.exec(newest_first.limit(limit).offset(offset)).all()
         return list_of(rows), total

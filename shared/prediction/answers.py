@@ -206,6 +206,61 @@ class ItemRecord:
     work_orders: int
 
 
+@dataclass(kw_only=True)
+class KnownWorkCentre:
+    """A work centre where an operation is planned."""
+
+    resource_code: str
+    resource_name: str | None
+    steps: int
+
+
+@dataclass(kw_only=True)
+class KnownOperation:
+    """An operation of the items' current routings."""
+
+    operation_code: str
+    operation_name: Annotated[str | None, Field(description="the most frequent one")]
+    items: Annotated[int, Field(description="whose routing holds it")]
+    steps: Annotated[int, Field(description="of all routings")]
+    inside: Annotated[
+        bool | None, Field(description="what it mostly is; false: outsourced, None where the ERP does not say")
+    ]
+    outsourced_share: Annotated[float | None, Field(description="of the steps of which the ERP says it")]
+    setup_minutes: Annotated[float | None, Field(description="the median of what is planned, per order")]
+    run_minutes_per_unit: Annotated[float | None, Field(description="the same, per piece")]
+    work_centres: Annotated[list[KnownWorkCentre], Field(description="the most frequent first, at most 20")]
+
+
+@dataclass(kw_only=True)
+class KnownValue:
+    """A value and how many items have it."""
+
+    value: str
+    items: int
+
+
+@dataclass(kw_only=True)
+class KnownAttribute:
+    """An attribute that items are described by, and what they have for it."""
+
+    name: str
+    kind: Annotated[str, Field(description="categorical, numeric, text, code or date")]
+    unit: Annotated[str | None, Field(description="that numbers without a unit are in")]
+    family: Annotated[bool, Field(description="whether it is one of those that name an item's family")]
+    filled: Annotated[int, Field(description="items that have a value")]
+    distinct: Annotated[int, Field(description="values that there are")]
+    values: Annotated[
+        list[KnownValue],
+        Field(description="of a text: the most frequent first, at most 50; those of one item are not told"),
+    ]
+    low: Annotated[
+        float | str | None, Field(description="of a size or a day: 98 of 100 filled items lie between low and high")
+    ]
+    median: float | str | None
+    high: float | str | None
+
+
 def as_json(answer: Any) -> bytes:
     """Return an answer, or a list of them, as JSON."""
     return orjson.dumps(answer, option=orjson.OPT_UTC_Z)

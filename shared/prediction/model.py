@@ -20,6 +20,8 @@ from shared.prediction.asking import Asked, find_place, make_batch, missing_ever
 from shared.prediction.history import RoutingHistory
 from shared.prediction.item_search import ItemSearch
 from shared.prediction.knowledge import Batch, Knowledge, Singles
+from shared.prediction.known_operations import KnownOperations
+from shared.prediction.known_values import KnownValues
 from shared.prediction.minutes.estimates import Estimates
 from shared.prediction.operations import work_out
 from shared.prediction.order_minutes import OrdersPrediction, order_minutes, without_orders
@@ -61,6 +63,8 @@ class RoutingModel:
         self.documents = dict(documents)  # the package's JSON files, by name
         self._reweighting: Reweighting | None = None
         self._search = ItemSearch(knowledge.items.frame)
+        self.known_operations = KnownOperations(knowledge.routings)
+        self.known_values = KnownValues(knowledge.items.frame, knowledge.encoder.attributes)
 
     @property
     def model_kind(self) -> str:

@@ -38,12 +38,14 @@ MATRIX = {
     "GET predictions/{id}": ALL,
     "GET predictions/{id}/{export}": ALL,
     "POST predictions/{id}/decisions": PLANS,
+    "GET decisions": ALL,
     "POST time-summaries": ALL,
     "POST routings/exports/{form}": ALL,  # of what is sent; nothing is stored
     "POST routings/imports": ALL,
     "GET items": ALL,
     "GET items/{item_code}": ALL,
     "GET attributes": ALL,
+    "GET operations": ALL,
     "GET items/{item_code}/similar": ALL,
     # data
     "GET data/snapshots": ALL,

@@ -10,7 +10,7 @@ import pytest
 from shared.bootstrap import Services
 from tests.functions.conftest import Ask
 
-COPIES = {
+COPIES: dict[str, Any] = {
     "model_version": "v7",
     "items": [
         {"item_code": "N-1", "quantity": 12.0, "operations": [
@@ -33,7 +33,7 @@ def test_an_exported_file_is_imported_as_it_was(ask: Ask, form: str) -> None:
     assert imported.status_code == 200, imported.get_body()
     [copy] = json.loads(imported.get_body())["items"]
     [sent] = COPIES["items"]
-    assert copy["operations"] == sent["operations"]  # type: ignore[index]
+    assert copy["operations"] == sent["operations"]
     assert (copy["item_code"], copy["quantity"]) == ("N-1", None if form.startswith("erp") else 12.0)
 
 

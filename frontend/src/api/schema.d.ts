@@ -93,7 +93,7 @@ export interface paths {
         };
         /**
          * What items can be described by
-         * @description List the attributes that a query may give, in the order of the factory's profile.
+         * @description List the attributes that a query may give, in the order of the factory's profile, with what the items have.
          */
         get: operations["list_attributes"];
         put?: never;
@@ -266,6 +266,26 @@ export interface paths {
          * @description Ask for an extract now; the answer names where its outcome will stand.
          */
         post: operations["request_snapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What planners decided
+         * @description List planners' decisions, newest first, of one item, outcome or prediction where asked for.
+         */
+        get: operations["list_decisions"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -798,6 +818,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Operations of the items' routings
+         * @description Find operations by code or name: those whose code begins so first, then the more frequent.
+         *
+         *         Each says where it is planned and how often, and the median of its planned minutes.
+         */
+        get: operations["list_operations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/poison": {
         parameters: {
             query?: never;
@@ -1198,29 +1240,6 @@ export interface components {
             contribution: number;
         };
         /**
-         * AttributeView
-         * @description An attribute that items are described by.
-         */
-        AttributeView: {
-            /** Name */
-            name: string;
-            /**
-             * Kind
-             * @description categorical, numeric, text, code or date
-             */
-            kind: string;
-            /**
-             * Unit
-             * @description that numbers without a unit are in
-             */
-            unit: string | null;
-            /**
-             * Family
-             * @description whether it is one of those that name an item's family
-             */
-            family: boolean;
-        };
-        /**
          * Attributes
          * @description The attributes that the active model knows.
          */
@@ -1228,7 +1247,7 @@ export interface components {
             /** Model Version */
             model_version: string;
             /** Items */
-            items: components["schemas"]["AttributeView"][];
+            items: components["schemas"]["KnownAttribute"][];
         };
         /**
          * Cache
@@ -1625,6 +1644,123 @@ export interface components {
             expires_days?: number | null;
         };
         /**
+         * KnownAttribute
+         * @description An attribute that items are described by, and what they have for it.
+         */
+        KnownAttribute: {
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @description categorical, numeric, text, code or date
+             */
+            kind: string;
+            /**
+             * Unit
+             * @description that numbers without a unit are in
+             */
+            unit: string | null;
+            /**
+             * Family
+             * @description whether it is one of those that name an item's family
+             */
+            family: boolean;
+            /**
+             * Filled
+             * @description items that have a value
+             */
+            filled: number;
+            /**
+             * Distinct
+             * @description values that there are
+             */
+            distinct: number;
+            /**
+             * Values
+             * @description of a text: the most frequent first, at most 50; those of one item are not told
+             */
+            values: components["schemas"]["KnownValue"][];
+            /**
+             * Low
+             * @description of a size or a day: 98 of 100 filled items lie between low and high
+             */
+            low: number | string | null;
+            /** Median */
+            median: number | string | null;
+            /** High */
+            high: number | string | null;
+        };
+        /**
+         * KnownOperation
+         * @description An operation of the items' current routings.
+         */
+        KnownOperation: {
+            /** Operation Code */
+            operation_code: string;
+            /**
+             * Operation Name
+             * @description the most frequent one
+             */
+            operation_name: string | null;
+            /**
+             * Items
+             * @description whose routing holds it
+             */
+            items: number;
+            /**
+             * Steps
+             * @description of all routings
+             */
+            steps: number;
+            /**
+             * Inside
+             * @description what it mostly is; false: outsourced, None where the ERP does not say
+             */
+            inside: boolean | null;
+            /**
+             * Outsourced Share
+             * @description of the steps of which the ERP says it
+             */
+            outsourced_share: number | null;
+            /**
+             * Setup Minutes
+             * @description the median of what is planned, per order
+             */
+            setup_minutes: number | null;
+            /**
+             * Run Minutes Per Unit
+             * @description the same, per piece
+             */
+            run_minutes_per_unit: number | null;
+            /**
+             * Work Centres
+             * @description the most frequent first, at most 20
+             */
+            work_centres: components["schemas"]["KnownWorkCentre"][];
+        };
+        /**
+         * KnownValue
+         * @description A value and how many items have it.
+         */
+        KnownValue: {
+            /** Value */
+            value: string;
+            /** Items */
+            items: number;
+        };
+        /**
+         * KnownWorkCentre
+         * @description A work centre where an operation is planned.
+         */
+        KnownWorkCentre: {
+            /** Resource Code */
+            resource_code: string;
+            /** Resource Name */
+            resource_name: string | null;
+            /** Steps */
+            steps: number;
+        };
+        /**
          * Listing
          * @description One page of a list.
          */
@@ -1775,6 +1911,20 @@ export interface components {
             queue_minutes: number;
             /** Total Minutes */
             total_minutes: number;
+        };
+        /**
+         * Operations
+         * @description One page of the operations that the active model knows.
+         */
+        Operations: {
+            /** Items */
+            items: components["schemas"]["KnownOperation"][];
+            /** Total */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
         };
         /**
          * PredictedOperation
@@ -2142,6 +2292,55 @@ export interface components {
          * @enum {string}
          */
         Status: "ok" | "abstained" | "unknown_item";
+        /**
+         * StoredDecision
+         * @description A planner's word on one predicted item.
+         */
+        StoredDecision: {
+            /** Id */
+            id: number;
+            /** Prediction Id */
+            prediction_id: string;
+            /** Item Code */
+            item_code: string;
+            /**
+             * Outcome
+             * @enum {string}
+             */
+            outcome: "accepted" | "edited" | "rejected";
+            /** Reason */
+            reason: string;
+            /** Actor */
+            actor: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Model Version */
+            model_version: string | null;
+            /**
+             * Operations
+             * @description the routing as the planner left it
+             */
+            operations: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
+         * StoredDecisions
+         * @description One page of decisions.
+         */
+        StoredDecisions: {
+            /** Items */
+            items: components["schemas"]["StoredDecision"][];
+            /** Total */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
+        };
         /**
          * StoredItem
          * @description One item of a stored answer.
@@ -2925,6 +3124,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_decisions: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+                item_code?: string | null;
+                outcome?: ("accepted" | "edited" | "rejected") | null;
+                prediction_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What planners decided */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredDecisions"];
                 };
             };
             /** @description A problem document */
@@ -3792,6 +4026,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_operations: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Operations of the items' routings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operations"];
                 };
             };
             /** @description A problem document */
