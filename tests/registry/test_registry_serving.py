@@ -198,9 +198,12 @@ class Follower:
 
     def __init__(self, data_dir: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", FOLLOW], cwd=PROJECT_DIR, env={**os.environ, "ROUTING_DATA_DIR": str(data_dir)},
-            stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-c", FOLLOW], cwd=PROJECT_DIR,
+            env={name: value for name, value in os.environ.items() if not name.startswith("ROUTING_")}
+            | {"ROUTING_DATA_DIR": str(data_dir)},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
+        self.said: list[str] = []
         self.told: list[str] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -208,6 +211,7 @@ class Follower:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self.said.append(line)
             if line.startswith("serves "):
                 self.told.append(line.split()[1])
 
@@ -247,6 +251,7 @@ def test_several_processes_follow_one_registry_and_stay_with_what_serves_where_t
     finally:
         for follower in followers:
             follower.end()
+            print(*follower.said, sep="")  # where the test fails, this says why
 
 
 def test_a_database_that_stays_away_is_logged_once_and_its_return_once(instance: Instance) -> None:
