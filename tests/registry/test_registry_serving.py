@@ -251,7 +251,7 @@ def test_several_processes_follow_one_registry_and_stay_with_what_serves_where_t
     finally:
         for follower in followers:
             follower.end()
-            print(*follower.said, sep="")  # where the test fails, this says why
+            sys.stdout.writelines(follower.said)  # where the test fails, this says why
 
 
 def test_a_database_that_stays_away_is_logged_once_and_its_return_once(instance: Instance) -> None:
