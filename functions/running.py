@@ -2,7 +2,8 @@
 
 import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.bootstrap import Services, current_services
 from shared.cores import leaving_one_core, run_in_background
 from shared.errors import SetupError
+from shared.platform import exclusive_lock
 
 _NEEDED = (
     "shared.bootstrap",
@@ -38,6 +40,19 @@ class _Succession:
 
 
 _succession = _Succession()
+
+
+@contextlib.contextmanager
+def _in_turn(lock: Path) -> Iterator[None]:
+    """Leave the first core to requests; the last one where another host of this instance loads at the same time."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(exclusive_lock(lock, timeout_seconds=0))
+            other_loads = False
+        except (TimeoutError, OSError):
+            other_loads = True
+        with leaving_one_core(last=other_loads):
+            yield
 
 
 class ModelSuccession:
@@ -69,7 +84,7 @@ class ModelSuccession:
         with contextlib.suppress(SQLAlchemyError):
             services.caches.follow()  # what is cleared from here on, the model that is loaded now has not seen
         polars.thread_pool_size()  # starts its threads, which are to keep this process's priority
-        with leaving_one_core():
+        with _in_turn(services.settings.data_dir / "run" / "loading.lock"):
             run_in_background(services.serving.take_over)
         running_services()  # its watcher goes on from here: started before, it would load the model, too
 

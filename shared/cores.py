@@ -58,9 +58,10 @@ def lower_this_thread() -> None:
 
 
 @contextlib.contextmanager
-def leaving_one_core() -> Iterator[None]:
+def leaving_one_core(*, last: bool = False) -> Iterator[None]:
     """Keep this process off one core while the block runs: for work beside a process that answers requests.
 
+    That is the first core, or the `last` one: two processes that work at once need not do so on the same of two cores.
     Libraries that start a thread for each core they see should have done so before.
     """
     if sys.platform == "win32":
@@ -73,7 +74,7 @@ def leaving_one_core() -> Iterator[None]:
         return
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(cores) > 1:
-        _use_cores(cores[1:])
+        _use_cores(cores[:-1] if last else cores[1:])
     try:
         yield
     finally:

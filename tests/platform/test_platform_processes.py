@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.cores import leaving_one_core
 from shared.platform import (
     end_process_tree,
     note_process,
@@ -204,3 +205,13 @@ def test_the_most_memory_that_a_process_held_is_its_own_and_stays_when_it_is_giv
     before, after = (int(word) for word in subprocess.check_output(words, text=True, timeout=30).split())
     assert 75_000_000 < after - before < 120_000_000
     assert before < len(ballast) < peak_memory_bytes()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux tells and sets a process's cores")
+def test_of_two_that_load_at_once_one_leaves_the_first_core_and_the_other_the_last() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    with leaving_one_core():
+        assert sorted(os.sched_getaffinity(0)) == (cores[1:] if len(cores) > 1 else cores)
+    with leaving_one_core(last=True):
+        assert sorted(os.sched_getaffinity(0)) == (cores[:-1] if len(cores) > 1 else cores)
+    assert sorted(os.sched_getaffinity(0)) == cores
