@@ -23,6 +23,8 @@ from tests.functions.conftest import Ask
 
 # Endpoints with a method that could change something, and why nothing is to be recorded of them.
 CHANGE_NOTHING = {
+    "export_routings": "a file of what was sent, kept nowhere",
+    "import_routings": "what a file holds, kept nowhere",
     "predict_routings": "an answer is not a change; it is recorded in the table of predictions",
     "summarise_times": "an answer, kept nowhere",
     "verify_model": "runs checks and writes nothing; only refusals of it are recorded",
