@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
-from shared.audit.redaction import clean_text, redacted
+from shared.audit.redaction import clean_text, is_harmless, redacted
 from shared.operations.log_files import NAME, LogFiles, Place, RawLine
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
@@ -24,6 +25,8 @@ _NAMES: tuple[Level, ...] = ("debug", "debug", "info", "warning", "error", "crit
 _HEAD = ("timestamp", "level", "event", "process")
 _STAMPED = re.compile(rb"\[(\d{4}-\d\d-\d\dT[0-9:.]+Z)\]\s(.*)", re.DOTALL)  # as Core Tools begins its lines
 _APP = "app"
+_ADDED_WORDS = frozenset({*_SEVERITIES, _APP, "host", "-", "left", "out"})  # shown where the line may not have them
+_BETWEEN_WORDS = re.compile(r"[^\w.:-]+")  # what JSON writes otherwise than it is shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,18 @@ class LogQuery:
     level: Level | None = None  # the least; a line that names no level is always shown
     event: str = ""  # an event's code; all that begin so where it ends in a full stop
     text: str = ""  # in the line as it is shown, whatever its case
+
+    @cached_property
+    def wanted_text(self) -> str:
+        """The text that is looked for, without case."""
+        return self.text.casefold()
+
+    @cached_property
+    def words(self) -> tuple[bytes, ...]:
+        """What a line holds as it was written where it holds the text as it is shown: far faster to look for."""
+        words = _BETWEEN_WORDS.split(self.wanted_text)
+        same = (word for word in words if word.isascii() or word == word.upper())  # case does not change their bytes
+        return tuple(word.encode() for word in same if word not in _ADDED_WORDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +154,8 @@ def _search(
 
 def _matching(raw: bytes, query: LogQuery) -> LogLine | None:
     """Return a line without its secrets, or None where it does not match: a secret is not even found."""
-    if not raw.strip():
+    lower = raw.lower()
+    if not lower.strip() or not all(word in lower for word in query.words):
         return None
     stamped = _STAMPED.fullmatch(raw)
     time, content = (stamped[1].decode(), stamped[2]) if stamped else (None, raw)
@@ -152,14 +168,17 @@ def _matching(raw: bytes, query: LogQuery) -> LogLine | None:
     event = str(record.get("event", ""))
     if query.event and event != query.event and not (query.event.endswith(".") and event.startswith(query.event)):
         return None
+    if not is_harmless(content.decode("utf-8", "replace")):
+        record = redacted(record)
+    event = str(record.get("event", ""))
     line = LogLine(
-        time=clean_text(str(record["timestamp"]))[:40] if "timestamp" in record else time,
+        time=str(record["timestamp"])[:40] if "timestamp" in record else time,
         level=None if severity is None else _NAMES[severity],
-        event=clean_text(event)[:LONGEST_TEXT],
-        source=clean_text(str(record.get("process", _APP)))[:40],
-        fields={name: _short(value) for name, value in redacted(record).items() if name not in _HEAD},
+        event=event[:LONGEST_TEXT],
+        source=str(record.get("process", _APP))[:40],
+        fields={name: _short(value) for name, value in record.items() if name not in _HEAD},
     )
-    return line if _has(line, query.text) else None
+    return line if _has(line, query) else None
 
 
 def _plain(content: bytes, time: str | None, query: LogQuery) -> LogLine | None:
@@ -167,11 +186,11 @@ def _plain(content: bytes, time: str | None, query: LogQuery) -> LogLine | None:
         return None
     text = clean_text(content.decode("utf-8", "replace"))[:LONGEST_TEXT]
     line = LogLine(time=time, level=None, event=text, source="host", is_json=False)
-    return line if _has(line, query.text) else None
+    return line if _has(line, query) else None
 
 
-def _has(line: LogLine, text: str) -> bool:
-    return not text or text.casefold() in as_text(line).casefold()
+def _has(line: LogLine, query: LogQuery) -> bool:
+    return not query.text or query.wanted_text in as_text(line).casefold()
 
 
 def _record(content: bytes) -> dict[str, Any] | None:
@@ -186,5 +205,7 @@ def _record(content: bytes) -> dict[str, Any] | None:
 
 def _short(value: Any) -> Any:
     """Return a value, or the beginning of its text where it is long."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     return value if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + " …"

@@ -150,6 +150,9 @@ def test_lines_are_found_by_least_level_event_and_text(tmp_path: Path) -> None:
     assert found(event="model.loaded") == [2]
     assert found(text="disk FULL") == [4]
     assert found(text="fault") == ["Segmentation fault"]
+    assert found(text="n=4 exception") == []  # a trace stands below its line
+    assert found(text="OSError: Disk full") == [4]
+    assert found(text="warning app e n=3") == [3]
     assert found(text="version=v1") == [2]
     assert found(level="error", event="model.loaded") == []
 
@@ -164,13 +167,15 @@ def test_what_core_tools_writes_is_read_too(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_shown_or_even_found(tmp_path: Path) -> None:
+    address = {"event": "e", "url": "https://x/?a=1&sig=aGlkZGVu"}
+    hidden = json.dumps(address).replace("&", "\\u0026")  # as .NET writes it
     write(
-        tmp_path, written(1, api_key="open sesame"), written(2, nested={"connection": "AccountKey=c2VjcmV0"}),
+        tmp_path, hidden, written(1, api_key="open sesame"), written(2, nested={"connection": "AccountKey=c2VjcmV0"}),
         written(3, note=f"came with {KEY}"), f"plain text with {KEY}", written(4, event=f"got {KEY}"),
     )  # fmt: skip
     shown = log_text(tmp_path, ALL)
-    assert len(shown.splitlines()) == 5
-    for secret in ("sesame", "c2VjcmV0", KEY, KEY[-10:]):
+    assert len(shown.splitlines()) == 6
+    for secret in ("sesame", "aGlkZGVu", "c2VjcmV0", KEY, KEY[-10:]):
         assert secret not in shown
         assert newest_lines(tmp_path, LogQuery(text=secret), limit=5).items == []
 
