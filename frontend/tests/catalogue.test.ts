@@ -36,6 +36,10 @@ const BY_CODE = [
   "operations.wrong",
   "operations.roleSays",
   "operations.audited",
+  "planner.statusWhy",
+  "planner.difference",
+  "planner.way",
+  "planner.view",
 ];
 
 function keys(tree: Tree, before = ""): string[] {

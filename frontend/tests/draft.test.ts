@@ -1,92 +1,88 @@
 import { describe, expect, it } from "vitest";
-import type { Candidate } from "../src/api/client";
 import {
-  asDecided,
+  asRouting,
   beginning,
   type DraftOperation,
+  draftFrom,
+  draftOf,
   edited,
   isUnchanged,
-  minutesFrom,
-  orderMinutes,
+  MOST_OPERATIONS,
+  newOperation,
+  orderTotals,
+  predictedOf,
   redone,
   undone,
 } from "../src/planner/draft";
-
-function candidate(codes: string[]): Candidate {
-  const range = (value: number) => ({ value, low: value / 2, high: value * 2, planned: null });
-  return {
-    rank: 1,
-    operations: codes.map((operation_code, at) => ({
-      sequence: (at + 1) * 10,
-      operation_code,
-      operation_name: null,
-      resource_code: "A-01",
-      inside: true,
-      setup_minutes: range(10),
-      run_minutes_per_unit: range(2),
-      wait_minutes: 1,
-      move_minutes: 1,
-      queue_minutes: 1,
-    })),
-  } as unknown as Candidate;
-}
+import { candidate } from "./examples";
 
 const codes = (operations: DraftOperation[]) => operations.map((each) => each.operation_code).join("");
 
 describe("the working copy of a candidate", () => {
   const given = candidate(["A", "B", "C"]);
+  const start = () => beginning(draftOf(given));
 
   it("begins as the candidate and knows when it is no longer", () => {
-    const history = beginning(given);
-    expect(isUnchanged(history.present, given)).toBe(true);
-    expect(isUnchanged(edited(history, { kind: "remove", at: 1 }).present, given)).toBe(false);
+    expect(isUnchanged(start().present, given)).toBe(true);
+    expect(isUnchanged(edited(start(), { kind: "remove", at: 1 }).present, given)).toBe(false);
   });
 
   it("undoes and redoes every kind of edit, and a new edit forgets what was undone", () => {
-    let history = beginning(given);
+    let history = start();
     history = edited(history, { kind: "move", from: 0, to: 2 });
     expect(codes(history.present.operations)).toBe("BCA");
     history = edited(history, { kind: "set", at: 0, change: { setup_minutes: 3.5 } });
     history = edited(history, { kind: "remove", at: 1 });
-    expect(codes(history.present.operations)).toBe("BA");
-    const back = undone(undone(undone(history)));
+    history = edited(history, { kind: "add", at: 1, operation: newOperation("N") });
+    expect(codes(history.present.operations)).toBe("BNA");
+    const back = undone(undone(undone(undone(history))));
     expect(isUnchanged(back.present, given)).toBe(true);
     expect(codes(redone(back).present.operations)).toBe("BCA");
+    expect(redone(redone(redone(redone(back)))).present).toEqual(history.present);
     expect(edited(back, { kind: "remove", at: 0 }).future).toEqual([]);
   });
 
   it("takes no step for an edit that changes nothing, and keeps fifty", () => {
-    let history = beginning(given);
+    let history = start();
     expect(edited(history, { kind: "set", at: 0, change: { setup_minutes: 10 } })).toBe(history);
     expect(edited(history, { kind: "move", from: 1, to: 1 })).toBe(history);
+    expect(edited(history, { kind: "replace", draft: draftOf(given) })).toBe(history);
     for (let minutes = 11; minutes < 90; minutes++)
       history = edited(history, { kind: "set", at: 0, change: { setup_minutes: minutes } });
     expect(history.past.length).toBe(50);
   });
 
-  it("numbers a decision's operations anew and leaves out what is the page's own", () => {
-    const decided = asDecided(edited(beginning(given), { kind: "remove", at: 0 }).present);
-    expect(decided.map((each) => each.sequence)).toEqual([10, 20]);
-    expect(decided[0]).not.toHaveProperty("key");
+  it("grows to what a decision may hold and no further", () => {
+    let history = start();
+    for (let more = 0; more < 300; more++)
+      history = edited(history, { kind: "add", at: 0, operation: newOperation("N") });
+    expect(history.present.operations.length).toBe(MOST_OPERATIONS);
+    expect(new Set(history.present.operations.map((each) => each.key)).size).toBe(MOST_OPERATIONS);
   });
 
-  it("adds up an order's minutes", () => {
-    expect(orderMinutes(beginning(given).present, 5)).toBe(3 * (10 + 2 * 5 + 3));
+  it("numbers its operations anew and leaves out what is the page's own", () => {
+    const routing = asRouting(edited(start(), { kind: "remove", at: 0 }).present);
+    expect(routing.map((each) => each.sequence)).toEqual([10, 20]);
+    expect(routing[0]).not.toHaveProperty("key");
   });
-});
 
-describe("typed minutes", () => {
-  it.each([
-    ["0", 0],
-    ["2.5", 2.5],
-    ["2,5", 2.5],
-    ["10000", 10000],
-    ["10000.1", null],
-    ["-1", null],
-    ["1e3", null],
-    ["", null],
-    ["abc", null],
-  ])("reads %s as %s", (text, value) => {
-    expect(minutesFrom(text)).toBe(value);
+  it("comes back from a file as it went, whatever the order of the rows", () => {
+    const routing = asRouting(draftOf(given));
+    expect(asRouting(draftFrom([...routing].reverse()))).toEqual(routing);
+  });
+
+  it("adds up an order's minutes: setups once, run times for each piece", () => {
+    expect(orderTotals(draftOf(given), 5)).toEqual({ setup: 30, run: 30, between: 9, lead: 69 });
+  });
+
+  it("knows what was predicted for a row where it moved or came from elsewhere, and nothing for another code", () => {
+    const twice = candidate(["A", "B", "A"]);
+    const [first, , third] = draftOf(twice).operations;
+    if (!first || !third) throw new Error("three rows");
+    expect(predictedOf(twice, third)?.sequence).toBe(30);
+    expect(predictedOf(twice, { ...first, operation_code: "B" })?.sequence).toBe(20);
+    expect(predictedOf(twice, newOperation("B"))?.sequence).toBe(20);
+    expect(predictedOf(twice, newOperation("X"))).toBeUndefined();
+    expect(predictedOf(undefined, first)).toBeUndefined();
   });
 });

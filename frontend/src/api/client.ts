@@ -49,26 +49,61 @@ export function onReach(listener: (isReached: boolean) => void): void {
 
 /** Ask the API; `path` begins after `/api/`. Throws a `Problem`. */
 export async function ask<Answer>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
-  const init: RequestInit = { method, credentials: "same-origin", headers: { "x-requested-with": "routing-ml" } };
-  if (body !== undefined) {
-    init.body = JSON.stringify(body);
-    init.headers = { ...init.headers, "content-type": "application/json" };
-  }
+  const { content } = await answered(method, path, body === undefined ? {} : jsonOf(body), textOf, signal);
+  return (content ? JSON.parse(content) : undefined) as Answer; // nothing where there is no content (204)
+}
+
+export interface AnsweredFile {
+  name: string; // empty where the service gave it none
+  content: Blob;
+}
+
+/** Have the API write a file from JSON. Throws a `Problem`. */
+export async function askForFile(path: string, body: unknown): Promise<AnsweredFile> {
+  const { content, response } = await answered("POST", path, jsonOf(body), (answer) => answer.blob());
+  const [, name = ""] = /filename="([^"]*)"/.exec(response.headers.get("content-disposition") ?? "") ?? [];
+  return { name, content };
+}
+
+/** Have the API read a file. Throws a `Problem`. */
+export async function askWithFile<Answer>(path: string, file: File): Promise<Answer> {
+  const headers = { "content-type": "application/octet-stream" };
+  const { content } = await answered("POST", path, { body: file, headers }, textOf);
+  return JSON.parse(content) as Answer;
+}
+
+function jsonOf(body: unknown): RequestInit {
+  return { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+}
+
+const textOf = (response: Response) => response.text();
+
+/** Send a request and read the whole of its answer. */
+async function answered<Content>(
+  method: string,
+  path: string,
+  given: RequestInit,
+  read: (response: Response) => Promise<Content>,
+  signal?: AbortSignal,
+): Promise<{ content: Content; response: Response }> {
+  const headers = { "x-requested-with": "routing-ml", ...given.headers };
+  const init: RequestInit = { ...given, method, credentials: "same-origin", headers };
   if (signal) init.signal = signal;
   let response: Response;
-  let text: string;
+  let content: Content | undefined;
+  let refusal = "";
   try {
     response = await fetch(`/api/${path}`, init);
-    text = await response.text();
+    if (response.ok) content = await read(response);
+    else refusal = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     toldOfReach(false);
     throw new Problem("unreachable", "", 0);
   }
   toldOfReach(response.status !== 502 && response.status !== 504);
-  if (response.status === 204) return undefined as Answer;
-  if (!response.ok) throw problemOf(response, text);
-  return JSON.parse(text) as Answer;
+  if (!response.ok) throw problemOf(response, refusal);
+  return { content: content as Content, response };
 }
 
 function problemOf(response: Response, text: string): Problem {

@@ -1,128 +1,206 @@
-import { useMutation } from "@tanstack/react-query";
-import { type Dispatch, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { ask, type Candidate, Problem } from "../api/client";
+import { Problem } from "../api/client";
 import { Complaint } from "../app/Complaint";
+import { Candidates } from "./Candidates";
+import { Compare } from "./Compare";
 import { Decide } from "./Decide";
-import { Downloads } from "./Downloads";
-import { asDecided, isUnchanged, orderMinutes } from "./draft";
+import { type OrderTotals, orderTotals } from "./draft";
 import { Evidence } from "./Evidence";
-import { minutes } from "./numbers";
+import { ItemDetails } from "./ItemDetails";
+import { minutes, piecesFrom } from "./numbers";
 import { RoutingTable } from "./RoutingTable";
-import type { Asked, Step } from "./work";
+import { candidateOf, historyOf, isUndecided, OWN, ranksOf, type Step, type Work, type WorkItem } from "./work";
+
+const VIEWS = ["edit", "compare", "evidence"] as const;
+type View = (typeof VIEWS)[number];
 
 interface Props {
-  item: Asked;
-  quantity: number;
-  step: Dispatch<Step>;
+  item: WorkItem;
+  work: Work;
+  step: (step: Step) => void;
+  files: ReactNode;
+  onNext: () => void;
+  onAttributes: () => void;
 }
 
 /** One item: its candidates side by side, the working copy of the chosen one, its evidence, and the decision. */
-export function RoutingPanel({ item, quantity, step }: Props) {
-  const { t, i18n } = useTranslation();
+export function RoutingPanel({ item, work, step, files, onNext, onAttributes }: Props) {
+  const { t } = useTranslation();
+  const [view, setView] = useState<View>("edit");
+  const [shown, setShown] = useState<string | null>(null); // a near item
   const code = item.query.item_code;
-  useUndoKeys(code, step);
-  const decide = useMutation({
-    mutationFn: ({ outcome, reason }: { outcome: "accepted" | "edited" | "rejected"; reason: string }) =>
-      ask("POST", `predictions/${item.predictionId}/decisions`, {
-        item_code: code,
-        outcome,
-        operations: outcome === "rejected" || !item.history ? [] : asDecided(item.history.present),
-        reason,
-        model_version: item.modelVersion,
-      }),
-    onSuccess: (_, { outcome }) => step({ kind: "decide", code, outcome }),
-  });
-  if (item.state === "waiting") return <p className="hint">{t("planner.state.waiting")}…</p>;
-  if (item.state === "failed" && item.complaint)
-    return <Complaint error={new Problem(item.complaint.code, item.complaint.detail, 0)} />;
+  const history = historyOf(item);
   const candidates = item.prediction?.candidates ?? [];
-  const draft = item.history?.present;
-  const chosen = candidates.find((each) => each.rank === draft?.rank);
+  const candidate = candidateOf(item) ?? candidates[0];
+  const isOpen = item.state === "answered" || item.state === "opened";
+  const left = work.items.filter((each) => isUndecided(each) && each !== item).length;
+  usePanelKeys(item, step);
   return (
-    <article className="stack">
+    <article className="stack routing-panel">
       <div className="row">
-        <h1>{code}</h1>
+        <h1 className="code">{code}</h1>
+        <Facts item={item} />
         <span className="spring" />
-        {item.predictionId && <Downloads predictionId={item.predictionId} />}
+        {item.query.attributes && (
+          <button type="button" onClick={onAttributes}>
+            {t("planner.changeAttributes")}
+          </button>
+        )}
+        {item.state !== "waiting" && (
+          <button type="button" onClick={() => step({ kind: "again", code })}>
+            {item.state === "opened" ? t("planner.askFor") : t("planner.askAgain")}
+          </button>
+        )}
+        {files}
       </div>
-      {item.prediction?.message && (
-        <p className={item.prediction.status === "ok" ? "note" : "complaint"}>{item.prediction.message}</p>
+      {item.state === "waiting" && <p className="hint">{t("planner.state.waiting")}…</p>}
+      {item.state === "failed" && item.complaint && (
+        <Complaint error={new Problem(item.complaint.code, item.complaint.detail, 0)} />
       )}
-      {candidates.length > 0 && (
-        <Candidates
-          candidates={candidates}
-          chosen={chosen?.rank ?? 0}
-          onChoose={(rank) => step({ kind: "choose", code, rank })}
-        />
+      {isOpen && item.prediction && item.prediction.status !== "ok" && (
+        <p className="complaint" role="status">
+          <strong>{t(`planner.statusWhy.${item.prediction.status}`)}</strong> {item.prediction.message}
+        </p>
       )}
-      {draft && chosen && item.history && (
+      {item.prediction?.status === "ok" && item.prediction.message && <p className="note">{item.prediction.message}</p>}
+      {isOpen && ranksOf(item).length > 0 && (
+        <Candidates item={item} onChoose={(rank) => step({ kind: "choose", code, rank })} />
+      )}
+      {isOpen && !item.copies[OWN] && candidates.length === 0 && (
+        <button type="button" className="main" onClick={() => step({ kind: "own", code })}>
+          {t("planner.byHand")}
+        </button>
+      )}
+      {isOpen && history && (
         <>
           <div className="row">
-            <button type="button" disabled={!item.history.past.length} onClick={() => step({ kind: "undo", code })}>
+            <div role="tablist" aria-label={t("planner.views")} className="tabs">
+              {VIEWS.map((each) => (
+                <button
+                  key={each}
+                  type="button"
+                  role="tab"
+                  aria-selected={view === each}
+                  disabled={each !== "edit" && !candidates.length}
+                  onClick={() => setView(each)}
+                >
+                  {t(`planner.view.${each}`)}
+                </button>
+              ))}
+            </div>
+            <button
+              type="button"
+              title="Ctrl+Z"
+              disabled={!history.past.length}
+              onClick={() => step({ kind: "undo", code })}
+            >
               ↶ {t("planner.undo")}
             </button>
-            <button type="button" disabled={!item.history.future.length} onClick={() => step({ kind: "redo", code })}>
+            <button
+              type="button"
+              title="Ctrl+Y"
+              disabled={!history.future.length}
+              onClick={() => step({ kind: "redo", code })}
+            >
               ↷ {t("planner.redo")}
             </button>
             <span className="spring" />
-            <span>
-              {t("planner.total", {
-                minutes: minutes(orderMinutes(draft, quantity), i18n.language),
-                quantity: quantity.toLocaleString(i18n.language),
-              })}
-            </span>
+            <Pieces item={item} step={step} />
+            <Totals totals={orderTotals(history.present, item.quantity)} />
           </div>
-          <RoutingTable draft={draft} candidate={chosen} onEdit={(edit) => step({ kind: "edit", code, edit })} />
-          <Decide
-            isChanged={!isUnchanged(draft, chosen)}
-            decided={item.decided}
-            isSending={decide.isPending}
-            onDecide={(outcome, reason) => decide.mutate({ outcome, reason })}
-          />
-          {decide.error && <Complaint error={decide.error} />}
-          <Evidence candidate={chosen} />
+          {view === "edit" && (
+            <RoutingTable
+              key={item.chosen}
+              draft={history.present}
+              candidate={candidate}
+              onEdit={(edit) => step({ kind: "edit", code, edit })}
+              onItem={setShown}
+            />
+          )}
+          {view === "compare" && <Compare item={item} />}
+          {view === "evidence" && candidate && <Evidence candidate={candidate} onItem={setShown} />}
+          {item.predictionId ? (
+            <Decide item={item} left={left} step={step} onNext={onNext} />
+          ) : (
+            <p className="hint decide">{t("planner.askToDecide")}</p>
+          )}
         </>
       )}
+      {shown && <ItemDetails key={shown} code={shown} beside={item.query} onClose={() => setShown(null)} />}
     </article>
   );
 }
 
-function Candidates(props: { candidates: Candidate[]; chosen: number; onChoose: (rank: number) => void }) {
+/** What the item was described by, in a line. */
+function Facts({ item }: { item: WorkItem }) {
   const { t } = useTranslation();
+  const given = Object.entries(item.query.attributes ?? {});
+  const text = given
+    .map(([name, value]) => `${name} ${typeof value === "object" && value ? `${value.value} ${value.unit}` : value}`)
+    .join(" · ");
   return (
-    <div className="candidates" role="radiogroup" aria-label={t("planner.candidates")}>
-      {props.candidates.map((each) => (
-        <label key={each.rank} className={`candidate ${each.rank === props.chosen ? "chosen" : ""}`}>
-          <input
-            type="radio"
-            name="candidate"
-            checked={each.rank === props.chosen}
-            onChange={() => props.onChoose(each.rank)}
-          />
-          <strong>{Math.round(each.probability * 100)} %</strong>
-          <span className={`badge ${each.tier}`}>{t(`planner.tier.${each.tier}`)}</span>
-          <span>{t(`planner.source.${each.source}`)}</span>
-          <small>{t("planner.operations", { count: each.operations.length })}</small>
-          <small className="signature">{each.routing_signature.replaceAll(">", " › ")}</small>
-        </label>
-      ))}
-    </div>
+    <span className="facts-line hint" title={text}>
+      {text || item.modelVersion || (item.state === "opened" ? t("planner.fromFile") : "")}
+    </span>
   );
 }
 
-function useUndoKeys(code: string, step: Dispatch<Step>) {
+function Pieces({ item, step }: { item: WorkItem; step: (step: Step) => void }) {
+  const { t } = useTranslation();
+  const [typed, setTyped] = useState<string | null>(null);
+  const leave = () => {
+    const quantity = typed === null ? null : piecesFrom(typed);
+    if (quantity !== null) step({ kind: "quantity", code: item.query.item_code, quantity });
+    setTyped(null);
+  };
+  return (
+    <label className="inline pieces">
+      {t("planner.quantity")}
+      <input
+        inputMode="decimal"
+        value={typed ?? String(item.quantity)}
+        aria-invalid={typed !== null && piecesFrom(typed) === null}
+        onFocus={(event) => event.target.select()}
+        onChange={(event) => setTyped(event.target.value)}
+        onBlur={leave}
+        onKeyDown={(event) => event.key === "Enter" && leave()}
+      />
+    </label>
+  );
+}
+
+function Totals({ totals }: { totals: OrderTotals }) {
+  const { t, i18n } = useTranslation();
+  const shown = Object.fromEntries(
+    Object.entries(totals).map(([name, value]) => [name, minutes(value, i18n.language)]),
+  );
+  return <span className="totals">{t("planner.total", shown)}</span>;
+}
+
+/** Undo and redo, and ← → from candidate to candidate, wherever nobody types. */
+function usePanelKeys(item: WorkItem, step: (step: Step) => void) {
   useEffect(() => {
+    const code = item.query.item_code;
     const listen = (event: KeyboardEvent) => {
-      const isTyping = event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
-      if (isTyping || !(event.ctrlKey || event.metaKey)) return;
+      const target = event.target instanceof HTMLElement ? event.target : document.body;
+      const isField = target.matches("input, textarea, select");
+      if (isField && !target.matches("[type=radio], [type=checkbox]")) return;
+      if (event.defaultPrevented || event.altKey || document.querySelector("dialog[open]")) return;
       const key = event.key.toLowerCase();
-      if (key === "z") step({ kind: event.shiftKey ? "redo" : "undo", code });
-      else if (key === "y") step({ kind: "redo", code });
-      else return;
+      const isCommand = event.ctrlKey || event.metaKey;
+      const away = key === "arrowright" ? 1 : key === "arrowleft" ? -1 : 0;
+      const hasOwnArrows = isField || target.closest('[role="tablist"]') !== null;
+      if (isCommand && key === "z") step({ kind: event.shiftKey ? "redo" : "undo", code });
+      else if (isCommand && key === "y") step({ kind: "redo", code });
+      else if (!isCommand && away && !hasOwnArrows) {
+        const ranks = ranksOf(item);
+        const next = ranks[(ranks.indexOf(item.chosen) + away + ranks.length) % ranks.length];
+        if (next !== undefined) step({ kind: "choose", code, rank: next });
+      } else return;
       event.preventDefault();
     };
     window.addEventListener("keydown", listen);
     return () => window.removeEventListener("keydown", listen);
-  }, [code, step]);
+  }, [item, step]);
 }

@@ -1,4 +1,4 @@
-/** A planner's working copy of one candidate: operations with plain minutes, and the steps to undo. */
+/** A planner's working copy of a routing: operations with plain minutes, and the steps to undo. */
 
 import type { Candidate, PredictedOperation } from "../api/client";
 
@@ -16,7 +16,6 @@ export interface DraftOperation {
 }
 
 export interface Draft {
-  rank: number;
   operations: DraftOperation[];
 }
 
@@ -24,6 +23,11 @@ export interface History {
   past: Draft[];
   present: Draft;
   future: Draft[];
+}
+
+/** An operation as decisions, downloads and opened files carry it. */
+export interface RoutingOperation extends Omit<DraftOperation, "key"> {
+  sequence: number;
 }
 
 export const MINUTE_FIELDS = [
@@ -35,17 +39,18 @@ export const MINUTE_FIELDS = [
 ] as const;
 export type MinuteField = (typeof MINUTE_FIELDS)[number];
 
-export const MOST_MINUTES = 10_000;
+export const MOST_OPERATIONS = 100; // that a file may hold; a decision takes more
 const MOST_STEPS = 50;
 const SEQUENCE_STEP = 10;
+const PREDICTED = "predicted-";
 
 export function draftOf(candidate: Candidate): Draft {
-  return { rank: candidate.rank, operations: candidate.operations.map(operationOf) };
+  return { operations: candidate.operations.map(operationOf) };
 }
 
 function operationOf(operation: PredictedOperation, index: number): DraftOperation {
   return {
-    key: `${operation.sequence}-${index}`,
+    key: PREDICTED + index,
     operation_code: operation.operation_code,
     operation_name: operation.operation_name,
     resource_code: operation.resource_code,
@@ -58,8 +63,66 @@ function operationOf(operation: PredictedOperation, index: number): DraftOperati
   };
 }
 
-export function beginning(candidate: Candidate): History {
-  return { past: [], present: draftOf(candidate), future: [] };
+/** Return what was predicted for a row: the operation it began as, or else the one of its code. */
+export function predictedOf(
+  candidate: Candidate | undefined,
+  operation: DraftOperation,
+): PredictedOperation | undefined {
+  const own = operation.key.startsWith(PREDICTED)
+    ? candidate?.operations[Number(operation.key.slice(PREDICTED.length))]
+    : undefined;
+  if (own?.operation_code === operation.operation_code) return own;
+  return candidate?.operations.find((each) => each.operation_code === operation.operation_code);
+}
+
+export function beginning(draft: Draft): History {
+  return { past: [], present: draft, future: [] };
+}
+
+let made = 0;
+
+/** Return the key of a row that no candidate has; also unique among rows that an earlier visit made. */
+export function newKey(): string {
+  made += 1;
+  return `new-${Date.now().toString(36)}-${made}`;
+}
+
+export function newOperation(code: string, usual: Partial<Omit<DraftOperation, "key">> = {}): DraftOperation {
+  return {
+    key: newKey(),
+    operation_code: code,
+    operation_name: null,
+    resource_code: null,
+    inside: true,
+    setup_minutes: 0,
+    run_minutes_per_unit: 0,
+    wait_minutes: 0,
+    move_minutes: 0,
+    queue_minutes: 0,
+    ...usual,
+  };
+}
+
+/** An operation of a file; a time that it does not say is null. */
+export type FiledOperation = Omit<RoutingOperation, MinuteField> & { [field in MinuteField]: number | null };
+
+/** Return the working copy that an opened file's operations make, in the order of their sequence. */
+export function draftFrom(operations: readonly FiledOperation[]): Draft {
+  const inOrder = [...operations].sort((one, other) => one.sequence - other.sequence);
+  return {
+    operations: inOrder.map((each) => ({
+      key: newKey(),
+      operation_code: each.operation_code,
+      operation_name: each.operation_name,
+      resource_code: each.resource_code,
+      inside: each.inside,
+      setup_minutes: each.setup_minutes ?? 0,
+      run_minutes_per_unit: each.run_minutes_per_unit ?? 0,
+      wait_minutes: each.wait_minutes ?? 0,
+      move_minutes: each.move_minutes ?? 0,
+      queue_minutes: each.queue_minutes ?? 0,
+    })),
+  };
 }
 
 export type Edit =
@@ -102,6 +165,7 @@ function applied(draft: Draft, edit: Edit): Draft {
       operations.splice(edit.at, 1);
       break;
     case "add":
+      if (operations.length >= MOST_OPERATIONS) return draft;
       operations.splice(edit.at, 0, edit.operation);
       break;
     case "set": {
@@ -113,42 +177,50 @@ function applied(draft: Draft, edit: Edit): Draft {
       break;
     }
     case "replace":
-      return edit.draft;
+      return sameOperations(draft, edit.draft) ? draft : edit.draft;
   }
   return { ...draft, operations };
 }
 
-/** Return whether a draft says what its candidate says, whatever its rows are called. */
-export function isUnchanged(draft: Draft, candidate: Candidate): boolean {
-  return JSON.stringify(asDecided(draft)) === JSON.stringify(asDecided(draftOf(candidate)));
+function sameOperations(one: Draft, other: Draft): boolean {
+  return JSON.stringify(asRouting(one)) === JSON.stringify(asRouting(other));
 }
 
-/** Return the operations as a decision carries them, numbered anew. */
-export function asDecided(draft: Draft) {
-  return draft.operations.map(({ key: _, ...operation }, index) => ({
+/** Return whether a draft says what its candidate says, whatever its rows are called. */
+export function isUnchanged(draft: Draft, candidate: Candidate): boolean {
+  return sameOperations(draft, draftOf(candidate));
+}
+
+/** Return the operations as decisions and files carry them, numbered anew. */
+export function asRouting(draft: Draft): RoutingOperation[] {
+  return draft.operations.map((each, index) => ({
     sequence: (index + 1) * SEQUENCE_STEP,
-    ...operation,
+    operation_code: each.operation_code,
+    operation_name: each.operation_name,
+    resource_code: each.resource_code,
+    inside: each.inside,
+    setup_minutes: each.setup_minutes,
+    run_minutes_per_unit: each.run_minutes_per_unit,
+    wait_minutes: each.wait_minutes,
+    move_minutes: each.move_minutes,
+    queue_minutes: each.queue_minutes,
   }));
 }
 
-/** Return the minutes of an order: setups once, run times for each piece, and what lies between the operations. */
-export function orderMinutes(draft: Draft, quantity: number): number {
-  return draft.operations.reduce(
-    (sum, each) =>
-      sum +
-      each.setup_minutes +
-      each.run_minutes_per_unit * quantity +
-      each.wait_minutes +
-      each.move_minutes +
-      each.queue_minutes,
-    0,
-  );
+export interface OrderTotals {
+  setup: number;
+  run: number;
+  between: number; // waiting, moving and queueing
+  lead: number;
 }
 
-/** Return a number of minutes from what was typed, or null where it is none from 0 to 10,000. */
-export function minutesFrom(text: string): number | null {
-  const trimmed = text.trim().replace(",", ".");
-  if (!/^\d+(\.\d+)?$/.test(trimmed)) return null;
-  const value = Number(trimmed);
-  return value <= MOST_MINUTES ? value : null;
+/** Return the minutes of an order: setups once, run times for each piece, and what lies between the operations. */
+export function orderTotals(draft: Draft, quantity: number): OrderTotals {
+  const totals = { setup: 0, run: 0, between: 0 };
+  for (const each of draft.operations) {
+    totals.setup += each.setup_minutes;
+    totals.run += each.run_minutes_per_unit * quantity;
+    totals.between += each.wait_minutes + each.move_minutes + each.queue_minutes;
+  }
+  return { ...totals, lead: totals.setup + totals.run + totals.between };
 }

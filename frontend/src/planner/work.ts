@@ -1,158 +1,268 @@
-/** The planner's work in progress: the items asked for, what was answered, and the working copies; kept in the browser. */
+/** The planner's work: the items of the list, what was answered, the working copies, and every step that changes them. */
 
-import { get, set } from "idb-keyval";
-import { useCallback, useEffect, useReducer, useRef, useState } from "react";
-import { ask, type ItemPrediction, type ItemQuery, type PredictionResponse, Problem } from "../api/client";
-import { beginning, type Edit, edited, type History, redone, undone } from "./draft";
+import type { Candidate, ItemPrediction, ItemQuery, PredictionResponse } from "../api/client";
+import {
+  beginning,
+  type Draft,
+  draftFrom,
+  draftOf,
+  type Edit,
+  edited,
+  type FiledOperation,
+  type History,
+  isUnchanged,
+  redone,
+  undone,
+} from "./draft";
+import { type Kept, merged } from "./merging";
+import type { Wanted } from "./pasting";
 
-const KEPT = "work-1";
-const TOGETHER = 5; // items of one request: small enough that progress is seen
-const KEEP_AFTER_MS = 400;
+export const MOST_LISTED = 1_000;
+/** The rank of the planner's own copy: from a file, written by hand, or kept from before an item was asked again. */
+export const OWN = 0;
 
-export interface Asked {
+export type Outcome = "accepted" | "edited" | "rejected";
+
+export interface Complained {
+  code: string;
+  detail: string;
+}
+
+export interface WorkItem {
   query: ItemQuery;
-  state: "waiting" | "answered" | "failed";
+  quantity: number; // pieces of the order
+  state: "waiting" | "answered" | "failed" | "opened"; // opened: from a file, not asked for
   prediction?: ItemPrediction;
   predictionId?: string;
   modelVersion?: string;
-  complaint?: { code: string; detail: string };
-  history?: History;
-  decided?: "accepted" | "edited" | "rejected";
+  askedQuantity?: number; // that the answer's minutes of an order are for
+  complaint?: Complained;
+  chosen: number; // rank of the candidate that is looked at
+  copies: Record<number, History>; // by rank; only what was edited
+  decided?: { outcome: Outcome; rank: number };
 }
 
 export interface Work {
-  items: Asked[];
+  items: WorkItem[];
   active: string | null; // an item's code
-  quantity: number;
+  quantity: number; // for the next items
+  overtaken: string[]; // items whose change here gave way to another tab's
 }
 
-const EMPTY: Work = { items: [], active: null, quantity: 1 };
+export interface OpenedRouting {
+  item_code: string;
+  quantity?: number | null;
+  operations: FiledOperation[];
+}
+
+export const EMPTY: Work = { items: [], active: null, quantity: 1, overtaken: [] };
 
 export type Step =
-  | { kind: "restore"; work: Work }
-  | { kind: "ask"; queries: ItemQuery[]; quantity: number }
-  | { kind: "answer"; response: PredictionResponse }
-  | { kind: "fail"; codes: string[]; code: string; detail: string }
+  | { kind: "join"; base: Kept; theirs: Kept }
+  | { kind: "add"; wanted: Wanted[]; quantity: number }
+  | { kind: "openFile"; routings: OpenedRouting[] }
+  | { kind: "answer"; response: PredictionResponse; quantity: number }
+  | { kind: "fail"; codes: string[]; complaint: Complained }
+  | { kind: "again"; code: string; query?: ItemQuery }
   | { kind: "open"; code: string }
+  | { kind: "quantity"; code: string; quantity: number }
   | { kind: "edit"; code: string; edit: Edit }
-  | { kind: "undo" | "redo"; code: string }
+  | { kind: "undo" | "redo" | "own"; code: string }
+  | { kind: "remove"; code: string }
   | { kind: "choose"; code: string; rank: number }
-  | { kind: "decide"; code: string; outcome: "accepted" | "edited" | "rejected" }
-  | { kind: "clear" };
+  | { kind: "decide"; code: string; outcome: Outcome; rank: number }
+  | { kind: "clear" | "seen" };
 
 export function stepped(work: Work, step: Step): Work {
   switch (step.kind) {
-    case "restore":
-      return step.work;
+    case "join":
+      return merged(work, step.base, step.theirs);
+    case "seen":
+      return { ...work, overtaken: [] };
     case "clear":
       return { ...EMPTY, quantity: work.quantity };
-    case "ask":
-      return {
-        items: step.queries.map((query) => ({ query, state: "waiting" })),
-        active: step.queries[0]?.item_code ?? null,
-        quantity: step.quantity,
-      };
     case "open":
-      return { ...work, active: step.code };
-    case "answer": {
-      const answers = new Map(step.response.predictions.map((each) => [each.item_code, each]));
-      return changed(work, (item) => {
-        const prediction = answers.get(item.query.item_code);
-        if (!prediction || item.state !== "waiting") return item;
-        const first = prediction.candidates?.[0];
-        return {
-          query: item.query,
-          state: "answered",
-          prediction,
-          predictionId: step.response.prediction_id,
-          modelVersion: step.response.model_version,
-          ...(first ? { history: beginning(first) } : {}),
-        };
-      });
-    }
+      return work.active === step.code ? work : { ...work, active: step.code };
+    case "add":
+      return added(work, step.wanted, step.quantity);
+    case "openFile":
+      return withOpened(work, step.routings);
+    case "answer":
+      return answered(work, step.response, step.quantity);
     case "fail":
       return changed(work, (item) =>
-        step.codes.includes(item.query.item_code) && item.state === "waiting"
-          ? { ...item, state: "failed", complaint: { code: step.code, detail: step.detail } }
+        item.state === "waiting" && step.codes.includes(item.query.item_code)
+          ? { ...item, state: "failed", complaint: step.complaint }
           : item,
       );
-    case "edit":
-      return withHistory(work, step.code, (history) => edited(history, step.edit));
-    case "undo":
-      return withHistory(work, step.code, undone);
-    case "redo":
-      return withHistory(work, step.code, redone);
-    case "choose":
-      return changed(work, (item) => {
-        const chosen = item.prediction?.candidates?.find((each) => each.rank === step.rank);
-        if (item.query.item_code !== step.code || !chosen || !item.history) return item;
-        const draft = beginning(chosen).present;
-        return { ...item, history: edited(item.history, { kind: "replace", draft }) };
-      });
-    case "decide":
-      return changed(work, (item) => (item.query.item_code === step.code ? { ...item, decided: step.outcome } : item));
+    case "remove":
+      return removed(work, step.code);
+    default:
+      return changed(work, (item) => (item.query.item_code === step.code ? itemStepped(item, step) : item));
   }
 }
 
-function changed(work: Work, change: (item: Asked) => Asked): Work {
-  return { ...work, items: work.items.map(change) };
+type ItemStep = Exclude<Extract<Step, { code: string }>, { kind: "open" | "remove" }>;
+
+function itemStepped(item: WorkItem, step: ItemStep): WorkItem {
+  switch (step.kind) {
+    case "again":
+      return askedAgain(item, step.query ?? item.query);
+    case "quantity":
+      return item.quantity === step.quantity ? item : { ...item, quantity: step.quantity };
+    case "edit":
+      return withHistory(item, (history) => edited(history, step.edit));
+    case "undo":
+      return withHistory(item, undone);
+    case "redo":
+      return withHistory(item, redone);
+    case "own":
+      return item.copies[OWN]
+        ? { ...item, chosen: OWN }
+        : { ...item, chosen: OWN, copies: { ...item.copies, [OWN]: beginning({ operations: [] }) } };
+    case "choose":
+      return item.chosen === step.rank || !ranksOf(item).includes(step.rank) ? item : { ...item, chosen: step.rank };
+    case "decide":
+      return { ...item, decided: { outcome: step.outcome, rank: step.rank } };
+  }
 }
 
-function withHistory(work: Work, code: string, change: (history: History) => History): Work {
+function changed(work: Work, change: (item: WorkItem) => WorkItem): Work {
+  const items = work.items.map(change);
+  return items.some((item, at) => item !== work.items[at]) ? { ...work, items } : work;
+}
+
+/** What is changed after a decision wants another. */
+function withHistory(item: WorkItem, change: (history: History) => History): WorkItem {
+  const before = historyOf(item);
+  const after = before && change(before);
+  if (!after || after === before) return item;
+  const { decided: _, ...open } = item;
+  return { ...open, copies: { ...item.copies, [item.chosen]: after } };
+}
+
+/** Put new items behind the others; one that is listed already stays as it is. */
+function added(work: Work, wanted: Wanted[], quantity: number): Work {
+  const listed = new Set(work.items.map((item) => item.query.item_code));
+  const items = wanted
+    .filter(({ query }) => !listed.has(query.item_code))
+    .slice(0, Math.max(0, MOST_LISTED - work.items.length))
+    .map(
+      (each): WorkItem => ({
+        query: each.query,
+        quantity: each.quantity ?? quantity,
+        state: "waiting",
+        chosen: 1,
+        copies: {},
+      }),
+    );
+  const active = items[0]?.query.item_code ?? wanted[0]?.query.item_code ?? work.active;
+  return { ...work, items: [...work.items, ...items], active, quantity };
+}
+
+function removed(work: Work, code: string): Work {
+  const at = work.items.findIndex((item) => item.query.item_code === code);
+  if (at < 0) return work;
+  const items = work.items.filter((item) => item.query.item_code !== code);
+  const next = items[Math.min(at, items.length - 1)]?.query.item_code ?? null;
+  return { ...work, items, active: work.active === code ? next : work.active };
+}
+
+/** Take a file's routings, of several of one item the first, as working copies: of listed items beside their candidates. */
+function withOpened(work: Work, routings: OpenedRouting[]): Work {
+  const byCode = new Map([...routings].reverse().map((each) => [each.item_code, each]));
+  const items = work.items.map((item) => {
+    const routing = byCode.get(item.query.item_code);
+    byCode.delete(item.query.item_code);
+    return routing ? withOwn(item, draftFrom(routing.operations), routing.quantity) : item;
+  });
+  for (const routing of [...byCode.values()].reverse().slice(0, Math.max(0, MOST_LISTED - items.length))) {
+    items.push({
+      query: { item_code: routing.item_code },
+      quantity: routing.quantity ?? work.quantity,
+      state: "opened",
+      chosen: OWN,
+      copies: { [OWN]: beginning(draftFrom(routing.operations)) },
+    });
+  }
+  return { ...work, items, active: routings[0]?.item_code ?? work.active };
+}
+
+function withOwn(item: WorkItem, draft: Draft, quantity?: number | null): WorkItem {
+  const before = item.copies[OWN];
+  const history = before ? edited(before, { kind: "replace", draft }) : beginning(draft);
+  const { decided: _, ...open } = item;
+  return { ...open, quantity: quantity ?? item.quantity, chosen: OWN, copies: { ...item.copies, [OWN]: history } };
+}
+
+function answered(work: Work, response: PredictionResponse, quantity: number): Work {
+  const answers = new Map(response.predictions.map((each) => [each.item_code, each]));
   return changed(work, (item) => {
-    if (item.query.item_code !== code || !item.history) return item;
-    const { decided: _, ...open } = item; // what is changed after a decision wants another
-    return { ...open, history: change(item.history) };
+    const prediction = answers.get(item.query.item_code);
+    if (!prediction || item.state !== "waiting") return item;
+    const first = prediction.candidates?.[0]?.rank;
+    return {
+      ...item,
+      state: "answered",
+      prediction,
+      predictionId: response.prediction_id,
+      modelVersion: response.model_version,
+      askedQuantity: quantity,
+      chosen: item.copies[OWN] ? OWN : (first ?? OWN),
+    };
   });
 }
 
-/** The work, what changes it, and asking for predictions with progress. A closed tab finds it again. */
-export function useWork() {
-  const [work, step] = useReducer(stepped, EMPTY);
-  const [isRestored, setRestored] = useState(false);
-  const asking = useRef<AbortController | null>(null);
-
-  useEffect(() => {
-    get<Work>(KEPT)
-      .then((kept) => kept && step({ kind: "restore", work: kept }))
-      .catch(() => undefined) // a browser that keeps nothing still works
-      .finally(() => setRestored(true));
-  }, []);
-
-  useEffect(() => {
-    if (!isRestored) return;
-    const timer = setTimeout(() => void set(KEPT, work).catch(() => undefined), KEEP_AFTER_MS);
-    return () => clearTimeout(timer);
-  }, [work, isRestored]);
-
-  const predict = useCallback(async (queries: ItemQuery[], quantity: number) => {
-    asking.current?.abort();
-    const controller = new AbortController();
-    asking.current = controller;
-    step({ kind: "ask", queries, quantity });
-    for (let at = 0; at < queries.length; at += TOGETHER) {
-      const part = queries.slice(at, at + TOGETHER);
-      await predictPart(part, quantity, controller.signal, step);
-      if (controller.signal.aborted) return;
-    }
-  }, []);
-
-  return { work, step, predict };
+/** Ask anew; what was edited stays as the planner's own copy. */
+function askedAgain(item: WorkItem, query: ItemQuery): WorkItem {
+  const history = historyOf(item);
+  const candidate = candidateOf(item);
+  const isWorthKeeping = history && (item.chosen === OWN || (candidate && !isUnchanged(history.present, candidate)));
+  const kept = isWorthKeeping ? history : item.copies[OWN];
+  return {
+    query,
+    quantity: item.quantity,
+    state: "waiting",
+    chosen: kept ? OWN : 1,
+    copies: kept ? { [OWN]: kept } : {},
+  };
 }
 
-/** Ask for some items together; where one of them is refused, ask for each alone, so that only that one fails. */
-async function predictPart(part: ItemQuery[], quantity: number, signal: AbortSignal, step: (step: Step) => void) {
-  try {
-    const body = { items: part, quantity, candidates: 3 };
-    step({ kind: "answer", response: await ask<PredictionResponse>("POST", "predictions", body, signal) });
-  } catch (error) {
-    if (signal.aborted) return;
-    if (error instanceof Problem && error.status === 422 && part.length > 1) {
-      for (const query of part) await predictPart([query], quantity, signal, step);
-      return;
-    }
-    const codes = part.map((query) => query.item_code);
-    const [code, detail] = error instanceof Problem ? [error.code, error.detail] : ["other", String(error)];
-    step({ kind: "fail", codes, code, detail });
+/** Return the candidate that is looked at; none where it is the planner's own copy. */
+export function candidateOf(item: WorkItem): Candidate | undefined {
+  return item.prediction?.candidates?.find((each) => each.rank === item.chosen);
+}
+
+/** Return the working copy of the chosen candidate, untouched where nobody edited it. */
+export function historyOf(item: WorkItem, rank = item.chosen): History | undefined {
+  const candidate = item.prediction?.candidates?.find((each) => each.rank === rank);
+  return item.copies[rank] ?? (candidate && beginning(draftOf(candidate)));
+}
+
+/** Return the ranks that can be looked at: the candidates', then the planner's own. */
+export function ranksOf(item: WorkItem): number[] {
+  const ranks = item.prediction?.candidates?.map((each) => each.rank) ?? [];
+  return item.copies[OWN] ? [...ranks, OWN] : ranks;
+}
+
+/** Return whether the copy of a rank is no longer what was proposed. */
+export function isEdited(item: WorkItem, rank = item.chosen): boolean {
+  const candidate = item.prediction?.candidates?.find((each) => each.rank === rank);
+  const copy = item.copies[rank];
+  return rank === OWN || Boolean(candidate && copy && !isUnchanged(copy.present, candidate));
+}
+
+export function isUndecided(item: WorkItem): boolean {
+  return !item.decided && item.predictionId !== undefined;
+}
+
+/** Return the next item, going round from the active one, that waits for a decision. */
+export function nextUndecided(work: Work, direction: 1 | -1 = 1): string | null {
+  const count = work.items.length;
+  const from = work.items.findIndex((item) => item.query.item_code === work.active);
+  for (let away = 1; away <= count; away++) {
+    const item = work.items[(from + direction * away + count * 2) % count];
+    if (item && isUndecided(item) && item.query.item_code !== work.active) return item.query.item_code;
   }
+  return null;
 }
