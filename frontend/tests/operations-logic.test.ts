@@ -3,6 +3,7 @@ import en from "../src/i18n/en.json";
 import { KINDS, placesOf, plainDetails } from "../src/operations/alerts/links";
 import { isAtWork } from "../src/operations/api";
 import { worstFamilies } from "../src/operations/cycles/families";
+import { ledTo } from "../src/operations/cycles/ledTo";
 import { marksOf, pointsOf } from "../src/operations/cycles/trend";
 import { followed } from "../src/operations/jobs/followed";
 import { sentences } from "../src/operations/overview/health";
@@ -89,6 +90,22 @@ describe("the error trend", () => {
     const by_family = { a: { mae: figure(1) }, b: { mae: figure(9) }, c: { mae: figure(null) }, d: { mae: figure(4) } };
     const found = worstFamilies({ metrics: { by_family } }, 2);
     expect(found.map((each) => each.family)).toEqual(["b", "d"]);
+  });
+});
+
+describe("what came of a cycle", () => {
+  it("is what it tells of and what names it, each once", () => {
+    const told = { job_id: "j1", alert_ids: ["a1"] };
+    const jobs = [
+      { id: "j1", cycle_id: "c1" },
+      { id: "j2", cycle_id: "c2" },
+    ];
+    const alerts = [
+      { id: "a2", details: { cycle_id: "c1" } },
+      { id: "a3", details: null },
+    ];
+    expect(ledTo("c1", told, jobs, alerts)).toEqual({ alerts: ["a1", "a2"], jobs: ["j1"] });
+    expect(ledTo("c2", undefined, jobs, alerts)).toEqual({ alerts: [], jobs: ["j2"] });
   });
 });
 

@@ -1,10 +1,11 @@
 import { useTranslation } from "react-i18next";
-import { isAtWork, useWatched } from "../api";
+import { isAtWork, useNewest, useWatched } from "../api";
 import { FigureTable } from "../parts/FigureTable";
 import { useFormats } from "../parts/format";
 import { Card, Facts, Moment, Progress, State, To } from "../parts/parts";
-import type { Cycle } from "../types";
+import type { Alert, Cycle, Job } from "../types";
 import { worstFamilies } from "./families";
+import { ledTo } from "./ledTo";
 
 const REPORTS = ["html", "md", "csv", "json"] as const;
 
@@ -25,6 +26,7 @@ export function CycleDetail({ id }: { id: string }) {
           {cycle.error && <p className="complaint">{cycle.error}</p>}
           <Asked cycle={cycle} />
           <Findings cycle={cycle} />
+          <LedTo cycle={cycle} />
           {cycle.state === "succeeded" && <Reports id={cycle.id} />}
           <FigureTable figures={cycle.metrics?.overall ?? {}} caption={t("operations.figures")} />
           <Families cycle={cycle} />
@@ -72,26 +74,42 @@ function Findings({ cycle }: { cycle: Cycle }) {
       ))}
       {quality.metadata?.message && <p className="note">{quality.metadata.message}</p>}
       {cycle.metrics?.watch?.reason && <p className="note">{cycle.metrics.watch.reason}</p>}
-      {retraining?.job_id && (
-        <p>
-          {t("operations.ledTo")}{" "}
-          <To area="jobs" id={retraining.job_id}>
-            {t("operations.one.jobs")} {retraining.job_id}
-          </To>
-        </p>
-      )}
       {retraining?.refused && (
         <p>
           {t("operations.noJobAsked")} {retraining.refused}
         </p>
       )}
-      {(retraining?.alert_ids ?? []).map((alert) => (
-        <p key={alert}>
-          <To area="alerts" id={alert}>
-            {t("operations.alert")} {alert}
-          </To>
-        </p>
-      ))}
+    </div>
+  );
+}
+
+/** The alerts that a cycle raised and the jobs that they asked for. */
+function LedTo({ cycle }: { cycle: Cycle }) {
+  const { t } = useTranslation();
+  const jobs = useNewest<Job>("training/jobs", 50);
+  const alerts = useNewest<Alert>("alerts", 100);
+  const told = cycle.metrics?.quality?.metadata?.retraining;
+  const found = ledTo(cycle.id, told, jobs.data?.items ?? [], alerts.data?.items ?? []);
+  if (found.alerts.length + found.jobs.length === 0) return null;
+  return (
+    <div>
+      <strong>{t("operations.ledTo")}</strong>
+      <ul className="plain">
+        {found.alerts.map((id) => (
+          <li key={id}>
+            <To area="alerts" id={id}>
+              {t("operations.alert")} {id}
+            </To>
+          </li>
+        ))}
+        {found.jobs.map((id) => (
+          <li key={id}>
+            <To area="jobs" id={id}>
+              {t("operations.one.jobs")} {id}
+            </To>
+          </li>
+        ))}
+      </ul>
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef } from "react";
+import { memo, useEffect, useRef } from "react";
 import { useFormats } from "./format";
 
 export interface Line {
@@ -19,21 +19,14 @@ interface LinesProps {
 }
 
 const LINE_PX = 22;
-const NUMBERS: Record<string, number> = { debug: 10, info: 20, warning: 30, error: 40, critical: 50 };
-
-export function severity(level: string): number {
-  return NUMBERS[level.toLowerCase()] ?? 20;
-}
-
 /** Lines of a log, oldest first; only those in view are in the page, so thousands scroll freely. */
 export function Lines({ lines, label, follows }: LinesProps) {
-  const format = useFormats();
   const frame = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
     count: lines.length,
     getScrollElement: () => frame.current,
     estimateSize: () => LINE_PX,
-    overscan: 20,
+    overscan: 10,
     getItemKey: (place) => lines[place]?.key ?? place,
   });
   const newest = lines.at(-1)?.key;
@@ -55,9 +48,7 @@ export function Lines({ lines, label, follows }: LinesProps) {
               style={{ transform: `translateY(${row.start}px)` }}
               title={line.more}
             >
-              <time dateTime={line.at}>{line.at && format.exact(line.at)}</time>
-              <span className="level">{line.level}</span>
-              <span className="text">{line.text}</span>
+              <LineText line={line} />
             </li>
           );
         })}
@@ -65,3 +56,14 @@ export function Lines({ lines, label, follows }: LinesProps) {
     </div>
   );
 }
+
+const LineText = memo(function LineText({ line }: { line: Line }) {
+  const format = useFormats();
+  return (
+    <>
+      <time dateTime={line.at}>{line.at && format.exact(line.at)}</time>
+      <span className="level">{line.level}</span>
+      <span className="text">{line.text}</span>
+    </>
+  );
+});

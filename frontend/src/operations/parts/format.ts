@@ -10,21 +10,22 @@ const STEPS: [Intl.RelativeTimeFormatUnit & string, number][] = [
 ];
 
 export function formats(language: string) {
+  // Made once: making one takes longer than a whole line of a log takes to be drawn.
   const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" });
+  const exact = new Intl.DateTimeFormat(language, {
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    hourCycle: "h23",
+  });
   return {
     /** A moment in the reader's own time zone. */
-    moment: (iso: string) =>
-      new Date(iso).toLocaleString(language, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23" }),
+    moment: (iso: string) => moment.format(new Date(iso)),
     /** A moment to the second, for logs. */
-    exact: (iso: string) =>
-      new Date(iso).toLocaleString(language, {
-        month: "2-digit",
-        day: "2-digit",
-        hour: "2-digit",
-        minute: "2-digit",
-        second: "2-digit",
-        hourCycle: "h23",
-      }),
+    exact: (iso: string) => exact.format(new Date(iso)),
     /** How long ago, or how soon, in the greatest unit that fits. */
     ago: (iso: string, now: number = Date.now()) => {
       const seconds = (new Date(iso).getTime() - now) / 1000;
