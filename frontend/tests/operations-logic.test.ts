@@ -165,6 +165,7 @@ describe("words and figures", () => {
   it("writes shares as shares and minutes as minutes", () => {
     expect(formats("en").figure(0.1701, "mdape")).toBe("17%");
     expect(formats("en").figure(43.073, "mae")).toBe("43.07");
+    expect(formats("en").figure(30_884, "rows")).toBe("30,884");
   });
 
   it("keeps an id with dots out of the path", () => {

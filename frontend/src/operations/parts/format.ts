@@ -47,7 +47,7 @@ export function formats(language: string) {
     figure: (value: number, name: string) =>
       isShare(name)
         ? value.toLocaleString(language, { style: "percent", maximumFractionDigits: 1 })
-        : value.toLocaleString(language, { maximumSignificantDigits: 4 }),
+        : value.toLocaleString(language, Number.isInteger(value) ? {} : { maximumSignificantDigits: 4 }),
   };
 }
 

@@ -96,17 +96,19 @@ function KeyLine({ row, onMade }: { row: KeyRow; onMade: (made: MadeKey) => void
       <td>{row.last_used_at ? <Ago at={row.last_used_at} /> : t("operations.never")}</td>
       <td>{row.expires_at ? <Moment at={row.expires_at} /> : t("operations.never")}</td>
       <td className="code">{row.id}</td>
-      <td className="row">
-        {row.state === "live" && (
-          <button type="button" onClick={() => setWanted("rotate")}>
-            {t("operations.rotate")}
-          </button>
-        )}
-        {row.state !== "revoked" && (
-          <button type="button" onClick={() => setWanted("revoke")}>
-            {t("operations.revoke")}
-          </button>
-        )}
+      <td>
+        <div className="row">
+          {row.state === "live" && (
+            <button type="button" onClick={() => setWanted("rotate")}>
+              {t("operations.rotate")}
+            </button>
+          )}
+          {row.state !== "revoked" && (
+            <button type="button" onClick={() => setWanted("revoke")}>
+              {t("operations.revoke")}
+            </button>
+          )}
+        </div>
         {wanted === "revoke" && (
           <ChangeDialog
             title={`${t("operations.revoke")}: ${row.user}`}
