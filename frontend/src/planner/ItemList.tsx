@@ -90,18 +90,17 @@ export function ItemList({ work, step, onOpen, files }: Props) {
                 <span className="code">{code}</span>
                 <span className="spring" />
                 <State item={item} />
-                <button
-                  type="button"
-                  className="quiet"
-                  tabIndex={-1}
-                  aria-label={t("planner.takeOff", { code })}
+                <span
+                  className="take-off"
+                  aria-hidden // the Delete key does it, too
+                  title={t("planner.takeOff", { code })}
                   onClick={(event) => {
                     event.stopPropagation();
                     step({ kind: "remove", code });
                   }}
                 >
                   ×
-                </button>
+                </span>
               </div>
             );
           })}

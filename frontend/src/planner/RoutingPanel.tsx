@@ -42,7 +42,7 @@ export function RoutingPanel({ item, work, step, files, onNext, onAttributes }: 
         <h1 className="code">{code}</h1>
         <Facts item={item} />
         <span className="spring" />
-        {item.query.attributes && (
+        {(item.query.attributes || item.prediction?.status === "unknown_item") && (
           <button type="button" onClick={onAttributes}>
             {t("planner.changeAttributes")}
           </button>
@@ -68,9 +68,11 @@ export function RoutingPanel({ item, work, step, files, onNext, onAttributes }: 
         <Candidates item={item} onChoose={(rank) => step({ kind: "choose", code, rank })} />
       )}
       {isOpen && !item.copies[OWN] && candidates.length === 0 && (
-        <button type="button" className="main" onClick={() => step({ kind: "own", code })}>
-          {t("planner.byHand")}
-        </button>
+        <div className="row">
+          <button type="button" className="main" onClick={() => step({ kind: "own", code })}>
+            {t("planner.byHand")}
+          </button>
+        </div>
       )}
       {isOpen && history && (
         <>
