@@ -54,7 +54,7 @@ def test_what_only_a_model_can_say_stays_empty(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"items": []}, "items"), ({"items": COPIES["items"] * 51}, "items"),
+        ({"items": []}, "items"), ({"items": COPIES["items"] * 1_001}, "items"),
         ({"items": [{"item_code": "A", "operations": []}]}, "items[0].operations"),
         ({"items": [{"item_code": "A", "operations": [{"sequence": 1, "operation_code": " "}]}]},
          "items[0].operations[0].operation_code"),

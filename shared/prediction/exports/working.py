@@ -15,7 +15,7 @@ from shared.prediction.answers import SIGNATURE_SEPARATOR, ItemCode, Quantity, T
 from shared.prediction.exports.text import lawful
 from shared.prediction.time_summary import Amount, SummaryOperation, summarise_times
 
-MAX_COPIES = 50
+MAX_COPIES = 1_000
 MAX_COPY_OPERATIONS = 100
 WORKING_COPY = "working_copy"  # the status of its entry
 PLANNER: Final = "planner"  # the source of its routing
