@@ -1,14 +1,14 @@
 """The pages: the built front end as static files under `/ui/`, with nothing fetched from elsewhere.
 
-The files are read once, when the first of them is asked for; only those that were there then are served, so no address
-reaches anything else of the disk.
+The files are kept in memory and read anew once they were built anew; only files found below the folder are served, so
+no address reaches anything else of the disk.
 """
 
 import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import azure.functions as func
@@ -66,7 +66,10 @@ def get_page(req: func.HttpRequest) -> func.HttpResponse:
     path = req.route_params.get("path") or ""
     if not path and not req.url.partition("?")[0].endswith("/"):
         return func.HttpResponse(status_code=308, headers={"location": f"/{_PREFIX}/"})
-    files = page_files(PAGES_DIR)
+    try:
+        files = page_files(PAGES_DIR)
+    except FileNotFoundError:  # they are being built anew at this moment
+        files = {}
     if not files:
         remedy = "Start with `python3 manage.py up`, which builds them where Node.js is."
         return refuse("get_page", req, PagesNotBuilt("The pages were not built on this machine.", remedy=remedy))
@@ -92,15 +95,20 @@ def _answer(req: func.HttpRequest, found: PageFile) -> func.HttpResponse:
     return func.HttpResponse(body, headers=headers, mimetype=found.media_type)
 
 
-@cache
 def page_files(folder: Path) -> dict[str, PageFile]:
     """Return the files below `folder` by their path with slashes; none where the entry page is missing."""
     if not (folder / _ENTRY).is_file():
         return {}
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    if len(files) > _MOST_FILES or sum(path.stat().st_size for path in files) > _MOST_BYTES:
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    states = [(path, state.st_size, state.st_mtime_ns) for path in found if (state := path.stat())]
+    if len(states) > _MOST_FILES or sum(size for _, size, _ in states) > _MOST_BYTES:
         raise PagesNotBuilt("The folder of the pages holds more than the pages.", remedy=f"Empty {folder} and build.")
-    return {path.relative_to(folder).as_posix(): _page_file(path, folder) for path in files}
+    return _read(folder, tuple(states))
+
+
+@lru_cache(1)
+def _read(folder: Path, states: tuple[tuple[Path, int, int], ...]) -> dict[str, PageFile]:
+    return {path.relative_to(folder).as_posix(): _page_file(path, folder) for path, _, _ in states}
 
 
 def _page_file(path: Path, folder: Path) -> PageFile:

@@ -69,3 +69,13 @@ def test_pages_that_were_not_built_say_how_to_get_them(tmp_path: Path, monkeypat
     document = orjson.loads(answer.get_body())
     assert (answer.status_code, document["code"]) == (503, "pages-not-built")
     assert "manage.py up" in document["remedy"]
+
+
+def test_pages_that_are_built_anew_are_served_anew(built: Path) -> None:
+    assert ask("").get_body() == (built / "index.html").read_bytes()
+    (built / "index.html").unlink()
+    assert ask("").status_code == 503
+    (built / "index.html").write_bytes(b"<!doctype html><title>other pages</title>")
+    (built / "assets" / "index-def.js").write_bytes(SCRIPT)
+    assert ask("").get_body() == (built / "index.html").read_bytes()
+    assert ask("assets/index-def.js").get_body() == SCRIPT
