@@ -101,6 +101,7 @@ def test_a_new_item_by_attributes_becomes_an_accepted_routing_and_a_file_that_op
     expect(cell(page, 2, "operation_code")).to_be_focused()
     page.keyboard.type("ZZ99")
     page.keyboard.press("Enter")
+    expect(page.locator("table.routing")).to_contain_text("code unknown")
     edited = routing_on(page)
     assert [row[0] for row in edited[:3]] == [proposed[1][0], proposed[0][0], "ZZ99"]
     assert edited[1][2] == "12.5"

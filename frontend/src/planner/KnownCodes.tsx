@@ -1,15 +1,16 @@
+import { useMemo } from "react";
 import type { Draft, DraftOperation } from "./draft";
-import { type KnownOperation } from "./knowledge";
+import { type KnownOperation, useOperations } from "./knowledge";
 
 export const OPERATION_LIST = "known-operations";
 const CENTRES = "known-centres-";
 
 export type KnownOperations = ReadonlyMap<string, KnownOperation>;
-const NOTHING_KNOWN: KnownOperations = new Map();
 
 /** The operations of the active model by their code; none while they are not known. */
 export function useKnownOperations(): KnownOperations {
-  return NOTHING_KNOWN;
+  const operations = useOperations();
+  return useMemo(() => new Map(operations.map((each) => [each.operation_code, each])), [operations]);
 }
 
 /** The lists that operation codes and work centres are completed from: the centres of each code that the draft has. */
@@ -23,7 +24,7 @@ export function KnownCodes({ known, draft }: { known: KnownOperations; draft: Dr
         ))}
       </datalist>
       {codes.map((code) => {
-        const centres = known.get(code)?.resources ?? [];
+        const centres = known.get(code)?.work_centres ?? [];
         return centres.length ? (
           <datalist key={code} id={CENTRES + code}>
             {centres.map((each) => (
@@ -38,7 +39,7 @@ export function KnownCodes({ known, draft }: { known: KnownOperations; draft: Dr
 
 /** Return the id of the list of a code's work centres. */
 export function centresListOf(known: KnownOperations, code: string): string | undefined {
-  return known.get(code)?.resources.length ? CENTRES + code : undefined;
+  return known.get(code)?.work_centres.length ? CENTRES + code : undefined;
 }
 
 /** Return the change that a typed code makes: with it come its name and, where nobody planned anything yet, its usual place and times. */
@@ -47,15 +48,11 @@ export function withUsual(known: KnownOperations, code: string, before: DraftOpe
   const isBlank = before.resource_code === null && before.setup_minutes === 0 && before.run_minutes_per_unit === 0;
   const named = { operation_code: code, operation_name: usual?.operation_name ?? null };
   if (!usual || !isBlank) return named;
-  const { inside, setup_minutes, run_minutes_per_unit, wait_minutes, move_minutes, queue_minutes } = usual;
   return {
     ...named,
-    resource_code: usual.resources[0]?.resource_code ?? null,
-    inside,
-    setup_minutes: setup_minutes ?? 0,
-    run_minutes_per_unit: run_minutes_per_unit ?? 0,
-    wait_minutes: wait_minutes ?? 0,
-    move_minutes: move_minutes ?? 0,
-    queue_minutes: queue_minutes ?? 0,
+    resource_code: usual.work_centres[0]?.resource_code ?? null,
+    inside: usual.inside,
+    setup_minutes: usual.setup_minutes ?? 0,
+    run_minutes_per_unit: usual.run_minutes_per_unit ?? 0,
   };
 }

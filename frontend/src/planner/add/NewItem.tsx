@@ -122,8 +122,8 @@ function Field({ id, attribute, value, onChange }: FieldProps) {
       />
       {attribute.values?.length ? (
         <datalist id={id}>
-          {attribute.values.map((each) => (
-            <option key={each} value={each} />
+          {attribute.values.map(({ value }) => (
+            <option key={value} value={value} />
           ))}
         </datalist>
       ) : null}
