@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.pages.accessibility import violations
 from tests.pages.chromium import SCREEN
@@ -78,8 +78,11 @@ def test_signing_in_is_for_everybody(page: Page, pages: PagesInstance) -> None:
 def test_a_list_of_work_prints_an_item_a_sheet(open_page: Opener, pages: PagesInstance, tmp_path: Path) -> None:
     page = open_page("/ui/", role="planner")
     ask_for_routings(page, pages)
-    page.locator(f"section.sheet:nth-of-type({SHOWN_ITEMS})").wait_for(state="attached")
+    expect(page.get_by_role("listbox").get_by_role("option")).to_have_count(SHOWN_ITEMS)
     page.wait_for_load_state("networkidle")
+    page.locator(".left .menu summary").click()
+    page.locator(".left .menu").get_by_role("button", name="Print").click()
+    expect(page.locator("section.sheet")).to_have_count(SHOWN_ITEMS)
     printed = tmp_path / "sheets.pdf"
     page.pdf(path=printed, format="A4", landscape=True)
     sheets = len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))

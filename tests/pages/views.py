@@ -40,7 +40,7 @@ def furnish(pages: PagesInstance, folder: Path) -> None:
     add_version(pages, PENDING, folder / "package")
     services = Services(Settings(data_dir=running.data_dir, models_dir=running.data_dir / "models"))
     try:
-        services.alerts.raise_alert("snapshot-old", "demo", "The newest snapshot is 3 days old; 2 are allowed.")
+        services.alerts.raise_alert("poison-message", "extracts", "A message of extracts could not be handled: no JSON")
     finally:
         services.engine.dispose()
     cycle = running.post("quality/cycles", {"sample_size": 60})["id"]
@@ -48,12 +48,16 @@ def furnish(pages: PagesInstance, folder: Path) -> None:
 
 
 def ask_for_routings(page: Page, pages: PagesInstance) -> None:
-    """Paste some items' codes on the planner's page and wait for the first routing."""
+    """Paste some items' codes on the planner's page, where its list is empty, and wait for the first routing."""
+    paste, routing = page.locator('[role="tab"][id$="-paste"]'), page.locator("table.routing tbody tr").first
+    paste.or_(routing).first.wait_for()
+    if routing.is_visible():
+        return
     items = pages.running.get(f"items?limit={SHOWN_ITEMS}")["items"]
-    page.locator('[role="tab"][id$="-paste"]').click()
+    paste.click()
     page.locator("textarea").fill("\n".join(item["item_code"] for item in items))
     page.locator('form button[type="submit"]').click()
-    page.locator("table.routing tbody tr").first.wait_for()
+    routing.wait_for()
 
 
 def _way(name: str) -> Callable[[Page, PagesInstance], None]:
@@ -106,7 +110,7 @@ VIEWS = (
 # Buttons that open a dialog, in English, by the view they are on.
 DIALOGS = {
     "operations": ("Roll back",),
-    "operations-alerts": ("Acknowledge", "Close the alert"),
+    "operations-alerts": ("Close the alert",),
     "operations-quality": ("Start a cycle",),
     "operations-jobs": ("Start a training job",),
     "operations-versions": ("Activate", "Reject"),
