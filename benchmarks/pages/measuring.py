@@ -69,7 +69,9 @@ def measure(pages: PagesInstance, *, loads: int) -> int:
 def _bare_page() -> Iterator[None]:
     """Lay a bare page among the built ones before the host reads them for the first time."""
     bare = BUILT / BARE
-    bare.write_text("<!doctype html><html lang=en><link rel=icon href=data:,><title>bare</title><p>A bare page.</p>", "utf-8")
+    bare.write_text(
+        "<!doctype html><html lang=en><link rel=icon href=data:,><title>bare</title><p>A bare page.</p>", "utf-8"
+    )
     try:
         yield
     finally:

@@ -106,10 +106,10 @@ export function OperationRow(props: Props) {
               className="quiet"
               data-column="evidence"
               aria-expanded={props.isShown}
-              aria-label={t("planner.evidenceOf", { row })}
               onClick={props.onShow}
             >
               {t("planner.sign.samples", { count: predicted.samples })} {props.isShown ? "▾" : "▸"}
+              <span className="sr"> {t("planner.evidenceOf", { row })}</span>
             </button>
           )}
         </td>
