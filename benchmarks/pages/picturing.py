@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from benchmarks.pages.small_png import with_palette
 from tests.acceptance.acceptance_support import RunningInstance, eventually
 from tests.pages.chromium import LANGUAGES, running_chromium
 from tests.pages.opening import Opener
@@ -24,14 +25,14 @@ def take_pictures(pages: PagesInstance, folder: Path, work: Path) -> int:
     watches: list[Watch] = []
     too_large = []
     with running_chromium() as browser:
-        opener = Opener(browser, pages, watches)
+        opener, blank = Opener(browser, pages, watches), browser.new_page()
         for language in LANGUAGES:
             for role in sorted({view.role for view in VIEWS}):
                 page = opener(language=language, role=role)
                 for view in (view for view in VIEWS if view.role == role):
                     view.show(page, pages)
                     file = folder / f"{view.name}.{language}.png"
-                    _picture(page, file)
+                    _picture(page, file, blank)
                     print(f"{file}: {file.stat().st_size / 1024:.0f} KiB", flush=True)
                     too_large += [file] if file.stat().st_size > MOST_BYTES else []
                 opener.close()
@@ -53,8 +54,8 @@ def _has_ended(running: RunningInstance, path: str) -> bool:
     return running.get(path)["state"] not in ("queued", "running")
 
 
-def _picture(page: Page, file: Path) -> None:
+def _picture(page: Page, file: Path, blank: Page) -> None:
     """Take what the screen shows, with no pointer over anything."""
     page.mouse.move(0, 0)
     page.evaluate("document.fonts.ready.then(() => true)")
-    page.screenshot(path=file, animations="disabled")
+    file.write_bytes(with_palette(page.screenshot(animations="disabled"), blank))
