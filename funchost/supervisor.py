@@ -248,7 +248,7 @@ class Supervisor:
             self._http_serving.set()
             answer({})
             if body.get("succession"):
-                slot.keep_spare(again=caller.is_successor)
+                slot.keep_spare()
         elif method == "wants_successor":
             answer({"begun": slot.raise_successor()})
         elif method == "cannot_take_over":

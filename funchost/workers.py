@@ -16,7 +16,6 @@ from funchost.rpc import Answer, Reply, Switchboard
 _STABLE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 30.0
 _TAKE_OVER_SECONDS = 300  # to load the app and all that it wants to have ready
-_SPARE_AGAIN_SECONDS = 1.0  # after a spare was used, and its predecessor has left
 
 FromWorker = Callable[["WorkerSlot", Incarnation, str, dict[str, Any], Answer], None]
 
@@ -46,7 +45,7 @@ class WorkerSlot:
     ) -> None:
         """Prepare the place; `leave_seconds` are what a worker that was succeeded has to finish its requests.
 
-        `spare_after_seconds` is how long `keep_spare` waits the first time; with 0 there is never a spare.
+        `spare_after_seconds` is how long `keep_spare` waits; with 0 there is never a spare.
         """
         self.role = role
         self.name = name
@@ -219,22 +218,18 @@ class WorkerSlot:
 
     # -- the spare
 
-    def keep_spare(self, *, again: bool) -> None:
-        """Start a worker, after a while, that loads the app and waits until a successor is asked for.
-
-        The while is short where it comes `again`, after another one was used.
-        """
+    def keep_spare(self) -> None:
+        """Start a worker, after a while, that loads the app and waits until a successor is asked for."""
         with self._lock:
             if not self._spare_after_seconds or self._stopping or self._spare_is_coming or self._spare is not None:
                 return
             self._spare_is_coming = True
-        wait = min(self._spare_after_seconds, _SPARE_AGAIN_SECONDS) if again else self._spare_after_seconds
-        threading.Thread(target=self._bring_spare, args=(wait,), name=f"{self.role}-spare", daemon=True).start()
+        threading.Thread(target=self._bring_spare, name=f"{self.role}-spare", daemon=True).start()
 
-    def _bring_spare(self, wait: float) -> None:
+    def _bring_spare(self) -> None:
         try:
             with self._ready:
-                self._ready.wait_for(lambda: self._stopping, wait)
+                self._ready.wait_for(lambda: self._stopping, self._spare_after_seconds)
                 while self._changing and not self._stopping:  # another one is coming anyway, or one has not left yet
                     self._ready.wait_for(lambda: self._stopping, 0.2)
                 if self._stopping:

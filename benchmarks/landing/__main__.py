@@ -107,6 +107,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--drops", type=int, default=5, help="packages dropped as folders")
     parser.add_argument("--zips", type=int, default=2, help="packages dropped as archives")
     parser.add_argument("--changes", type=int, default=20, help="rollbacks and activations, in turn")
+    parser.add_argument(
+        "--pause", type=float, default=30.0, help="seconds between changes; a spare worker is ready after some 25"
+    )
     parser.add_argument("--keep", type=Path, help="make everything in this folder, or use what a run before left there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
@@ -125,7 +128,8 @@ def main(words: Sequence[str] | None = None) -> int:
             found += drops(instance, folder / "packages" / VERSION, folder / "landing", counts)
             if options.changes:
                 with second_host(instance) as port:
-                    found += changes(change(instance, [instance.port, port], options.changes))
+                    ports = [instance.port, port]
+                    found += changes(change(instance, ports, options.changes, pause_seconds=options.pause))
     print(f"after: {surroundings()}", file=sys.stderr, flush=True)
     print(json.dumps([figure.as_json() for figure in found]) if options.json else table(found))
     return 0

@@ -55,12 +55,13 @@ def serving(port: int) -> str | None:
     return None
 
 
-def change(instance: RunningInstance, ports: list[int], times: int) -> list[Change]:
-    """Activate and roll back in turn, each once every host has followed the one before."""
+def change(instance: RunningInstance, ports: list[int], times: int, *, pause_seconds: float) -> list[Change]:
+    """Activate and roll back in turn, each `pause_seconds` after every host has followed the one before."""
     for version in (other.VERSION, VERSION):  # so that each has served before, and a rollback has where to go
         if serving(instance.port) != version:
             instance.post(f"models/{version}/activate", _REASON, status=200)
         _follow(ports, version)
+    time.sleep(pause_seconds)
     now, done = VERSION, []
     for number in range(times):
         new = other.VERSION if now == VERSION else VERSION
@@ -70,7 +71,7 @@ def change(instance: RunningInstance, ports: list[int], times: int) -> list[Chan
         seconds = time.perf_counter() - began
         done.append(Change(call=call.rpartition("/")[2], seconds=seconds, followed=_follow(ports, new)))
         now = new
-        time.sleep(2)
+        time.sleep(pause_seconds)
     return done
 
 

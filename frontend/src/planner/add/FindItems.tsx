@@ -3,6 +3,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import {
   type KeyboardEvent,
   type MouseEvent,
+  useCallback,
   useDeferredValue,
   useEffect,
   useId,
@@ -15,6 +16,7 @@ import { ask, type Listing } from "../../api/client";
 import { Complaint } from "../../app/Complaint";
 import { type AttributeView, useAttributes } from "../knowledge";
 import type { WayProps } from "./AddItems";
+import { type FoundItem, FoundRow } from "./FoundRow";
 import { inSelection, NOTHING_SELECTED, selectedBy } from "./selection";
 
 const PAGE = 200;
@@ -22,11 +24,6 @@ const ROW_PIXELS = 28;
 const COLUMNS = 7;
 const MOST_ALIKE = 3; // values of a column that tells items hardly apart
 const NO_ITEMS: FoundItem[] = [];
-
-interface FoundItem {
-  item_code: string;
-  [attribute: string]: unknown;
-}
 
 /** Find items by code or text; further pages are loaded as the table is scrolled, and only the rows in sight are drawn. */
 export function FindItems({ listed, onAdd }: WayProps) {
@@ -82,10 +79,14 @@ export function FindItems({ listed, onAdd }: WayProps) {
     else return;
     event.preventDefault();
   };
-  const click = (event: MouseEvent, at: number) => {
+  const click = useCallback((event: MouseEvent, at: number) => {
     const how = event.shiftKey ? "range" : event.ctrlKey || event.metaKey ? "toggle" : "only";
     setSelection((before) => selectedBy(before, at, how));
-  };
+  }, []);
+  const latestAdd = useRef(add); // so that rows that were drawn once add to the list as it is now
+  latestAdd.current = add;
+  const addOne = useCallback((item: FoundItem, isStaying?: boolean) => latestAdd.current([item], isStaying), []);
+  const numbers = useMemo(() => new Intl.NumberFormat(i18n.language), [i18n.language]);
   return (
     <div className="stack find">
       <div className="row">
@@ -138,41 +139,22 @@ export function FindItems({ listed, onAdd }: WayProps) {
           {rows.getVirtualItems().map((row) => {
             const item = items[row.index];
             if (!item) return null;
-            const isListed = listed.has(item.item_code);
             return (
-              <div
+              <FoundRow
                 key={item.item_code}
-                role="row"
                 id={`${id}-${row.index}`}
-                aria-rowindex={row.index + 2}
-                aria-selected={inSelection(selection, row.index)}
-                className={`gridrow ${row.index === selection.focus ? "here" : ""}`}
-                style={{ transform: `translateY(${row.start}px)`, height: ROW_PIXELS }}
-                onClick={(event) => click(event, row.index)}
-                onDoubleClick={() => add([item])}
-              >
-                <span role="gridcell" className="code">
-                  {item.item_code}
-                </span>
-                {columns.map((column) => (
-                  <Cell key={column.name} value={item[column.name]} />
-                ))}
-                <span role="gridcell">
-                  {isListed ? (
-                    <span title={t("planner.inList")}>✓</span>
-                  ) : (
-                    <button
-                      type="button"
-                      className="quiet"
-                      tabIndex={-1}
-                      aria-label={t("planner.addOne", { code: item.item_code })}
-                      onClick={() => add([item], true)}
-                    >
-                      +
-                    </button>
-                  )}
-                </span>
-              </div>
+                item={item}
+                at={row.index}
+                top={row.start}
+                height={ROW_PIXELS}
+                columns={columns}
+                isHere={row.index === selection.focus}
+                isSelected={inSelection(selection, row.index)}
+                isListed={listed.has(item.item_code)}
+                numbers={numbers}
+                onClick={click}
+                onAdd={addOne}
+              />
             );
           })}
         </div>
@@ -180,17 +162,6 @@ export function FindItems({ listed, onAdd }: WayProps) {
       </div>
       <small>{t("planner.findHint")}</small>
     </div>
-  );
-}
-
-function Cell({ value }: { value: unknown }) {
-  const { i18n } = useTranslation();
-  const isNumber = typeof value === "number";
-  const text = isNumber ? value.toLocaleString(i18n.language) : String(value ?? "");
-  return (
-    <span role="gridcell" className={isNumber ? "number" : ""} title={text}>
-      {text}
-    </span>
   );
 }
 
