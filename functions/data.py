@@ -14,6 +14,7 @@ from functions.triggers import doorbell_function, due_slot, poison_function
 from shared.bootstrap import current_services
 from shared.database.tables import Extract
 from shared.prediction.answers import ItemRecord, KnownAttribute, KnownOperation, SimilarItem
+from shared.quality.booked import ItemOrders
 
 blueprint = func.Blueprint()
 
@@ -28,6 +29,12 @@ class Neighbours(BaseModel):
     """How many similar items to list."""
 
     k: int = Field(10, ge=1, le=100)
+
+
+class OrderSearch(Page):
+    """Which of an item's booked orders."""
+
+    operation: str = Field("", max_length=200, description="an operation's code; empty: all operations")
 
 
 class QualityQuestion(BaseModel):
@@ -147,6 +154,28 @@ def get_similar_items(call: Call) -> Reply:
     similar = served.model.similar(code, asked.k)
     answer = SimilarItems(item_code=code, model_version=served.version, items=similar)
     return Reply(body=answer, model_version=served.version)
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "items/{item_code}/orders",
+    access=Access.READ,
+    summary="What was booked on an item, order by order",
+    query=OrderSearch,
+    answer=ItemOrders,
+)
+def list_item_orders(call: Call) -> Reply:
+    """List the work orders that an item's minutes rest on, newest first, from the newest snapshot of the ERP."""
+    from shared.quality.item_orders import item_orders
+
+    asked = call.query
+    assert isinstance(asked, OrderSearch)
+    found = item_orders(
+        call.services.snapshots.current(), call.params["item_code"],
+        operation_code=asked.operation or None, limit=asked.limit, offset=asked.offset,
+    )  # fmt: skip
+    return Reply(body=found)
 
 
 @endpoint(

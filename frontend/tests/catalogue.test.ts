@@ -18,6 +18,7 @@ const BY_CODE = [
   "planner.source",
   "planner.column",
   "planner.form",
+  "planner.leftOut",
   "operations.one",
   "operations.state",
   "operations.tab",

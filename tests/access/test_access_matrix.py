@@ -47,6 +47,7 @@ MATRIX = {
     "GET attributes": ALL,
     "GET operations": ALL,
     "GET items/{item_code}/similar": ALL,
+    "GET items/{item_code}/orders": ALL,
     # data
     "GET data/snapshots": ALL,
     "POST data/snapshots": OPERATES,

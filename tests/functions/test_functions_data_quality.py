@@ -153,3 +153,15 @@ def test_a_question_that_breaks_a_rule_names_its_field(plant: Plant, ask: Ask, q
     response = ask("get_data_quality", query=query)
     assert response.status_code == 422
     assert {entry["field"] for entry in json.loads(response.get_body())["errors"]} == set(query)
+
+
+def test_an_items_orders_are_those_of_the_newest_snapshot(plant: Plant, ask: Ask) -> None:
+    assert ask("list_item_orders", params={"item_code": "A"}).status_code == 404
+    snapshot_id = plant.snapshot()
+    told = json.loads(ask("list_item_orders", params={"item_code": "A"}).get_body())
+    assert (told["snapshot_id"], told["total"]) == (snapshot_id, 1)
+    [order] = told["items"]
+    assert (order["operation_code"], order["quantity"], order["run_minutes"]) == ("CUT", 10.0, 11.0)
+    assert (order["run_minutes_per_unit"], order["counted"], order["left_out"]) == (1.1, True, None)
+    other = json.loads(ask("list_item_orders", params={"item_code": "A"}, query={"operation": "TURN"}).get_body())
+    assert other["items"] == []

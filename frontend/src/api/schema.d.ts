@@ -412,6 +412,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/items/{item_code}/orders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was booked on an item, order by order
+         * @description List the work orders that an item's minutes rest on, newest first, from the newest snapshot of the ERP.
+         */
+        get: operations["list_item_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/items/{item_code}/similar": {
         parameters: {
             query?: never;
@@ -1250,6 +1270,34 @@ export interface components {
             items: components["schemas"]["KnownAttribute"][];
         };
         /**
+         * BookedOrder
+         * @description What was booked on one operation of one order, its reports summed.
+         */
+        BookedOrder: {
+            /** Order No */
+            order_no: string | null;
+            /** Operation Code */
+            operation_code: string;
+            /** Sequence */
+            sequence: number | null;
+            /** Reported At */
+            reported_at: string | null;
+            /** Quantity */
+            quantity: number | null;
+            /** Setup Minutes */
+            setup_minutes: number | null;
+            /** Run Minutes */
+            run_minutes: number | null;
+            /** Run Minutes Per Unit */
+            run_minutes_per_unit: number | null;
+            /** Counted */
+            counted: boolean;
+            /** Left Out */
+            left_out: string | null;
+            /** Corrected */
+            corrected: boolean;
+        };
+        /**
          * Cache
          * @description One kind of thing that is kept.
          * @enum {string}
@@ -1538,6 +1586,29 @@ export interface components {
             candidate: number | null;
             /** Operations */
             operations: components["schemas"]["CopyOperation"][];
+        };
+        /**
+         * ItemOrders
+         * @description One page of an item's booked orders, newest first, and the snapshot that they stand in.
+         */
+        ItemOrders: {
+            /** Item Code */
+            item_code: string;
+            /** Snapshot Id */
+            snapshot_id: string;
+            /**
+             * Data As Of
+             * Format: date-time
+             */
+            data_as_of: string;
+            /** Items */
+            items: components["schemas"]["BookedOrder"][];
+            /** Total */
+            total: number;
+            /** Limit */
+            limit: number;
+            /** Offset */
+            offset: number;
         };
         /**
          * ItemPrediction
@@ -3339,6 +3410,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ItemRecord"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_item_orders: {
+        parameters: {
+            query?: {
+                limit?: number;
+                offset?: number;
+                operation?: string;
+            };
+            header?: never;
+            path: {
+                item_code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was booked on an item, order by order */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemOrders"];
                 };
             };
             /** @description A problem document */

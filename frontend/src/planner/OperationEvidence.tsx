@@ -1,6 +1,8 @@
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { PredictedOperation } from "../api/client";
 import { minutes, percent } from "./numbers";
+import { WorkOrders } from "./WorkOrders";
 
 /** What one operation rests on: the near items for and against it, the work results used, and what was left out. */
 export function OperationEvidence({
@@ -11,6 +13,7 @@ export function OperationEvidence({
   onItem: (code: string) => void;
 }) {
   const { t, i18n } = useTranslation();
+  const [ordersOf, setOrdersOf] = useState<string | null>(null);
   const language = i18n.language;
   const facts: [string, string][] = [
     [t("planner.samples"), operation.samples.toLocaleString(language)],
@@ -46,10 +49,22 @@ export function OperationEvidence({
             </button>{" "}
             {each.supports ? t("planner.hasIt") : t("planner.lacksIt")}
             {", "}
-            {t("planner.orderCount", { count: each.orders })}
+            {each.orders > 0 ? (
+              <button
+                type="button"
+                className="quiet orders"
+                aria-expanded={ordersOf === each.item_code}
+                onClick={() => setOrdersOf(ordersOf === each.item_code ? null : each.item_code)}
+              >
+                {t("planner.orderCount", { count: each.orders })}
+              </button>
+            ) : (
+              t("planner.orderCount", { count: each.orders })
+            )}
           </li>
         ))}
       </ul>
+      {ordersOf !== null && <WorkOrders itemCode={ordersOf} operationCode={operation.operation_code} />}
     </div>
   );
 }
