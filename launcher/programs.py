@@ -40,10 +40,23 @@ def last_line(result: "subprocess.CompletedProcess[str]") -> str:
 
 
 def last_error(result: "subprocess.CompletedProcess[str]") -> str:
-    """Return the last line that a tool marked as an error, without its mark, else its last line."""
-    marks = ("ERROR:", "error:", "npm error", "npm ERR!")
-    for line in reversed(result.stdout.splitlines()):
-        for mark in marks:
-            if line.strip().startswith(mark) and (text := line.strip().removeprefix(mark).strip()):
-                return text.rstrip(".")
+    """Return the line that tells most of what a tool marked as an error, without its mark, else its last line.
+
+    That is pip's last one; npm says first what is wrong, between its codes, and in the end where its log lies.
+    """
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    for text in reversed(_marked(lines, ("ERROR:", "error:"))):
+        return text.rstrip(".")
+    for text in _marked(lines, ("npm error", "npm ERR!")):
+        if not text.startswith(_NPM_CODES):
+            return text.rstrip(".")
     return last_line(result)
+
+
+_NPM_CODES = ("code ", "syscall ", "errno ", "path ", "dest ", "A complete log")
+
+
+def _marked(lines: Sequence[str], marks: Sequence[str]) -> list[str]:
+    """Return what follows one of the marks in the lines that begin with it, where something does."""
+    found = [line.removeprefix(mark).strip() for line in lines for mark in marks if line.startswith(mark)]
+    return [text for text in found if text]

@@ -26,6 +26,7 @@ from launcher.hosts import BUNDLE, BUNDLE_PATH_SETTING, host_choices
 from launcher.places import PROJECT_DIR, Place
 from launcher.preparation import ensure_administrator_key
 from launcher.problems import SetupProblem
+from launcher.programs import last_error
 from launcher.roles import BACKGROUND_FUNCTIONS, disabling_settings
 from launcher.storage import OwnStorage
 from shared.azurite.account import WELL_KNOWN_ACCOUNT, StorageAccount, StorageKey
@@ -248,3 +249,32 @@ def test_the_line_to_try_is_a_prediction_where_there_is_an_item() -> None:
     line = first_command("http://127.0.0.1:7071", "A-1")
     assert line.endswith("""-d '{"items": [{"item_code": "A-1"}]}'""")
     assert first_command("http://127.0.0.1:7071", None) == "curl http://127.0.0.1:7071/api/health"
+
+
+NPM_SAYS = """
+npm error code EUSAGE
+npm error
+npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.
+npm error Run "npm help ci" for more info
+npm error A complete log of this run can be found in: /home/somebody/.npm/_logs/debug-0.log
+"""
+PIP_SAYS = """
+Looking in links: /wheels
+ERROR: Could not find a version that satisfies the requirement one==1 (from versions: none)
+ERROR: No matching distribution found for one==1
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (NPM_SAYS, "`npm ci` can only install packages when your package.json and package-lock.json are in sync"),
+        ("npm error code E404\nnpm error 404 Not Found: one@1\n", "404 Not Found: one@1"),
+        (PIP_SAYS, "No matching distribution found for one==1"),
+        ("something else\nwent wrong\n", "went wrong"),
+        ("npm error code E1\n", "npm error code E1"),
+        ("", "exit code 1"),
+    ],
+)
+def test_what_a_tool_says_of_its_failure_is_told_in_its_most_telling_line(said: str, told: str) -> None:
+    assert last_error(subprocess.CompletedProcess(["tool"], 1, said)) == told
