@@ -179,7 +179,8 @@ class Instance:
             f"  logs               {self.place.logs}",
         ]
         if self.role != "training":  # which answers no requests
-            lines.insert(0, f"  documentation      {self.address}/api/docs")
+            pages = [f"  planner's page     {self.address}/ui/", f"  operator's page    {self.address}/ui/operations"]
+            lines = [*pages, f"  the API            {self.address}/api/docs", *lines]
             lines += ["  try it:", f"  {first_command(self.address, example_item(self.address) if active else None)}"]
         for line in (*lines, "  Ctrl-C ends it."):
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
