@@ -9,10 +9,12 @@ export function ShownOnce({ made, onClose }: { made: MadeKey; onClose: () => voi
   const show = (dialog: HTMLDialogElement | null) => {
     if (dialog && !dialog.open) dialog.showModal();
   };
+  // Over plain HTTP from another machine a browser gives no clipboard: the key can still be marked and copied.
+  const mayCopy = window.isSecureContext;
   const copy = () =>
     navigator.clipboard.writeText(made.key).then(
       () => setCopied(true),
-      () => setCopied(false), // not allowed here: it can still be marked and copied
+      () => setCopied(false), // not allowed here
     );
   return (
     <dialog ref={show} onClose={onClose} aria-label={t("operations.keyOnce")} className="stack">
@@ -26,9 +28,11 @@ export function ShownOnce({ made, onClose }: { made: MadeKey; onClose: () => voi
         onFocus={(event) => event.target.select()}
       />
       <div className="row">
-        <button type="button" onClick={copy}>
-          {t(isCopied ? "operations.copied" : "operations.copy")}
-        </button>
+        {mayCopy && (
+          <button type="button" onClick={copy}>
+            {t(isCopied ? "operations.copied" : "operations.copy")}
+          </button>
+        )}
         <button type="button" className="main" onClick={onClose}>
           {t("operations.keptIt")}
         </button>
