@@ -1,7 +1,6 @@
 """The services of a process that answers requests: the active model is followed by a watcher of its own."""
 
 import contextlib
-import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,6 @@ from shared.bootstrap import Services, current_services
 from shared.cores import leaving_one_core, run_in_background
 from shared.errors import SetupError
 from shared.platform import exclusive_lock
-
-_NEEDED = (
-    "shared.bootstrap",
-    "shared.operations.caches",
-    "shared.prediction.golden",
-    "shared.prediction.package",
-    "shared.registry.safe_loading",
-    "shared.registry.serving",
-)
 
 
 def running_services() -> Services:
@@ -67,10 +57,14 @@ class ModelSuccession:
 
     def warm(self) -> None:
         """Import what loads and asks a model, and what answers; nothing is opened."""
-        for name in _NEEDED:
-            importlib.import_module(name)
-        with contextlib.suppress(ImportError):
-            importlib.import_module("hnswlib")  # exact search serves without it
+        import shared.operations.caches
+        import shared.prediction.golden
+        import shared.prediction.package
+        import shared.registry.safe_loading
+        import shared.registry.serving  # noqa: F401
+
+        with contextlib.suppress(ImportError):  # exact search serves without it
+            import hnswlib  # noqa: F401
 
     def prepare(self) -> None:
         """Load the active version before the first request, off the core that the present process answers on.

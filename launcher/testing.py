@@ -32,7 +32,7 @@ def run_tests(arguments: Sequence[str]) -> int:
     installation.describe_installation()
     codes = [_check(title, command) for title, command in CHECKS]
     processes = min(os.cpu_count() or 1, MOST_PROCESSES)
-    codes.append(_run(["pytest", "-n", str(processes), "--dist", "loadfile", *arguments]))
+    codes.append(_run(["pytest", "-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder", *arguments]))
     names = [title for title, _ in CHECKS] + ["tests"]
     failed = [name for name, code in zip(names, codes, strict=True) if code != 0]
     if failed:

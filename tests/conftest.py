@@ -14,7 +14,7 @@ from shared.azurite.account import StorageAccount
 from shared.azurite.service import Azurite, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
 from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
-from tests.scheduling import FilesOfAFolderTogether
+from tests.scheduling import FilesOfAFolderTogether, begin_with_the_longest
 
 # A slow machine is no defect: no example has a deadline.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Beside `--dist loadfile`: the tests with a browser run in one process, since they share one instance."""
     return FilesOfAFolderTogether(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After the order was shuffled: the files that take minutes begin."""
+    begin_with_the_longest(items)
 
 
 # ------------------------------------------------------------------------------------------------------- fixtures

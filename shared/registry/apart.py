@@ -12,7 +12,6 @@ are then imported by the time that they are wanted.
 """
 
 import contextlib
-import importlib
 import json
 import os
 import subprocess
@@ -31,7 +30,6 @@ from shared.settings import PROJECT_DIR
 
 _PATIENCE_SECONDS = 600.0
 _MEMORY_BYTES, _MEMORY_FACTOR = 2 * 1024**3, 4  # of its own, and more for each byte of the package
-_LOADING_NEEDS = ("shared.prediction.golden", "shared.prediction.package", "shared.registry.safe_loading")
 _ALL_CORES = "--all-cores"
 
 
@@ -114,10 +112,12 @@ def load_here(
 
 def _make_ready() -> None:
     """Import what loading needs."""
-    for name in _LOADING_NEEDS:
-        importlib.import_module(name)
-    with contextlib.suppress(ImportError):
-        importlib.import_module("hnswlib")  # exact search serves without it
+    import shared.prediction.golden
+    import shared.prediction.package
+    import shared.registry.safe_loading  # noqa: F401
+
+    with contextlib.suppress(ImportError):  # exact search serves without it
+        import hnswlib  # noqa: F401
 
 
 def main() -> None:
