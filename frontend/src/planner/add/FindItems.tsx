@@ -68,6 +68,12 @@ export function FindItems({ listed, onAdd }: WayProps) {
     setSelection((before) => selectedBy(before, place, isRange ? "range" : "only"));
     rows.scrollToIndex(place);
   };
+  const intoTable = (event: KeyboardEvent) => {
+    if (event.key !== "ArrowDown" || !items.length) return;
+    event.preventDefault();
+    frame.current?.focus();
+    goTo(selection.focus, false);
+  };
   const keys = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15, Home: -items.length, End: items.length };
     const away = step[event.key as keyof typeof step];
@@ -97,7 +103,7 @@ export function FindItems({ listed, onAdd }: WayProps) {
             value={search}
             maxLength={200}
             onChange={(event) => begin(event.target.value)}
-            onKeyDown={(event) => event.key === "ArrowDown" && frame.current?.focus()}
+            onKeyDown={intoTable}
           />
         </label>
         <span role="status" className="hint">
