@@ -123,8 +123,10 @@ def test_a_session_whose_time_is_over_says_so(page: Page, pages: PagesInstance) 
     sign_in(page, pages.keys["planner"])
     header = page.locator("header")
     expect(header).to_contain_text("The planner")
-    page.clock.fast_forward("11:50:00")
+    with page.expect_response("**/api/session"):
+        page.clock.fast_forward("11:50:00")
     expect(header).to_contain_text("Signed in until")
     page.context.clear_cookies()  # as the browser does when the time is over
-    page.clock.fast_forward("15:00")
+    with page.expect_response("**/api/session"):
+        page.clock.fast_forward("15:00")
     expect(header.get_by_role("alert")).to_contain_text("time is over")

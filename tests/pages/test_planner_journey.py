@@ -136,6 +136,7 @@ def test_work_survives_a_closed_tab_and_is_shared_between_tabs(page: Page, pages
     codes = [item["item_code"] for item in some_items(pages, 2)]
     paste(page, "\n".join(codes))
     expect(page.locator("h1")).to_have_text(codes[0])
+    expect(cell(page, 0, "setup_minutes")).to_be_visible()  # it was answered
     before = routing_on(page)
     set_minutes(page, 0, "setup_minutes", "77")
     page.close()  # at once
