@@ -89,7 +89,7 @@ def test_a_new_item_by_attributes_becomes_an_accepted_routing_and_a_file_that_op
     page.get_by_role("tab", name="New item").click()
     for attribute in DESCRIBING:
         if item[attribute] is not None:
-            page.locator(".fields").get_by_label(re.compile(f"^{attribute}")).fill(str(item[attribute]))
+            page.locator(".attribute-fields").get_by_label(re.compile(f"^{attribute}")).fill(str(item[attribute]))
     page.get_by_role("button", name="Propose 1 routing").click()
     expect(page.get_by_role("radiogroup", name="Candidates").get_by_role("radio").first).to_be_checked()
 

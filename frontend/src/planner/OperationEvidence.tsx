@@ -33,7 +33,7 @@ export function OperationEvidence({
   ];
   return (
     <div className="operation-evidence">
-      <dl className="facts">
+      <dl className="operation-facts">
         {facts.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>

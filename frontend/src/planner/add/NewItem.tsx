@@ -78,7 +78,7 @@ export function NewItem({ listed, onAdd, change, onChange }: WayProps) {
       {isListed && <p className="complaint">{t("planner.codeIsListed", { code: asked })}</p>}
       {copying.error && <Complaint error={copying.error} />}
       <p className="hint">{t("planner.newItemWhy")}</p>
-      <div className="fields">
+      <div className="attribute-fields">
         {attributes.map((each) => (
           <Field
             key={each.name}
