@@ -12,6 +12,7 @@ from cli.output import JsonFlag, emit_json, reports_errors, say, show_table, sho
 from cli.recording import changes
 from cli.services import current_services
 from shared.audit.recording import note
+from shared.audit.seal import Seal
 from shared.database.audit import AuditQuery
 from shared.database.engine import writing
 from shared.errors import AuditBroken, InvalidInput
@@ -96,9 +97,7 @@ def export(
         for event in audit.export():
             file.write(orjson.dumps(event) + b"\n")
             count += 1
-        head = audit.seal.head()
-        sealed = None if head is None else asdict(head) | {"public_key": audit.seal.public_key()}
-        file.write(orjson.dumps({"sealed_head": sealed}) + b"\n")
+        file.write(orjson.dumps({"sealed_head": _sealed_head(audit.seal)}) + b"\n")
     if as_json:
         emit_json({"file": str(output), "events": count})
     else:
@@ -112,14 +111,13 @@ def head(as_json: JsonFlag = False) -> None:
 
     Example: manage.py audit head
     """
-    seal = current_services().audit.seal
-    sealed = seal.head()
+    sealed = _sealed_head(current_services().audit.seal)
     if as_json:
-        emit_json(None if sealed is None else asdict(sealed) | {"public_key": seal.public_key()})
+        emit_json(sealed)
     elif sealed is None:
         say("There is no event yet.")
     else:
-        say(f"{sealed.sequence} {sealed.hash} {sealed.sealed_at}")
+        say("{sequence} {hash} {sealed_at}".format_map(sealed))
 
 
 @app.command("accept")
@@ -153,3 +151,9 @@ def _with_documents(row: dict[str, Any]) -> dict[str, Any]:
 
 def _in_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
+
+
+def _sealed_head(seal: Seal) -> dict[str, Any] | None:
+    """Where the sealed part of the audit ends, with the key that proves it; None where there is no event."""
+    head = seal.head()
+    return None if head is None else asdict(head) | {"public_key": seal.public_key()}

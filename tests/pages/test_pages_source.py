@@ -1,6 +1,7 @@
 """The front end's own checks and tests, and that it knows the API as it is."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,23 @@ def _npm(*words: str, cwd: Path = FRONTEND) -> "subprocess.CompletedProcess[str]
 def test_the_front_end_passes_its_own(script: str) -> None:
     done = _npm("run", script)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _selectors(stylesheet: Path) -> set[str]:
+    """Return what its rules are for; those within `@media` too."""
+    rules = re.sub(r"/\*.*?\*/", "", stylesheet.read_text("utf-8"), flags=re.DOTALL)
+    heads = re.findall(r"([^{};]+)\{", rules)
+    return {each.strip() for head in heads if "@" not in head for each in head.split(",")}
+
+
+def test_no_two_stylesheets_have_rules_for_the_same() -> None:
+    """They end in one file: a page's own rule for what another page has too would change that one."""
+    where: dict[str, list[str]] = {}
+    for stylesheet in sorted((FRONTEND / "src").rglob("*.css")):
+        for selector in _selectors(stylesheet):
+            where.setdefault(selector, []).append(stylesheet.name)
+    assert len(where) > 100
+    assert {selector: names for selector, names in where.items() if len(names) > 1} == {}
 
 
 def test_the_front_end_knows_the_api_as_it_is(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Complaint } from "./Complaint";
+import { FormDialog } from "./FormDialog";
 import { type Ending, type Session, useEnding, useSession, useSigning } from "./session";
 
 export { useSession } from "./session";
@@ -89,43 +90,30 @@ interface KeyDialogProps {
 
 function KeyDialog({ enter, onClose }: KeyDialogProps) {
   const { t } = useTranslation();
-  const dialog = useRef<HTMLDialogElement>(null);
   const [key, setKey] = useState("");
   const { reset } = enter;
-  useEffect(() => {
-    dialog.current?.showModal();
-    return reset; // a key that was refused is not complained of when the dialog opens again
-  }, [reset]);
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    enter.mutate(key.trim(), { onSuccess: onClose });
-  };
+  useEffect(() => reset, [reset]); // a key that was refused is not complained of when the dialog opens again
   return (
-    <dialog ref={dialog} onClose={onClose} aria-labelledby="sign-in-title">
-      <form onSubmit={submit} className="stack">
-        <h2 id="sign-in-title">{t("app.signIn")}</h2>
-        <p>{t("app.signInWhy")}</p>
-        <label>
-          {t("app.key")}
-          <input
-            type="password"
-            autoComplete="current-password"
-            required
-            maxLength={500}
-            value={key}
-            onChange={(event) => setKey(event.target.value)}
-          />
-        </label>
-        {enter.error && <Complaint error={enter.error} />}
-        <div className="row">
-          <button type="submit" className="main" disabled={enter.isPending || !key.trim()}>
-            {t("app.signIn")}
-          </button>
-          <button type="button" onClick={onClose}>
-            {t("common.cancel")}
-          </button>
-        </div>
-      </form>
-    </dialog>
+    <FormDialog
+      title={t("app.signIn")}
+      action={t("app.signIn")}
+      error={enter.error}
+      isDisabled={enter.isPending || !key.trim()}
+      onSubmit={() => enter.mutate(key.trim(), { onSuccess: onClose })}
+      onClose={onClose}
+    >
+      <p>{t("app.signInWhy")}</p>
+      <label>
+        {t("app.key")}
+        <input
+          type="password"
+          autoComplete="current-password"
+          required
+          maxLength={500}
+          value={key}
+          onChange={(event) => setKey(event.target.value)}
+        />
+      </label>
+    </FormDialog>
   );
 }

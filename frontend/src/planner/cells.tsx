@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useState } from "react";
+import { type ChangeEvent, type FocusEvent, type KeyboardEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Minutes } from "../api/client";
 import { minutes, minutesFrom, minutesShown } from "./numbers";
@@ -17,6 +17,26 @@ export function goToNeighbour(event: KeyboardEvent<HTMLInputElement>): void {
   else event.currentTarget.blur();
 }
 
+/** What is typed over a cell's value, null while nobody types; leaving the cell hands it over, Escape takes it back. */
+function useTyped(onLeave: (text: string) => void, keepsArrows: boolean) {
+  const [typed, setTyped] = useState<string | null>(null);
+  const input = {
+    onFocus: (event: FocusEvent<HTMLInputElement>) => event.target.select(),
+    onChange: (event: ChangeEvent<HTMLInputElement>) => setTyped(event.target.value),
+    onBlur: () => {
+      if (typed !== null) onLeave(typed);
+      setTyped(null);
+    },
+    onKeyDown: (event: KeyboardEvent<HTMLInputElement>) => {
+      if (event.key === "Escape" && typed !== null) {
+        setTyped(null);
+        event.preventDefault();
+      } else if (event.key === "Enter" || typed === null || !keepsArrows) goToNeighbour(event);
+    },
+  };
+  return { typed, input };
+}
+
 interface TextCellProps {
   column: string;
   label: string;
@@ -27,12 +47,11 @@ interface TextCellProps {
 }
 
 export function TextCell({ column, label, value, options, isRequired, onCommit }: TextCellProps) {
-  const [typed, setTyped] = useState<string | null>(null);
-  const leave = () => {
-    const text = typed?.trim();
-    if (text !== undefined && text !== value && (text || !isRequired)) onCommit(text);
-    setTyped(null);
+  const leave = (given: string) => {
+    const text = given.trim();
+    if (text !== value && (text || !isRequired)) onCommit(text);
   };
+  const { typed, input } = useTyped(leave, true); // the arrows go through the list to complete from
   return (
     <input
       className="code"
@@ -41,15 +60,7 @@ export function TextCell({ column, label, value, options, isRequired, onCommit }
       list={options}
       value={typed ?? value}
       maxLength={100}
-      onFocus={(event) => event.target.select()}
-      onChange={(event) => setTyped(event.target.value)}
-      onBlur={leave}
-      onKeyDown={(event) => {
-        if (event.key === "Escape" && typed !== null) {
-          setTyped(null);
-          event.preventDefault();
-        } else if (event.key === "Enter" || typed === null) goToNeighbour(event);
-      }}
+      {...input}
     />
   );
 }
@@ -65,13 +76,12 @@ interface MinutesCellProps {
 /** A time that can be typed over, with its interval and plan beneath; shown rounded, kept whole while nobody types. */
 export function MinutesCell({ column, label, value, predicted, onCommit }: MinutesCellProps) {
   const { t } = useTranslation();
-  const [typed, setTyped] = useState<string | null>(null);
-  const isWrong = typed !== null && minutesFrom(typed) === null;
-  const leave = () => {
-    const given = typed === null ? null : minutesFrom(typed);
-    if (given !== null && given !== value && typed !== minutesShown(value)) onCommit(given);
-    setTyped(null);
+  const leave = (text: string) => {
+    const given = minutesFrom(text);
+    if (given !== null && given !== value && text !== minutesShown(value)) onCommit(given);
   };
+  const { typed, input } = useTyped(leave, false);
+  const isWrong = typed !== null && minutesFrom(typed) === null;
   return (
     <>
       <input
@@ -81,15 +91,7 @@ export function MinutesCell({ column, label, value, predicted, onCommit }: Minut
         aria-invalid={isWrong}
         title={isWrong ? t("planner.wrongMinutes") : undefined}
         value={typed ?? minutesShown(value)}
-        onFocus={(event) => event.target.select()}
-        onChange={(event) => setTyped(event.target.value)}
-        onBlur={leave}
-        onKeyDown={(event) => {
-          if (event.key === "Escape" && typed !== null) {
-            setTyped(null);
-            event.preventDefault();
-          } else goToNeighbour(event);
-        }}
+        {...input}
       />
       {predicted && <Range minutesOf={predicted} />}
     </>

@@ -70,6 +70,14 @@ function useKeeping(work: Work, latest: Latest, step: Dispatch<Step>) {
     if (isRestored && !isAsKept(work, known.current.work)) void inTurn(save); // at once: the tab may be closed
   }, [work, isRestored, inTurn, save]);
 
+  useEffect(() => {
+    const ask = (event: BeforeUnloadEvent) => {
+      if (!isAsKept(latest.current, known.current.work)) event.preventDefault(); // the last change is on its way
+    };
+    window.addEventListener("beforeunload", ask);
+    return () => window.removeEventListener("beforeunload", ask);
+  }, [latest]);
+
   return { isRestored, isKept };
 }
 

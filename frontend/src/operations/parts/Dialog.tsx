@@ -1,7 +1,7 @@
-import { type FormEvent, type ReactNode, useId, useState } from "react";
+import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Problem } from "../../api/client";
-import { Complaint } from "../../app/Complaint";
+import { FormDialog } from "../../app/FormDialog";
 import { type Change, useChange } from "../api";
 
 interface DialogProps<Answer> {
@@ -17,13 +17,8 @@ interface DialogProps<Answer> {
 /** Asks for a change and stays open, saying why, where it is refused. */
 export function ChangeDialog<Answer>({ title, action, change, onClose, onDone, children }: DialogProps<Answer>) {
   const { t } = useTranslation();
-  const titleId = useId();
   const asked = useChange<Answer>();
-  const show = (dialog: HTMLDialogElement | null) => {
-    if (dialog && !dialog.open) dialog.showModal();
-  };
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
+  const submit = () => {
     const wanted = change();
     if (!wanted) return;
     asked.mutate(wanted, {
@@ -35,22 +30,17 @@ export function ChangeDialog<Answer>({ title, action, change, onClose, onDone, c
   };
   const isConflict = asked.error instanceof Problem && asked.error.status === 409;
   return (
-    <dialog ref={show} onClose={onClose} aria-labelledby={titleId}>
-      <form className="stack" onSubmit={submit}>
-        <h2 id={titleId}>{title}</h2>
-        {children}
-        {asked.error && <Complaint error={asked.error} />}
-        {isConflict && <p className="note">{t("operations.conflict")}</p>}
-        <div className="row">
-          <button type="submit" className="main" disabled={asked.isPending}>
-            {action}
-          </button>
-          <button type="button" onClick={onClose}>
-            {t("common.cancel")}
-          </button>
-        </div>
-      </form>
-    </dialog>
+    <FormDialog
+      title={title}
+      action={action}
+      error={asked.error}
+      isDisabled={asked.isPending}
+      onSubmit={submit}
+      onClose={onClose}
+      advice={isConflict && <p className="note">{t("operations.conflict")}</p>}
+    >
+      {children}
+    </FormDialog>
   );
 }
 
