@@ -13,6 +13,7 @@ import pytest
 from shared.azurite.account import StorageAccount
 from shared.azurite.service import Azurite, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
+from tests.conformance.hosts import KINDS
 from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
 from tests.scheduling import FilesOfAFolderTogether, begin_with_the_longest
 
@@ -25,6 +26,7 @@ OWN_VARIABLES = ("ROUTING_", "AzureWebJobs", "AzureFunctions", "FUNCHOST_", "FUN
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require", choices=["all"], help="all: a test that would be skipped fails instead")
+    parser.addoption("--host", choices=KINDS, default=KINDS[0], help="which Functions host `tests/conformance` tries")
 
 
 @pytest.hookimpl(optionalhook=True)

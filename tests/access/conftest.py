@@ -13,7 +13,7 @@ from shared.azurite.service import Azurite
 from shared.bootstrap import Services
 from shared.identity.callers import Role
 from shared.settings import Settings
-from tests.funchost.funchost_support import PROJECT, Host
+from tests.conformance.hosts import PROJECT, EmbeddedHost
 
 NEVER = "0 0 0 1 1 *"
 
@@ -22,7 +22,7 @@ NEVER = "0 0 0 1 1 *"
 class RunningApp:
     """Where it answers, and the keys to it by role."""
 
-    host: Host
+    host: EmbeddedHost
     services: Services
     keys: dict[str, str]
 
@@ -50,7 +50,7 @@ def app(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     subprocess.run(prepared, env=environment, cwd=PROJECT, check=True, capture_output=True, timeout=120)
     keys = {role.value: services.api_keys.make(f"the {role}", role, by="test").text for role in Role}
     state = ["--state-dir", str(folder / "host"), "--host", "127.0.0.1"]
-    running = Host(_app_folder(folder), 1, environment, state)
+    running = EmbeddedHost(_app_folder(folder), 1, environment, state)
     try:
         yield RunningApp(running.wait_ready(), services, keys)
     finally:

@@ -13,7 +13,7 @@ import function_app  # noqa: F401 - declares the endpoints
 from functions.http import ENDPOINTS
 from shared.identity.callers import Role
 from tests.access.conftest import RunningApp
-from tests.funchost.funchost_support import PROJECT
+from tests.conformance.hosts import PROJECT
 
 # A row: an endpoint, and everybody who may call it where reads are open, as they are on loopback. Not in it: refused.
 NOBODY, VIEWER, PLANNER, OPERATOR, ADMINISTRATOR, AUDITOR = (

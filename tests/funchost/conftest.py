@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from shared.azurite.service import Azurite
-from tests.funchost.funchost_support import Account, Workshop
+from tests.conformance.account import Account
+from tests.conformance.workshop import Workshop
 
 
 @pytest.fixture
 def account(azurite: Azurite) -> Iterator[Account]:
     made = Account(azurite.connection_string)
     yield made
-    made.blobs.close()
-    made._queues.close()
+    made.close()
 
 
 @pytest.fixture

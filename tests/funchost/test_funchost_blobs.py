@@ -13,7 +13,9 @@ from funchost.blobs import BlobFunction, BlobScanner, internal_queue
 from funchost.catalogue import Entry
 from funchost.state import HostState
 from funchost.storage import Storage
-from tests.funchost.funchost_support import Account, Workshop, eventually
+from tests.conformance.account import Account
+from tests.conformance.hosts import eventually
+from tests.conformance.workshop import Workshop
 
 pytestmark = pytest.mark.azurite
 

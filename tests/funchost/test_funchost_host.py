@@ -19,7 +19,9 @@ from funchost.settings import apply_local_settings, find_connection, is_disabled
 from shared.azurite.account import StorageAccount
 from shared.azurite.service import start_azurite, wait_until_ready
 from shared.platform import free_ports
-from tests.funchost.funchost_support import FAST, MASTER, Account, Host, Workshop, eventually
+from tests.conformance.account import Account
+from tests.conformance.hosts import MASTER, EmbeddedHost, eventually
+from tests.conformance.workshop import FAST, Workshop
 
 MIXED = """
     import subprocess, sys
@@ -367,7 +369,7 @@ def test_http_goes_on_without_storage_and_listeners_come_back(workshop: Workshop
     assert host.stop() == 0
 
 
-def _handled(host: Host, round_number: int) -> bool:
+def _handled(host: EmbeddedHost, round_number: int) -> bool:
     return any(record["round"] == round_number for record in host.records("done"))
 
 

@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from shared.azurite.service import Azurite
-from tests.funchost.funchost_support import MASTER, Account, Host, Workshop, eventually
+from tests.conformance.account import Account
+from tests.conformance.hosts import MASTER, EmbeddedHost, eventually
+from tests.conformance.workshop import Workshop
 
 APP = """
     def answer(text="ok", **options):
@@ -98,7 +100,7 @@ APP = """
 
 
 @pytest.fixture(scope="module")
-def host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+def host(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedHost]:
     """One host for all tests of this file that only ask."""
     workshop = Workshop(tmp_path_factory.mktemp("http"), Account(azurite.connection_string))
     settings = {
@@ -121,7 +123,7 @@ def test_the_route_prefix_stands_before_every_route(workshop: Workshop, prefix: 
     assert set(answers.values()) == {404}
 
 
-def test_constraints_and_optional_parameters_decide_whether_a_route_matches(host: Host) -> None:
+def test_constraints_and_optional_parameters_decide_whether_a_route_matches(host: EmbeddedHost) -> None:
     assert host.get("/api/plain/ab/7").json() == {"line": "ab", "n": "7"}
     assert host.get("/api/plain/ab").json() == {"line": "ab"}
     assert host.get("/api/plain/1/7").status_code == 404
@@ -129,24 +131,24 @@ def test_constraints_and_optional_parameters_decide_whether_a_route_matches(host
     assert host.get("/API/PLAIN/ab/7").status_code == 200
 
 
-def test_a_wrong_method_is_not_found(host: Host) -> None:
+def test_a_wrong_method_is_not_found(host: EmbeddedHost) -> None:
     assert host.get("/api/posted").status_code == 404
     assert host.post("/api/posted").status_code == 200
 
 
-def test_routes_are_tried_in_the_order_of_function_names(host: Host) -> None:
+def test_routes_are_tried_in_the_order_of_function_names(host: EmbeddedHost) -> None:
     assert host.get("/api/zone/b").text == "aall b"
     assert host.get("/api/zone").text == "aall -"
 
 
-def test_a_reserved_route_is_an_error_of_that_function_only(host: Host) -> None:
+def test_a_reserved_route_is_an_error_of_that_function_only(host: EmbeddedHost) -> None:
     errors = host.admin("GET", "functions/reserved/status").json()["errors"]
     assert "keeps for itself" in errors[0]
     assert host.get("/api/administration/x").status_code == 404
     assert host.admin("GET", "functions/ping/status").json() == {}
 
 
-def test_keys_open_what_they_should(host: Host) -> None:
+def test_keys_open_what_they_should(host: EmbeddedHost) -> None:
     kept = json.loads((host.app_dir / ".funchost" / "host-keys.json").read_text())
     own, shared_key = kept["functions"]["locked"]["default"], kept["functionKeys"]["default"]
     assert (host.app_dir / ".funchost" / "host-keys.json").stat().st_mode & 0o777 == 0o600
@@ -163,7 +165,7 @@ def test_keys_open_what_they_should(host: Host) -> None:
     assert host.get(f"/api/top?code={MASTER}").status_code == 200
 
 
-def test_an_exception_is_an_empty_500_and_a_traceback_in_the_log(host: Host) -> None:
+def test_an_exception_is_an_empty_500_and_a_traceback_in_the_log(host: EmbeddedHost) -> None:
     answer = host.get("/api/bad")
     assert (answer.status_code, answer.content) == (500, b"")
     line = eventually(lambda: host.events("function.failed", function="bad"))[-1]
@@ -173,33 +175,33 @@ def test_an_exception_is_an_empty_500_and_a_traceback_in_the_log(host: Host) -> 
     assert line["attempt"] == 1
 
 
-def test_a_function_that_exits_does_not_end_the_worker(host: Host) -> None:
+def test_a_function_that_exits_does_not_end_the_worker(host: EmbeddedHost) -> None:
     restarts = host.admin("GET", "host/status").json()["workers"]["http"]["restarts"]
     assert host.get("/api/quits").status_code == 500
     assert host.get("/api/ping").text == "pong"
     assert host.admin("GET", "host/status").json()["workers"]["http"]["restarts"] == restarts
 
 
-def test_a_disabled_function_answers_only_the_master_key(host: Host) -> None:
+def test_a_disabled_function_answers_only_the_master_key(host: EmbeddedHost) -> None:
     assert host.get("/api/off").status_code == 404
     assert host.get("/api/off", headers={"x-functions-key": MASTER}).status_code == 200
     assert host.get("/api/not_quite_off").status_code == 200
 
 
-def test_a_body_over_the_limit_never_reaches_the_function(host: Host) -> None:
+def test_a_body_over_the_limit_never_reaches_the_function(host: EmbeddedHost) -> None:
     before = len(host.records("shape"))
     assert host.post("/api/shape", content=b"x" * ((1 << 20) + 1)).status_code == 413
     assert host.post("/api/shape", content=b"x" * (1 << 20)).status_code == 200
     assert len(host.records("shape")) == before + 1
 
 
-def test_a_chunked_body_arrives_empty(host: Host) -> None:
+def test_a_chunked_body_arrives_empty(host: EmbeddedHost) -> None:
     answer = host.post("/api/shape", content=iter([b"one", b"two"]))
     assert answer.status_code == 200
     assert answer.json()["body"] == ""
 
 
-def test_the_function_sees_the_request_as_the_real_host_shows_it(host: Host) -> None:
+def test_the_function_sees_the_request_as_the_real_host_shows_it(host: EmbeddedHost) -> None:
     address = httpx.URL(host.url)
     body = b"hello"
     with socket.create_connection((address.host, address.port or 80)) as connection:
@@ -221,7 +223,7 @@ def test_the_function_sees_the_request_as_the_real_host_shows_it(host: Host) -> 
     assert eventually(lambda: host.events("function.succeeded", invocation_id=seen["id"]))
 
 
-def test_cookies_are_kept_apart_and_the_functions_own_header_wins(host: Host) -> None:
+def test_cookies_are_kept_apart_and_the_functions_own_header_wins(host: EmbeddedHost) -> None:
     answer = host.get("/api/cookies")
     assert answer.status_code == 201
     assert answer.headers.get_list("set-cookie") == ["a=1; HttpOnly; Path=/", "b=2"]
@@ -230,22 +232,22 @@ def test_cookies_are_kept_apart_and_the_functions_own_header_wins(host: Host) ->
     assert host.get("/api/nowhere").headers["x-house"] == "host"
 
 
-def test_a_text_that_looks_like_a_response_is_taken_for_one(host: Host) -> None:
+def test_a_text_that_looks_like_a_response_is_taken_for_one(host: EmbeddedHost) -> None:
     answer = host.get("/api/text")
     assert (answer.status_code, answer.json(), answer.headers["x-trap"]) == (418, {"a": 1}, "yes")
 
 
-def test_returning_nothing_is_an_error(host: Host) -> None:
+def test_returning_nothing_is_an_error(host: EmbeddedHost) -> None:
     assert host.get("/api/nothing").status_code == 500
 
 
-def test_the_root_is_a_homepage_and_ping_needs_no_key(host: Host) -> None:
+def test_the_root_is_a_homepage_and_ping_needs_no_key(host: EmbeddedHost) -> None:
     assert "running" in host.get("/").text
     assert host.get("/admin/host/ping").status_code == 200
     assert host.get("/admin/host/status").status_code == 401
 
 
-def test_a_sync_function_that_runs_does_not_hold_up_async_ones(host: Host) -> None:
+def test_a_sync_function_that_runs_does_not_hold_up_async_ones(host: EmbeddedHost) -> None:
     with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=host.url) as client:
         client.get("/api/ping")
         slow = pool.submit(host.get, "/api/slow")

@@ -7,7 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from tests.funchost.funchost_support import Account, Workshop, eventually
+from tests.conformance.account import Account
+from tests.conformance.hosts import eventually
+from tests.conformance.workshop import Workshop
 
 pytestmark = pytest.mark.azurite
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.funchost.funchost_support import Host, Workshop, eventually
+from tests.conformance.hosts import EmbeddedHost, eventually
+from tests.conformance.workshop import Workshop
 
 APP = """
     from pathlib import Path
@@ -54,7 +55,7 @@ APP = """
 
 
 @pytest.fixture
-def host(workshop: Workshop) -> Host:
+def host(workshop: Workshop) -> EmbeddedHost:
     app_dir = workshop.write(APP)
     prepare(app_dir, "well")
     return workshop.start(app_dir)
@@ -65,22 +66,22 @@ def prepare(app_dir: Path, how: str) -> None:
     (app_dir / "how").write_text(how)
 
 
-def who(host: Host) -> int:
+def who(host: EmbeddedHost) -> int:
     return int(host.get("/api/who").text)
 
 
-def ask(host: Host) -> bool:
+def ask(host: EmbeddedHost) -> bool:
     return bool(host.get("/api/ask").json())
 
 
-def succeeded(host: Host, before: int) -> bool:
+def succeeded(host: EmbeddedHost, before: int) -> bool:
     return bool(eventually(lambda: who(host) != before))
 
 
 class Clients:
     """Callers that keep their connections and ask without a pause."""
 
-    def __init__(self, host: Host, number: int) -> None:
+    def __init__(self, host: EmbeddedHost, number: int) -> None:
         self.answers: list[str] = []
         self.faults: list[str] = []
         self._stop = threading.Event()
@@ -105,7 +106,7 @@ class Clients:
             thread.join()
 
 
-def test_no_request_notices_that_another_worker_takes_over(host: Host) -> None:
+def test_no_request_notices_that_another_worker_takes_over(host: EmbeddedHost) -> None:
     clients = Clients(host, 4)
     seen = [who(host)]
     for _ in range(3):
@@ -120,7 +121,7 @@ def test_no_request_notices_that_another_worker_takes_over(host: Host) -> None:
     assert host.events("worker.ended") == []
 
 
-def test_a_request_under_way_ends_on_the_worker_it_began_on(host: Host) -> None:
+def test_a_request_under_way_ends_on_the_worker_it_began_on(host: EmbeddedHost) -> None:
     before = who(host)
     with ThreadPoolExecutor(1) as pool:
         long = pool.submit(host.get, "/api/long")
@@ -130,7 +131,7 @@ def test_a_request_under_way_ends_on_the_worker_it_began_on(host: Host) -> None:
         assert int(long.result().text) == before
 
 
-def test_an_unused_connection_does_not_keep_the_old_worker(host: Host) -> None:
+def test_an_unused_connection_does_not_keep_the_old_worker(host: EmbeddedHost) -> None:
     before = who(host)
     with httpx.Client() as idle:
         idle.get(f"{host.url}/api/who")
@@ -140,7 +141,7 @@ def test_an_unused_connection_does_not_keep_the_old_worker(host: Host) -> None:
         assert int(idle.get(f"{host.url}/api/who").text) != before
 
 
-def test_what_the_old_worker_counted_is_kept(host: Host) -> None:
+def test_what_the_old_worker_counted_is_kept(host: EmbeddedHost) -> None:
     def counted() -> int:
         rows = host.admin("GET", "host/metrics").json()["invocations"]
         return sum(row["count"] for row in rows if row["function"] == "who")
@@ -155,7 +156,7 @@ def test_what_the_old_worker_counted_is_kept(host: Host) -> None:
 
 
 @pytest.mark.parametrize(("how", "reason"), [("fails", "the thing is broken"), ("dies", "exit code 9")])
-def test_one_that_cannot_take_over_changes_nothing_and_says_why(host: Host, how: str, reason: str) -> None:
+def test_one_that_cannot_take_over_changes_nothing_and_says_why(host: EmbeddedHost, how: str, reason: str) -> None:
     before = who(host)
     prepare(host.app_dir, how)
     assert ask(host)
@@ -169,14 +170,14 @@ def test_one_that_cannot_take_over_changes_nothing_and_says_why(host: Host, how:
     assert succeeded(host, before)
 
 
-def test_a_second_wish_waits_for_the_first(host: Host) -> None:
+def test_a_second_wish_waits_for_the_first(host: EmbeddedHost) -> None:
     prepare(host.app_dir, "slow")
     assert ask(host)
     assert eventually(lambda: host.records("preparing"))
     assert not ask(host)
 
 
-def test_a_worker_that_dies_while_its_successor_prepares_is_replaced(host: Host) -> None:
+def test_a_worker_that_dies_while_its_successor_prepares_is_replaced(host: EmbeddedHost) -> None:
     before = who(host)
     prepare(host.app_dir, "slow")
     assert ask(host)
@@ -186,7 +187,7 @@ def test_a_worker_that_dies_while_its_successor_prepares_is_replaced(host: Host)
     assert eventually(lambda: len(_http_workers(host)) == 1), "and nobody else is left"
 
 
-def test_a_stop_ends_a_successor_that_is_on_its_way(host: Host) -> None:
+def test_a_stop_ends_a_successor_that_is_on_its_way(host: EmbeddedHost) -> None:
     prepare(host.app_dir, "slow")
     assert ask(host)
     (preparing,) = eventually(lambda: host.records("preparing"))
@@ -195,7 +196,7 @@ def test_a_stop_ends_a_successor_that_is_on_its_way(host: Host) -> None:
 
 
 @pytest.fixture
-def host_with_spare(workshop: Workshop) -> Host:
+def host_with_spare(workshop: Workshop) -> EmbeddedHost:
     app_dir = workshop.write(APP)
     prepare(app_dir, "well")
     host = workshop.start(app_dir, settings={"FUNCHOST_SPARE_AFTER_SECONDS": "0.1"})
@@ -203,7 +204,7 @@ def host_with_spare(workshop: Workshop) -> Host:
     return host
 
 
-def test_a_spare_takes_over_and_another_one_waits_then(host_with_spare: Host) -> None:
+def test_a_spare_takes_over_and_another_one_waits_then(host_with_spare: EmbeddedHost) -> None:
     host = host_with_spare
     before, (spare,) = who(host), host.records("warm")
     assert host.records("preparing") == [], "nobody has asked for it"
@@ -217,7 +218,7 @@ def test_a_spare_takes_over_and_another_one_waits_then(host_with_spare: Host) ->
     assert host.stop() == 0
 
 
-def test_a_spare_that_has_died_is_done_without(host_with_spare: Host) -> None:
+def test_a_spare_that_has_died_is_done_without(host_with_spare: EmbeddedHost) -> None:
     host = host_with_spare
     before, (spare,) = who(host), host.records("warm")
     os.kill(spare["pid"], signal.SIGKILL)
@@ -226,7 +227,7 @@ def test_a_spare_that_has_died_is_done_without(host_with_spare: Host) -> None:
     assert succeeded(host, before)
 
 
-def test_a_stop_and_a_death_of_the_host_end_the_spare(workshop: Workshop, host_with_spare: Host) -> None:
+def test_a_stop_and_a_death_of_the_host_end_the_spare(workshop: Workshop, host_with_spare: EmbeddedHost) -> None:
     (spare,) = host_with_spare.records("warm")
     assert host_with_spare.stop() == 0
     assert eventually(lambda: not Path(f"/proc/{spare['pid']}").exists())
@@ -237,14 +238,14 @@ def test_a_stop_and_a_death_of_the_host_end_the_spare(workshop: Workshop, host_w
     assert eventually(lambda: not Path(f"/proc/{pid}").exists())
 
 
-def _answers(host: Host) -> int | None:
+def _answers(host: EmbeddedHost) -> int | None:
     try:
         return who(host)
     except httpx.HTTPError:
         return None
 
 
-def _http_workers(host: Host) -> list[int]:
+def _http_workers(host: EmbeddedHost) -> list[int]:
     """Return the processes that hold the listening socket and are not the host."""
     from funchost.keeper import descendants
 

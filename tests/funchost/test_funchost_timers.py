@@ -18,7 +18,9 @@ from funchost.retries import parse_retry
 from funchost.state import HostState
 from schedules.ncrontab import ConstantSchedule, parse_cron, parse_schedule
 from schedules.timespan import parse_timespan
-from tests.funchost.funchost_support import Account, Workshop, eventually
+from tests.conformance.account import Account
+from tests.conformance.hosts import eventually
+from tests.conformance.workshop import Workshop
 
 OCCURRENCES = [
     ("* * * * * *", "2026-01-01T00:00:00", "2026-01-01T00:00:01"),
