@@ -80,7 +80,7 @@ HOST_SCENARIOS = {
     42: Scenario(
         "Host",
         "Settings",
-        "The environment wins over `Values`, with a warning; no `IsEncrypted` or a nested value is refused with a hint.",
+        "The environment wins over `Values`, with a warning; no `IsEncrypted` or a nested value is refused.",
     ),
     43: Scenario(
         "Host",
