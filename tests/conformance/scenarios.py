@@ -71,6 +71,133 @@ HTTP_SCENARIOS = {
         "50 calls of an async function during a sync one that takes a second: p99 below 50 ms.",
     ),
 }
+QUEUE_SCENARIOS = {
+    15: Scenario(
+        "Queue",
+        "A success deletes",
+        "The message is gone, and the returned text stands in base64 in a queue that was made for it.",
+    ),
+    16: Scenario(
+        "Queue",
+        "Metadata",
+        "The function sees the message's id, a dequeue count of 1, a life of seven days, "
+        "when it would be visible again, and a pop receipt.",
+    ),
+    17: Scenario(
+        "Queue",
+        "Tries, then poison",
+        "A body that always fails runs with the dequeue counts 1, 2 and 3; "
+        "then the same body lies in the poison queue and no more in the queue.",
+    ),
+    18: Scenario(
+        "Queue", "Poison before a run", "A message that was received too often already is buried without a call."
+    ),
+    19: Scenario(
+        "Queue", "No poison of a poison", "What fails in a poison queue stays there; no second poison queue is made."
+    ),
+    20: Scenario(
+        "Queue", "Not base64", "A plain text is buried as it is, without a call; with messageEncoding none it runs."
+    ),
+    21: Scenario(
+        "Queue",
+        "Renewal",
+        "A run three times as long as the visibility time runs once, its message is "
+        "never visible, and the renewed receipt deletes it.",
+    ),
+    22: Scenario(
+        "Queue",
+        "A killed host",
+        "The message of a host killed by SIGKILL comes again with dequeue count 2, "
+        "within the visibility time and a second.",
+    ),
+    23: Scenario(
+        "Queue",
+        "Concurrency",
+        "batchSize 2 with newBatchThreshold 1 runs three at once at most and at some "
+        "moment; 1 with 0 never more than one.",
+    ),
+    24: Scenario(
+        "Queue",
+        "A graceful stop",
+        "After SIGTERM nothing new begins, what runs is finished and deleted, the "
+        "exit code is 0, and what was left is visible again.",
+    ),
+    25: Scenario(
+        "Queue",
+        "A queue that appears later",
+        "A queue made after the start is read within the polling cap and a second, and its absence was no error.",
+    ),
+    26: Scenario(
+        "Queue",
+        "Several outputs",
+        "A list of three makes three messages, None makes none, and a failure after it was set makes none.",
+    ),
+    27: Scenario("Queue", "No retry policy", "A retry policy on a queue function is refused by the function's name."),
+    28: Scenario(
+        "Queue",
+        "Wake-up",
+        "A message that a function of the same host puts into a queue runs at once, "
+        "however long that queue's listener would have slept.",
+    ),
+}
+BLOB_SCENARIOS = {
+    29: Scenario(
+        "Blob",
+        "Blobs that exist",
+        "They fire once at the first start, not at a restart, and once more under another host id.",
+    ),
+    30: Scenario(
+        "Blob",
+        "ETags",
+        "A blob overwritten with the same bytes fires again, and each version has its "
+        "receipt under the documented path.",
+    ),
+    31: Scenario("Blob", "Patterns", "A name in a path takes slashes too, and upper and lower case differ."),
+    32: Scenario(
+        "Blob",
+        "Poison",
+        "A handler that raises is called poisonBlobThreshold times; then one message "
+        "with every documented field lies in the common poison queue.",
+    ),
+    33: Scenario(
+        "Blob",
+        "Changed in between",
+        "Of a blob that was overwritten before its message was read only the "
+        "last state is seen; a deleted one makes no call and no poison.",
+    ),
+    34: Scenario(
+        "Blob", "Two hosts", "Fifty blobs make fifty calls, each of two hosts makes some, and one of them scans."
+    ),
+    35: Scenario("Blob", "Binary", "All 256 bytes arrive as they are, with length, URI, metadata and ETag."),
+}
+TIMER_SCENARIOS = {
+    36: Scenario(
+        "Timer",
+        "NCRONTAB",
+        "A table of expressions gives the same occurrences, and what NCRONTAB does not know is refused.",
+    ),
+    37: Scenario(
+        "Timer",
+        "Past due once",
+        "Three missed slots make one run at the start, marked past due, and the "
+        "next at its regular time; a changed schedule makes none.",
+    ),
+    38: Scenario(
+        "Timer",
+        "No overlap",
+        "A body longer than its interval never runs beside itself and begins anew as soon as it has ended.",
+    ),
+    39: Scenario(
+        "Timer",
+        "run_on_startup",
+        "It runs once at the start, not past due; a body that fails does not stop the schedule.",
+    ),
+    40: Scenario(
+        "Timer",
+        "One owner",
+        "Of two hosts one runs each slot; when it is killed the other takes over within the lease and its retry.",
+    ),
+}
 HOST_SCENARIOS = {
     41: Scenario(
         "Host",
@@ -127,7 +254,13 @@ HOST_SCENARIOS = {
     ),
 }
 
-SCENARIOS: dict[int, Scenario] = {**HTTP_SCENARIOS, **HOST_SCENARIOS}
+SCENARIOS: dict[int, Scenario] = {
+    **HTTP_SCENARIOS,
+    **QUEUE_SCENARIOS,
+    **BLOB_SCENARIOS,
+    **TIMER_SCENARIOS,
+    **HOST_SCENARIOS,
+}
 
 
 def scenario(*numbers: int) -> pytest.MarkDecorator:
