@@ -36,6 +36,7 @@ const BY_CODE = [
   "operations.files",
   "operations.wrong",
   "operations.roleSays",
+  "operations.settingSays",
   "operations.audited",
   "planner.statusWhy",
   "planner.difference",

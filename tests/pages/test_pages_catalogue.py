@@ -2,15 +2,19 @@
 
 import ast
 import importlib
+import inspect
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 import function_app  # noqa: F401 - declares what the functions raise
 import shared.training.jobs  # noqa: F401 - declares an error of its own
+from shared.configuration import Configuration
 from shared.database.tables import AlertState, RegistrationState, VersionState, WorkState
 from shared.errors import RoutingError
 from shared.identity.callers import Role
@@ -78,3 +82,24 @@ def test_every_state_and_role_has_a_word(language: str) -> None:
     states = {str(state) for kind in (WorkState, RegistrationState, VersionState, AlertState) for state in kind}
     assert states - set(said["operations"]["state"]) == set()
     assert set(said["roles"]) == {str(role) for role in Role}
+
+
+def _settings(model: type[BaseModel], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every field of the configuration with its description; of the sections those that the page heads."""
+    for name, field in model.model_fields.items():
+        path, inner = before + name, field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            if not before:
+                yield path, inspect.getdoc(inner) or ""
+            yield from _settings(inner, f"{path}/")
+        else:
+            yield path, field.description or ""
+
+
+def test_every_setting_is_said_in_every_language() -> None:
+    settings = dict(_settings(Configuration))
+    assert len(settings) > 40
+    assert catalogue("en")["operations"]["settingSays"] == settings
+    korean = catalogue("ko")["operations"]["settingSays"]
+    assert set(korean) == set(settings)
+    assert [path for path, text in korean.items() if not re.search("[가-힣]", text)] == []

@@ -11,6 +11,7 @@ import {
   refusals,
   type Schema,
   same,
+  says,
   sectionsOf,
   typed,
   valueAt,
@@ -97,7 +98,8 @@ function Form({ answer }: { answer: Answer }) {
       {sections.map((section) => (
         <fieldset key={section.name} disabled={!may.operate}>
           <legend>
-            <strong className="code">{section.name}</strong> <small>{section.description}</small>
+            <strong className="code">{section.name}</strong>{" "}
+            <small>{t(...says(section.name, section.description))}</small>
           </legend>
           <div className="fields">
             {section.fields.map((field) => (

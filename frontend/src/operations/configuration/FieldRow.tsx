@@ -1,6 +1,6 @@
 import { useId } from "react";
 import { useTranslation } from "react-i18next";
-import { type Field, type Json, rangeOf, same, typed, written } from "./fields";
+import { type Field, type Json, rangeOf, same, says, typed, written } from "./fields";
 
 interface FieldRowProps {
   field: Field;
@@ -53,7 +53,7 @@ export function FieldRow({ field, inForce, shipped, draft, refusal, onWrite }: F
         )}
       </span>
       <small id={`${id}-says`} className="says">
-        {field.schema.description} {range && <span className="code">[{range}]</span>}{" "}
+        {t(...says(field.path, field.schema.description))} {range && <span className="code">[{range}]</span>}{" "}
         {!same(inForce, shipped) && <>{t("operations.shipped", { value: written(shipped) || "–" })}</>}
       </small>
     </div>

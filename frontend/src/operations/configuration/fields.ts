@@ -55,6 +55,11 @@ function fieldsOf(schema: Schema, path: string): Field[] {
   );
 }
 
+/** What a setting or section means: its key of the catalogue, and the schema's own words where that has none. */
+export function says(path: string, description = ""): [string, { defaultValue: string }] {
+  return [`operations.settingSays.${path.replaceAll(".", "/")}`, { defaultValue: description }];
+}
+
 export function valueAt(document: Document, path: string): Json | undefined {
   return path
     .split(".")
