@@ -169,9 +169,7 @@ class BlobScanner:
         self._lock_retry_seconds = lock_retry_seconds
         self._state = state
         self._wake = wake
-        self._lease = SingletonLease(
-            host_storage, host_id, f"{host_id}/WebJobs.Internal.Blobs.Listener", lock_period_seconds
-        )
+        self._lease = SingletonLease(host_storage, host_id, "WebJobs.Internal.Blobs.Listener", lock_period_seconds)
         self._receipts = Receipts(host_storage, host_id)
         self._infos: dict[tuple[str, str], ScanInfo] = {}
         self._others: dict[tuple[str, str], tuple[int, datetime]] = {}  # blobs that no function looks at, as last seen

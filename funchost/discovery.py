@@ -13,6 +13,7 @@ import azure.functions as func
 
 from funchost.errors import AppLoadError
 from funchost.invocation import OutputSpec, Plan
+from funchost.signatures import Signature, SignatureRefused, read_signature
 
 SUPPORTED_TRIGGERS = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger")
 SUPPORTED_OUTPUTS = ("http", "queue", "blob")
@@ -37,7 +38,8 @@ def index_app(app_dir: Path) -> list[Indexed]:
     """Import the app and return its functions in the order of their declaration.
 
     Raises:
-        AppLoadError: it cannot be imported, or has not exactly one top-level app object, or cannot be indexed.
+        AppLoadError: it cannot be imported, or has not exactly one top-level app object, or holds a function that
+            Microsoft's runtime would not index.
     """
     script = app_script(app_dir)
     module = _import(script)
@@ -49,7 +51,16 @@ def index_app(app_dir: Path) -> list[Indexed]:
         functions = apps[0].get_functions()
     except Exception as error:
         raise AppLoadError(f"{script}: the app cannot be indexed: {error}") from error
-    return [_index(function, app_dir) for function in functions]
+    indexed: list[Indexed] = []
+    refused: list[str] = []
+    for function in functions:
+        try:
+            indexed.append(_index(function, app_dir))
+        except SignatureRefused as error:
+            refused.append(f"{function.get_function_name()}: {error}")
+    if refused:
+        raise AppLoadError(f"{script}: Microsoft's runtime refuses the whole app for this: {'; '.join(refused)}")
+    return indexed
 
 
 def app_script(app_dir: Path) -> Path:
@@ -81,52 +92,47 @@ def _index(function: Any, app_dir: Path) -> Indexed:
     retry = function.get_settings_dict("retry_policy")
     if retry is not None:
         retry = {key: value for key, value in retry.items() if key != "setting_name"}
+    user_function = function.get_user_function()
+    signature = read_signature(user_function, bindings)
     errors: list[str] = []
     plan = None
     try:
-        plan = make_plan(name, function.get_user_function(), bindings, app_dir)
+        plan = make_plan(name, user_function, bindings, signature, app_dir)
     except ValueError as error:
         errors.append(str(error))
     return Indexed(name=name, bindings=bindings, retry=retry, errors=tuple(errors), plan=plan)
 
 
-def make_plan(name: str, function: Any, bindings: tuple[dict[str, Any], ...], app_dir: Path) -> Plan:
+def make_plan(
+    name: str, function: Any, bindings: tuple[dict[str, Any], ...], signature: Signature, app_dir: Path
+) -> Plan:
     """Work out once how a function is called.
 
     Raises:
-        ValueError: its parameters and bindings do not fit together, or a binding has a type this host does not have.
+        ValueError: a binding has a type this host does not have.
     """
-    registry = func.get_binding_registry()
     triggers = [binding for binding in bindings if binding["type"].endswith("Trigger")]
     if len(triggers) != 1 or triggers[0]["type"] not in SUPPORTED_TRIGGERS:
         kinds = ", ".join(binding["type"] for binding in triggers) or "none"
         raise ValueError(f"its trigger is {kinds}; this host runs {', '.join(SUPPORTED_TRIGGERS)}")
-    outputs: list[OutputSpec] = []
-    for binding in bindings:
-        if binding is triggers[0]:
-            continue
-        if binding.get("direction") != "OUT" or binding["type"] not in SUPPORTED_OUTPUTS:
-            raise ValueError(
-                f"its binding {binding['name']!r} ({binding['type']}) is of a kind this host does not have"
-            )
-        outputs.append(OutputSpec(name=binding["name"], type=binding["type"], converter=registry.get(binding["type"])))
-    parameters = inspect.signature(function).parameters
-    bound = {binding["name"] for binding in bindings if binding["name"] != "$return"}
-    wants_context = "context" in parameters and "context" not in bound
-    unknown = set(parameters) - bound - {"context"}
-    if unknown:
-        raise ValueError(f"its parameter {sorted(unknown)[0]!r} belongs to no binding")
-    if bound - set(parameters):
-        raise ValueError(f"its binding {sorted(bound - set(parameters))[0]!r} is no parameter of the function")
+    outputs = [_output(binding, signature) for binding in bindings if binding is not triggers[0]]
     return Plan(
         name=name,
         function=function,
         is_async=inspect.iscoroutinefunction(function),
         trigger_name=triggers[0]["name"],
         trigger_type=triggers[0]["type"],
-        converter=registry.get(triggers[0]["type"]),
+        converter=signature.converters[triggers[0]["name"]],
         outputs=tuple(output for output in outputs if output.name != "$return"),
         returned=next((output for output in outputs if output.name == "$return"), None),
-        wants_context=wants_context,
+        wants_context=signature.wants_context,
         directory=str(app_dir),
     )
+
+
+def _output(binding: dict[str, Any], signature: Signature) -> OutputSpec:
+    name, kind = str(binding["name"]), str(binding["type"])
+    if binding.get("direction") != "OUT" or kind not in SUPPORTED_OUTPUTS:
+        raise ValueError(f"its binding {name!r} ({kind}) is of a kind this host does not have")
+    converter = signature.converters.get(name) or func.get_binding_registry().get(kind)
+    return OutputSpec(name=name, type=kind, converter=converter)

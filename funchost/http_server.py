@@ -225,7 +225,8 @@ class HttpServer:
         if function.has_outputs:
             outputs = encode_outputs(plan, returned, collectors)
             if outputs:
-                await self._host("emit", {"function": plan.name, "outputs": outputs, "values": {}})
+                values = {name: item.value for part in ("query", "params") for name, item in datum.value[part].items()}
+                await self._host("emit", {"function": plan.name, "outputs": outputs, "values": values})
         return answer
 
     async def _admin(

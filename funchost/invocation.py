@@ -2,6 +2,7 @@
 
 import base64
 import inspect
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -186,4 +187,6 @@ def _encode(output: OutputSpec, value: Any) -> dict[str, Any]:
     datum = output.converter.encode(value, expected_type=None)
     if datum.type == "bytes":
         return {"name": output.name, "type": "bytes", "value": base64.b64encode(datum.value).decode()}
+    if datum.type in ("dict", "list"):
+        return {"name": output.name, "type": "json", "value": json.dumps(datum.value)}
     return {"name": output.name, "type": datum.type, "value": datum.value}

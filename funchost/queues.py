@@ -355,17 +355,19 @@ def _as_text(body: bytes) -> str | None:
 
 
 def _body_properties(text: str) -> dict[str, dict[str, str]]:
-    """Return the top-level scalars of a JSON object body, each under its own name."""
+    """Return the top-level properties of a JSON object body under their names: scalars as text, objects as JSON."""
     if not text.lstrip().startswith("{"):
         return {}
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     found: dict[str, dict[str, str]] = {}
     for name, value in document.items():
-        if isinstance(value, str):
-            found[name] = {"type": "string", "value": value}
-        elif isinstance(value, bool | int | float):
+        if isinstance(value, dict):
             found[name] = {"type": "json", "value": json.dumps(value)}
+        elif isinstance(value, str | bool):
+            found[name] = {"type": "string", "value": str(value)}
+        elif isinstance(value, int | float):
+            found[name] = {"type": "string", "value": json.dumps(value)}
     return found

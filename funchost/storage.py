@@ -125,14 +125,31 @@ class Emitter:
 
 
 def queue_bodies(output: Mapping[str, Any]) -> list[bytes]:
-    """Return one message body for each message that an output stands for."""
+    """Return one message body for each message that an output stands for.
+
+    A text that is a JSON array stands for one message an element, as it does for the real host, which cannot tell it
+    from a list.
+    """
     if output["type"] == "bytes":
         return [base64.b64decode(output["value"])]
-    if output["type"] != "json":
-        return [str(output["value"]).encode()]
-    document = json.loads(output["value"])
+    text = str(output["value"])
+    if output["type"] != "json" and not (text.strip().startswith("[") and text.strip().endswith("]")):
+        return [text.encode()]
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return [text.encode()]
     items = document if isinstance(document, list) else [document]
-    return [(item if isinstance(item, str) else json.dumps(item)).encode() for item in items]
+    return [_item_text(item).encode() for item in items]
+
+
+def _item_text(item: Any) -> str:
+    """Return an element as .NET writes it: texts bare, truth values capitalised, nothing for null."""
+    if item is None:
+        return ""
+    if isinstance(item, str | bool):
+        return str(item)
+    return json.dumps(item, ensure_ascii=False)
 
 
 def _to_blob(storage: Storage, path: str, output: Mapping[str, Any]) -> None:
