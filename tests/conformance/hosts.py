@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -21,6 +21,7 @@ from tests.conformance.account import Account
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 MASTER = "the-master-key"
+HOST_KEY = "the-key-of-all-functions"
 KINDS = ("embedded", "core-tools")
 
 
@@ -55,7 +56,7 @@ class Host:
         """Where it answers; nothing as long as it does not."""
         raise NotImplementedError
 
-    def wait_ready(self) -> "Host":
+    def wait_ready(self) -> Self:
         self.url = eventually(lambda: self._address_or_end(), seconds=self.ready_seconds)
         assert self.process.poll() is None, self.log_text()
         assert self.url, self.log_text()
@@ -85,6 +86,23 @@ class Host:
             method, f"{self.url}/admin/{path}", headers={"x-functions-key": MASTER}, timeout=15, **options
         )
 
+    def refusal(self) -> str:
+        """Wait until it has refused to start, and return all that it said."""
+        assert eventually(self.has_refused, seconds=self.ready_seconds), self.log_text()
+        return self.log_text()
+
+    def has_refused(self) -> bool:
+        """Whether it will not run this app."""
+        raise NotImplementedError
+
+    def function_key(self, function: str) -> str:
+        """A key that opens this one function of level `function`."""
+        raise NotImplementedError
+
+    def host_key(self) -> str:
+        """A key that opens every function of level `function`."""
+        raise NotImplementedError
+
     def errors_of(self, function: str) -> list[str]:
         """Why the host does not run a function; nothing where it does."""
         errors: list[str] = self.admin("GET", f"functions/{function}/status").json().get("errors", [])
@@ -109,6 +127,19 @@ class EmbeddedHost(Host):
 
     def find_address(self) -> str:
         return "".join(str(event["url"]) for event in self.events("host.ready")[:1])
+
+    def has_refused(self) -> bool:
+        return self.process.poll() not in (None, 0)
+
+    def kept_keys(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.app_dir / ".funchost" / "host-keys.json").read_text())
+        return document
+
+    def function_key(self, function: str) -> str:
+        return str(self.kept_keys()["functions"][function.lower()]["default"])
+
+    def host_key(self) -> str:
+        return str(self.kept_keys()["functionKeys"]["default"])
 
     def log(self) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = []
@@ -141,12 +172,24 @@ class CoreToolsHost(Host):
         super().__init__(app_dir, number, environment, command, folder=app_dir)
 
     def find_address(self) -> str:
-        address = f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._port}" if self._state() == "Running" else ""
+
+    def has_refused(self) -> bool:
+        """It may also go on to run without the app, so that its state can be asked for."""
+        return self.process.poll() is not None or self._state() == "Error"
+
+    def _state(self) -> str:
         try:
-            answer = httpx.get(f"{address}/admin/host/status", headers={"x-functions-key": MASTER}, timeout=2)
-            return address if answer.status_code == 200 and answer.json()["state"] == "Running" else ""
+            address = f"http://127.0.0.1:{self._port}/admin/host/status"
+            return str(httpx.get(address, headers={"x-functions-key": MASTER}, timeout=2).json()["state"])
         except (httpx.HTTPError, ValueError, KeyError):
             return ""
+
+    def function_key(self, function: str) -> str:
+        return str(self.admin("GET", f"functions/{function}/keys").json()["keys"][0]["value"])
+
+    def host_key(self) -> str:
+        return HOST_KEY
 
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)  # `func` is a launcher: the host and its worker die with it
@@ -167,7 +210,7 @@ def leave_keys(account: Account) -> None:
         container.create_container()
     keys = {
         "masterKey": {"name": "master", "value": MASTER, "encrypted": False},
-        "functionKeys": [],
+        "functionKeys": [{"name": "default", "value": HOST_KEY, "encrypted": False}],
         "systemKeys": [],
     }
     container.upload_blob(f"{account.host_id}/host.json", json.dumps(keys).encode(), overwrite=True)

@@ -49,12 +49,14 @@ class Workshop:
         self._hosts: list[Host] = []
         self._numbers = itertools.count()
 
-    def write(self, source: str, *, host_json: dict[str, Any] | None = None, name: str = "app") -> Path:
+    def write(self, source: str, *, host_json: dict[str, Any] | str | None = None, name: str = "app") -> Path:
+        """Write an app's folder; a host.json given as a text is taken as it is, an object is put over `FAST`."""
         app_dir = self.folder / name
         app_dir.mkdir(exist_ok=True)
         text = textwrap.dedent(source).replace("TAG", self.account.tag)
         (app_dir / "function_app.py").write_text(PRELUDE + text)
-        (app_dir / "host.json").write_text(json.dumps(merged(FAST, host_json or {})))
+        document = host_json if isinstance(host_json, str) else json.dumps(merged(FAST, host_json or {}))
+        (app_dir / "host.json").write_text(document)
         return app_dir
 
     def start(self, app_dir: Path, *arguments: str, settings: dict[str, str] | None = None, ready: bool = True) -> Any:
