@@ -3,7 +3,8 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Problem } from "../src/api/client";
 import { askFor, nextPart, pauseBefore } from "../src/planner/asking";
-import type { Step, WorkItem } from "../src/planner/work";
+import type { Step } from "../src/planner/steps";
+import type { WorkItem } from "../src/planner/work";
 import { response, waiting } from "./examples";
 
 type Answer = (codes: string[]) => [number, unknown];

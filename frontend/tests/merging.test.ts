@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { isAsKept, type Kept, merged, NOTHING_KEPT, rebased } from "../src/planner/merging";
-import { type Step, stepped, type Work } from "../src/planner/work";
+import { type Step, stepped } from "../src/planner/steps";
+import type { Work } from "../src/planner/work";
 import { response, waiting } from "./examples";
 
 /** The work as the browser gives it back: equal, but other objects. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { asRouting, draftOf } from "../src/planner/draft";
+import { type Step, stepped } from "../src/planner/steps";
 import {
   candidateOf,
   EMPTY,
@@ -9,8 +10,6 @@ import {
   nextUndecided,
   OWN,
   ranksOf,
-  type Step,
-  stepped,
   type Work,
 } from "../src/planner/work";
 import { candidate, response } from "./examples";

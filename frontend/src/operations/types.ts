@@ -202,3 +202,20 @@ export interface Poison {
   replayed_at: string | null;
   replayed_by: string | null;
 }
+
+export interface KeyRow {
+  id: string;
+  user: string;
+  role: string;
+  label: string;
+  state: string;
+  created_at: string;
+  created_by: string;
+  last_used_at: string | null;
+  expires_at: string | null;
+  revoked_by: string | null;
+}
+
+export interface MadeKey extends KeyRow {
+  key: string;
+}

@@ -34,6 +34,7 @@ export function Candidates({ item, onChoose }: Props) {
             <Totals draft={draft} quantity={item.quantity} />
             <span className="chips">
               {codes.map((each, at) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: a code may come twice, its place tells which
                 <Chip key={`${each.code}-${at}`} {...each} />
               ))}
             </span>

@@ -29,6 +29,7 @@ export function Compare({ item }: { item: WorkItem }) {
         </thead>
         <tbody>
           {rows.map((row, number) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a code may come twice, its place tells which
             <tr key={`${row.code}-${number}`} className={row.cells.some((cell) => !cell) ? "differs" : ""}>
               <th scope="row">
                 <span className="code">{row.code}</span> {row.cells.find(Boolean)?.operation_name}

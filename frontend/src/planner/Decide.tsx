@@ -6,7 +6,8 @@ import { Complaint } from "../app/Complaint";
 import { useSession } from "../app/session";
 import { pauseBefore } from "./asking";
 import { asRouting } from "./draft";
-import { historyOf, isEdited, type Outcome, type Step, type WorkItem } from "./work";
+import type { Step } from "./steps";
+import { historyOf, isEdited, type Outcome, type WorkItem } from "./work";
 
 const MAY_DECIDE = ["planner", "operator", "administrator"];
 const MOST_TRIES = 8; // over about half a minute: a restart of the service

@@ -1,7 +1,8 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
-import { historyOf, isEdited, isUndecided, type Step, type Work, type WorkItem } from "./work";
+import type { Step } from "./steps";
+import { historyOf, isEdited, isUndecided, type Work, type WorkItem } from "./work";
 
 const ROW_PIXELS = 30;
 

@@ -10,7 +10,8 @@ import { Evidence } from "./Evidence";
 import { ItemDetails } from "./ItemDetails";
 import { minutes, piecesFrom } from "./numbers";
 import { RoutingTable } from "./RoutingTable";
-import { candidateOf, historyOf, isUndecided, OWN, ranksOf, type Step, type Work, type WorkItem } from "./work";
+import type { Step } from "./steps";
+import { candidateOf, historyOf, isUndecided, OWN, ranksOf, type Work, type WorkItem } from "./work";
 
 const VIEWS = ["edit", "compare", "evidence"] as const;
 type View = (typeof VIEWS)[number];

@@ -39,6 +39,7 @@ export function WorkOrders({ itemCode, operationCode }: { itemCode: string; oper
       </thead>
       <tbody>
         {found.data.items.map((order, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: an order may have several results, or no number
           <tr key={`${order.order_no}-${at}`}>
             <td className="code">{order.order_no ?? "–"}</td>
             <td>{order.reported_at ? new Date(order.reported_at).toLocaleDateString(language) : "–"}</td>

@@ -1,7 +1,8 @@
 /** Asking for predictions, some items at a time, through restarts of the service. */
 
 import { ask, type ItemQuery, type PredictionResponse, Problem } from "../api/client";
-import type { Complained, Step, WorkItem } from "./work";
+import type { Step } from "./steps";
+import type { Complained, WorkItem } from "./work";
 
 const TOGETHER = 5; // items of one request: small enough that progress is seen
 const CANDIDATES = 3;

@@ -5,7 +5,8 @@ import type { Problem } from "../api/client";
 import { askFor, nextPart } from "./asking";
 import { keep, readKept } from "./keeping";
 import { isAsKept, type Kept, NOTHING_KEPT, rebased } from "./merging";
-import { EMPTY, type Step, stepped, type Work, type WorkItem } from "./work";
+import { type Step, stepped } from "./steps";
+import { EMPTY, type Work, type WorkItem } from "./work";
 
 const CHANNEL = "routing-ml-planner";
 

@@ -7,7 +7,7 @@ import { ReasonDialog } from "../parts/Dialog";
 import { useFormats } from "../parts/format";
 import { Card, Facts, Moment, State, To, WhyNot } from "../parts/parts";
 import type { Alert } from "../types";
-import { KindOf } from "./AlertsPage";
+import { KindOf } from "./KindOf";
 import { type Place, placesOf, plainDetails } from "./links";
 
 /** One alert: what it means, what to do, where it leads, and taking note of it or closing it. */

@@ -5,6 +5,7 @@ import { useNewest } from "../api";
 import { Ago, addressOf, Card, State, useChosen } from "../parts/parts";
 import type { Alert } from "../types";
 import { AlertDetail } from "./AlertDetail";
+import { KindOf } from "./KindOf";
 
 const SHOWN = 100;
 const STATES = ["open", "acknowledged", "closed"] as const;
@@ -70,10 +71,4 @@ export function AlertList({ rows, chosen = null }: { rows: Alert[]; chosen?: str
       ))}
     </ul>
   );
-}
-
-export function KindOf({ alert }: { alert: Alert }) {
-  const { t, i18n } = useTranslation();
-  const key = `operations.alertKind.${alert.kind}`;
-  return <>{i18n.exists(key) ? t(key) : alert.kind}</>;
 }

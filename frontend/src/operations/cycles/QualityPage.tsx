@@ -63,7 +63,7 @@ function CycleList({ rows, chosen }: { rows: Cycle[]; chosen: string | null }) {
             </span>
             <Alarms cycle={cycle} />
             <span className="number">
-              <Error cycle={cycle} />
+              <MedianError cycle={cycle} />
             </span>
           </Link>
         </li>
@@ -79,7 +79,7 @@ function Alarms({ cycle }: { cycle: Cycle }) {
   return alarms > 0 ? <span className="badge bad">{t("operations.alarms", { count: alarms })}</span> : null;
 }
 
-function Error({ cycle }: { cycle: Cycle }) {
+function MedianError({ cycle }: { cycle: Cycle }) {
   const format = useFormats();
   const error = cycle.metrics?.overall?.mdape?.value;
   return <>{error == null ? "–" : format.figure(error, "mdape")}</>;

@@ -34,6 +34,7 @@ export function Lines({ lines, label, follows }: LinesProps) {
     if (follows && newest !== undefined) rows.scrollToIndex(lines.length - 1, { align: "end" });
   }, [follows, newest, lines.length, rows]);
   return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
     <div ref={frame} className="lines-frame" role="log" aria-live="off" aria-label={label} tabIndex={0}>
       <ul style={{ height: rows.getTotalSize() }}>
         {rows.getVirtualItems().map((row) => {

@@ -3,25 +3,9 @@ import { useTranslation } from "react-i18next";
 import { useMay, useNewest } from "../api";
 import { ChangeDialog } from "../parts/Dialog";
 import { Ago, Card, Moment, State, WhyNot } from "../parts/parts";
+import type { KeyRow, MadeKey } from "../types";
 import { NewKey } from "./NewKey";
 import { ShownOnce } from "./ShownOnce";
-
-export interface KeyRow {
-  id: string;
-  user: string;
-  role: string;
-  label: string;
-  state: string;
-  created_at: string;
-  created_by: string;
-  last_used_at: string | null;
-  expires_at: string | null;
-  revoked_by: string | null;
-}
-
-export interface MadeKey extends KeyRow {
-  key: string;
-}
 
 const SHOWN = 200;
 

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ChangeDialog } from "../parts/Dialog";
-import type { MadeKey } from "./KeysPage";
+import type { MadeKey } from "../types";
 
 const ROLES = ["viewer", "planner", "operator", "administrator", "auditor"] as const;
 

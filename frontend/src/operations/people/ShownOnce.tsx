@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { MadeKey } from "./KeysPage";
+import type { MadeKey } from "../types";
 
 /** A new key's text, which nothing can show again once this is closed. */
 export function ShownOnce({ made, onClose }: { made: MadeKey; onClose: () => void }) {

@@ -1,22 +1,15 @@
 import { type KeyboardEvent, useId, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { ItemQuery } from "../../api/client";
 import { piecesFrom } from "../numbers";
 import type { Wanted } from "../pasting";
-import type { Work, WorkItem } from "../work";
+import type { Work } from "../work";
 import { FindItems } from "./FindItems";
 import { NewItem } from "./NewItem";
 import { PasteItems } from "./PasteItems";
+import type { WayProps } from "./way";
 
 const WAYS = ["find", "paste", "new"] as const;
 export type Way = (typeof WAYS)[number];
-
-export interface WayProps {
-  listed: ReadonlySet<string>; // codes that are in the list
-  onAdd: (wanted: Wanted[], isStaying?: boolean) => void; // staying: more are to be added
-  change: WorkItem | null;
-  onChange: (query: ItemQuery) => void;
-}
 
 interface Props extends Pick<WayProps, "change" | "onChange"> {
   work: Work;
@@ -43,6 +36,7 @@ export function AddItems({ work, way, onWay, onAdd, onClose, change, onChange }:
   };
   const Chosen = { find: FindItems, paste: PasteItems, new: NewItem }[way];
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: Escape closes from whichever field has the focus
     <div className="stack add" onKeyDown={(event) => event.key === "Escape" && !event.defaultPrevented && onClose?.()}>
       <div className="row">
         <div role="tablist" aria-label={t("planner.addItems")} className="tabs" onKeyDown={keys}>

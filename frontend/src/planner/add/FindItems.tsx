@@ -15,9 +15,9 @@ import { useTranslation } from "react-i18next";
 import { ask, type Listing } from "../../api/client";
 import { Complaint } from "../../app/Complaint";
 import { type AttributeView, useAttributes } from "../knowledge";
-import type { WayProps } from "./AddItems";
 import { type FoundItem, FoundRow } from "./FoundRow";
 import { inSelection, NOTHING_SELECTED, selectedBy } from "./selection";
+import type { WayProps } from "./way";
 
 const PAGE = 200;
 const ROW_PIXELS = 28;

@@ -5,8 +5,8 @@ import { ask, type ItemQuery, type ItemRecord } from "../../api/client";
 import { Complaint } from "../../app/Complaint";
 import { type AttributeView, useAttributes } from "../knowledge";
 import { valueFrom } from "../pasting";
-import type { WayProps } from "./AddItems";
 import { newCodes } from "./newCode";
+import type { WayProps } from "./way";
 
 /** Describe an item by its attributes: only what is known, with the model's values to choose from. */
 export function NewItem({ listed, onAdd, change, onChange }: WayProps) {

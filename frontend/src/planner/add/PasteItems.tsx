@@ -3,8 +3,8 @@ import { useTranslation } from "react-i18next";
 import { useAttributes } from "../knowledge";
 import { minutesShown } from "../numbers";
 import { MOST_ITEMS, pasted, type Wanted } from "../pasting";
-import type { WayProps } from "./AddItems";
 import { newCodes } from "./newCode";
+import type { WayProps } from "./way";
 
 /** Paste up to 50 codes, or rows of attributes under a heading as Excel copies them; what is understood is shown before it is asked. */
 export function PasteItems({ listed, onAdd }: WayProps) {
