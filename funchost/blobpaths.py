@@ -1,10 +1,7 @@
 """Blob trigger paths: a literal container and a pattern whose `{name}` is greedy and matches slashes too."""
 
 import re
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_-]*)\}|\{|\}")
 
@@ -59,34 +56,13 @@ def compile_path(path: str) -> BlobPath:
     return BlobPath(container=container, prefix=prefix, pattern=re.compile(expression, re.DOTALL), names=tuple(names))
 
 
-def literal_output_path(path: str) -> tuple[str, str]:
-    """Split an output path into container and blob.
+def split_path(path: str) -> tuple[str, str]:
+    """Split the path of a blob that a function reads or writes into container and blob.
 
     Raises:
         ValueError: one of both is missing.
     """
     container, _, blob = path.lstrip("/").partition("/")
     if not container or not blob:
-        raise ValueError(f"the blob output path {path!r} must be container/name")
+        raise ValueError(f"the blob path {path!r} must be container/name")
     return container, blob
-
-
-def fill_path(path: str, values: Mapping[str, str]) -> str:
-    """Put values into the `{name}` places of an output path; names are found whatever their case.
-
-    `{rand-guid}` is a new id and `{DateTime}` the present UTC time, unless the trigger gives values of these names.
-
-    Raises:
-        ValueError: a name has no value.
-    """
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    known = {"rand-guid": str(uuid.uuid4()), "datetime": now, **{name.lower(): text for name, text in values.items()}}
-
-    def value_of(token: re.Match[str]) -> str:
-        if token.group() in ("{{", "}}"):
-            return token.group()[0]
-        if token.group(1) is None or token.group(1).lower() not in known:
-            raise ValueError(f"the blob output path {path!r} uses {token.group()}, which this trigger does not give")
-        return known[token.group(1).lower()]
-
-    return _TOKEN.sub(value_of, path)

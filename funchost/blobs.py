@@ -13,6 +13,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.storage.blob import BlobClient, BlobProperties
 
 from funchost import logs
+from funchost.bindingdata import BindingData, properties_of
 from funchost.blobpaths import BlobPath, compile_path
 from funchost.catalogue import Entry
 from funchost.invoker import Invocation, Invoker, Outcome, Renewal
@@ -341,14 +342,20 @@ class BlobRunner:
             return None
         captured = function.path.match(name) or {}
         binary = str(function.entry.trigger.get("dataType") or "").upper() == "BINARY"
+        content = stream.readall()
+        given = {**captured, "BlobTrigger": f"{container}/{name}", "Uri": client.url}
+        described = {"Metadata": dict(properties.metadata or {})}
+        of_content = (
+            properties_of(content.decode("utf-8", "replace")) if function.entry.has_places and not binary else {}
+        )
         return Invocation(
             entry=function.entry,
             type="bytes" if binary else "string",
-            value=stream.readall(),
+            value=content,
             metadata=_metadata(container, client, properties, captured),
             attempt=attempt,
             reason=reason,
-            path_values={**captured, "BlobTrigger": f"{container}/{name}"},
+            data=BindingData(given, described, of_content),
         )
 
 

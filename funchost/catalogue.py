@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from funchost.blobpaths import compile_path, literal_output_path
+from funchost.blobpaths import compile_path, split_path
 from funchost.hostjson import HostJson
 from funchost.retries import parse_retry
 from funchost.routes import check_not_reserved, compile_route, full_template
@@ -15,6 +15,7 @@ from schedules.ncrontab import parse_schedule
 _FUNCTION_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]{0,127}$")
 _BINDING_NAME = re.compile(r"^(?:\$return|[A-Za-z][A-Za-z0-9]{0,127})$")
 _QUEUE_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$")
+_FILLED = ("path", "queueName")
 _LEVELS = ("anonymous", "function", "admin")
 
 
@@ -25,6 +26,7 @@ class Entry:
     name: str
     trigger: Mapping[str, Any]
     outputs: tuple[Mapping[str, Any], ...]
+    inputs: tuple[Mapping[str, Any], ...] = ()
     retry: Mapping[str, Any] | None = None
     disabled: bool = False
     errors: tuple[str, ...] = ()
@@ -61,6 +63,12 @@ class Entry:
         """The access level in lower case."""
         return str(self.trigger.get("authLevel") or "function").lower()
 
+    @property
+    def has_places(self) -> bool:
+        """Whether a path or a queue's name has a `{name}` that each call gives a value."""
+        texts = (str(binding.get(key) or "") for binding in (*self.inputs, *self.outputs) for key in _FILLED)
+        return any("{" in text for text in texts)
+
     def describe(self) -> dict[str, Any]:
         """Return the form of the admin API."""
         return {
@@ -69,6 +77,11 @@ class Entry:
             "isDisabled": self.disabled,
             "config": {"name": self.name, "bindings": [dict(binding) for binding in self.raw_bindings]},
         }
+
+
+def is_input(binding: Mapping[str, Any]) -> bool:
+    """Whether a binding other than the trigger gives a value to the function."""
+    return str(binding.get("direction") or "").upper() in ("IN", "0")
 
 
 def make_catalogue(
@@ -102,11 +115,14 @@ def _check(document: Mapping[str, Any], host_json: HostJson, environment: Mappin
             resolved.append(binding)
     errors.extend(_name_errors(resolved))
     trigger = next((binding for binding in resolved if str(binding["type"]).endswith("Trigger")), {})
-    outputs = tuple(binding for binding in resolved if binding is not trigger)
+    others = [binding for binding in resolved if binding is not trigger]
+    inputs = tuple(binding for binding in others if is_input(binding))
+    outputs = tuple(binding for binding in others if not is_input(binding))
     if not errors:
         checks: tuple[Callable[[], None], ...] = (
             lambda: _check_trigger(name, trigger, host_json, environment),
             lambda: _check_outputs(outputs, environment),
+            lambda: _check_inputs(inputs, environment),
             lambda: _check_retry(name, trigger, document.get("retry")),
         )
         errors.extend(problem for check in checks if (problem := _problem_of(check)) is not None)
@@ -114,6 +130,7 @@ def _check(document: Mapping[str, Any], host_json: HostJson, environment: Mappin
         name=name,
         trigger=trigger,
         outputs=outputs,
+        inputs=inputs,
         retry=document.get("retry"),
         disabled=is_disabled(name, environment),
         errors=tuple(errors),
@@ -171,11 +188,18 @@ def _check_trigger(name: str, trigger: Mapping[str, Any], host_json: HostJson, e
 def _check_outputs(outputs: Sequence[Mapping[str, Any]], environment: Mapping[str, str]) -> None:
     for output in outputs:
         if output["type"] == "queue":
-            check_queue_name(output.get("queueName"))
+            if "{" not in str(output.get("queueName") or ""):  # else known at each call only
+                check_queue_name(output.get("queueName"))
             find_connection(output.get("connection"), environment)
         elif output["type"] == "blob":
-            literal_output_path(str(output.get("path") or ""))
+            split_path(str(output.get("path") or ""))
             find_connection(output.get("connection"), environment)
+
+
+def _check_inputs(inputs: Sequence[Mapping[str, Any]], environment: Mapping[str, str]) -> None:
+    for binding in inputs:
+        split_path(str(binding.get("path") or ""))
+        find_connection(binding.get("connection"), environment)
 
 
 def _check_retry(name: str, trigger: Mapping[str, Any], retry: Mapping[str, Any] | None) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 import azure.functions as func
 
 from funchost.errors import AppLoadError
-from funchost.invocation import OutputSpec, Plan
+from funchost.invocation import BindingSpec, Plan
 from funchost.signatures import Signature, SignatureRefused, read_signature
 
 SUPPORTED_TRIGGERS = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger")
 SUPPORTED_OUTPUTS = ("http", "queue", "blob")
+SUPPORTED_INPUTS = {"queueTrigger": ("blob",), "blobTrigger": ("blob",), "timerTrigger": ("blob",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,12 @@ def make_plan(
     if len(triggers) != 1 or triggers[0]["type"] not in SUPPORTED_TRIGGERS:
         kinds = ", ".join(binding["type"] for binding in triggers) or "none"
         raise ValueError(f"its trigger is {kinds}; this host runs {', '.join(SUPPORTED_TRIGGERS)}")
-    outputs = [_output(binding, signature) for binding in bindings if binding is not triggers[0]]
+    kind = str(triggers[0]["type"])
+    inputs: list[BindingSpec] = []
+    outputs: list[BindingSpec] = []
+    for binding in bindings:
+        if binding is not triggers[0]:
+            (inputs if binding.get("direction") == "IN" else outputs).append(_spec(binding, kind, signature))
     return Plan(
         name=name,
         function=function,
@@ -123,6 +129,7 @@ def make_plan(
         trigger_name=triggers[0]["name"],
         trigger_type=triggers[0]["type"],
         converter=signature.converters[triggers[0]["name"]],
+        inputs=tuple(inputs),
         outputs=tuple(output for output in outputs if output.name != "$return"),
         returned=next((output for output in outputs if output.name == "$return"), None),
         wants_context=signature.wants_context,
@@ -130,9 +137,10 @@ def make_plan(
     )
 
 
-def _output(binding: dict[str, Any], signature: Signature) -> OutputSpec:
-    name, kind = str(binding["name"]), str(binding["type"])
-    if binding.get("direction") != "OUT" or kind not in SUPPORTED_OUTPUTS:
+def _spec(binding: dict[str, Any], trigger: str, signature: Signature) -> BindingSpec:
+    name, kind, direction = str(binding["name"]), str(binding["type"]), binding.get("direction")
+    allowed = {"OUT": SUPPORTED_OUTPUTS, "IN": SUPPORTED_INPUTS.get(trigger, ())}
+    if kind not in allowed.get(str(direction), ()):
         raise ValueError(f"its binding {name!r} ({kind}) is of a kind this host does not have")
     converter = signature.converters.get(name) or func.get_binding_registry().get(kind)
-    return OutputSpec(name=name, type=kind, converter=converter)
+    return BindingSpec(name=name, type=kind, converter=converter)

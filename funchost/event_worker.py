@@ -18,6 +18,7 @@ from funchost.invocation import (
     arguments,
     call_async,
     call_sync,
+    decode_inputs,
     encode_outputs,
 )
 from funchost.rpc import Answer
@@ -84,7 +85,10 @@ def _prepare(plan: Plan, body: Mapping[str, Any], payload: bytes) -> tuple[dict[
         given = body["retry"]
         retry = RetryContext(given["count"], given["max"], given.get("exception"))
     context = Context(plan, body["invocation_id"], TraceContext("", ""), retry)
-    return arguments(plan, Datum(value, body["type"]), metadata, context)
+    call, collectors = arguments(plan, Datum(value, body["type"]), metadata, context)
+    if plan.inputs:
+        call.update(decode_inputs(plan, body.get("inputs", {}), metadata))
+    return call, collectors
 
 
 def _failure(error: BaseException) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from funchost.logs import current_invocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputSpec:
-    """One output binding."""
+class BindingSpec:
+    """One input or output binding beside the trigger."""
 
     name: str
     type: str
@@ -33,8 +33,9 @@ class Plan:
     trigger_name: str
     trigger_type: str
     converter: Any
-    outputs: tuple[OutputSpec, ...]
-    returned: OutputSpec | None
+    inputs: tuple[BindingSpec, ...]
+    outputs: tuple[BindingSpec, ...]
+    returned: BindingSpec | None
     wants_context: bool
     directory: str
 
@@ -143,6 +144,19 @@ def arguments(
     return call, collectors
 
 
+def decode_inputs(plan: Plan, given: Mapping[str, Mapping[str, str]], metadata: Mapping[str, Datum]) -> dict[str, Any]:
+    """Return the values of the input bindings by name; None for what does not exist."""
+    values: dict[str, Any] = {}
+    for spec in plan.inputs:
+        item = given.get(spec.name)
+        value: Any = None if item is None else base64.b64decode(item["value"])
+        if item is not None and item["type"] == "string":
+            value = value.decode("utf-8", "replace")
+        datum = Datum(value, None if item is None else item["type"])
+        values[spec.name] = spec.converter.decode(datum, trigger_metadata=metadata)
+    return values
+
+
 def call_sync(plan: Plan, call: dict[str, Any], invocation_id: str) -> Any:
     """Call a `def` function on this thread."""
     token = current_invocation.set((invocation_id, plan.name))
@@ -183,7 +197,7 @@ def encode_outputs(plan: Plan, returned: Any, collectors: Mapping[str, OutputVal
     return found
 
 
-def _encode(output: OutputSpec, value: Any) -> dict[str, Any]:
+def _encode(output: BindingSpec, value: Any) -> dict[str, Any]:
     datum = output.converter.encode(value, expected_type=None)
     if datum.type == "bytes":
         return {"name": output.name, "type": "bytes", "value": base64.b64encode(datum.value).decode()}

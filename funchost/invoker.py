@@ -10,12 +10,13 @@ from typing import Any
 from azure.core.exceptions import AzureError
 
 from funchost import logs
+from funchost.bindingdata import BindingData
 from funchost.catalogue import Entry
 from funchost.errors import ChannelClosed
 from funchost.metrics import Metrics
 from funchost.rpc import RemoteError, Reply
 from funchost.state import HostState
-from funchost.storage import Emitter
+from funchost.storage import Emitter, InputReader
 from funchost.workers import WorkerSlot
 
 _KILL_GRACE_SECONDS = 2.0
@@ -33,7 +34,7 @@ class Invocation:
     attempt: int = 1
     retry: Mapping[str, Any] | None = None
     reason: str = "trigger"
-    path_values: Mapping[str, str] = field(default_factory=dict)
+    data: BindingData = field(default_factory=BindingData)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +58,18 @@ class Invoker:
     """Sends invocations to the event worker and waits for them, each on its caller's thread."""
 
     def __init__(
-        self, *, worker: WorkerSlot, state: HostState, emitter: Emitter, metrics: Metrics, timeout_seconds: float | None
+        self,
+        *,
+        worker: WorkerSlot,
+        state: HostState,
+        reader: InputReader,
+        emitter: Emitter,
+        metrics: Metrics,
+        timeout_seconds: float | None,
     ) -> None:
         self._worker = worker
         self._state = state
+        self._reader = reader
         self._emitter = emitter
         self._metrics = metrics
         self._timeout_seconds = timeout_seconds
@@ -101,6 +110,11 @@ class Invoker:
         }
         if not self._worker.wait_ready(60):
             return Outcome(ok=False, failure="no event worker is running", cut=True), None
+        if invocation.entry.inputs:
+            try:
+                body["inputs"] = self._reader.read(invocation.entry, invocation.data)
+            except (AzureError, ValueError, OSError) as error:
+                return Outcome(ok=False, failure=f"its input could not be read: {error}"), None
         future, mark = self._worker.call("invoke", body, invocation.value)
         try:
             reply = self._wait(future, mark, invocation, invocation_id, renewal)
@@ -115,7 +129,7 @@ class Invoker:
         if not reply.body["ok"]:
             return Outcome(ok=False, failure=reply.body["failure"]), reply.body["trace"]
         try:
-            self._emitter.emit(invocation.entry, reply.body["outputs"], invocation.path_values)
+            self._emitter.emit(invocation.entry, reply.body["outputs"], invocation.data)
         except (AzureError, ValueError, OSError) as error:
             return Outcome(ok=False, failure=f"its output could not be written: {error}"), None
         return Outcome(ok=True), None

@@ -23,7 +23,7 @@ from funchost.queues import (
 )
 from funchost.settings import HostSettings
 from funchost.state import HostState
-from funchost.storage import Emitter, Storage, StorageFactory
+from funchost.storage import Emitter, InputReader, Storage, StorageFactory
 from funchost.timers import TimerListener
 from funchost.workers import WorkerSlot
 
@@ -53,6 +53,7 @@ class Listeners:
         self._invoker = Invoker(
             worker=worker,
             state=state,
+            reader=InputReader(self._factory),
             emitter=self.emitter,
             metrics=metrics,
             timeout_seconds=None if timeout is None else timeout.total_seconds(),

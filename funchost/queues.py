@@ -16,6 +16,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.queue import QueueClient, QueueMessage
 
 from funchost import logs
+from funchost.bindingdata import BindingData, datum_of, properties_of
 from funchost.catalogue import Entry
 from funchost.invoker import Invocation, Invoker, Outcome, Renewal
 from funchost.state import HostState
@@ -315,21 +316,19 @@ def queue_invocation(entry: Entry, message: HeldMessage, reason: str) -> Invocat
     body = message.body or b""
     binary = str(entry.trigger.get("dataType") or "").upper() == "BINARY"
     text = _as_text(body)
-    metadata: dict[str, dict[str, str]] = {}
+    properties = {} if text is None else properties_of(text)
+    texts = {"Id": message.id, "PopReceipt": message.first_receipt}
     if text is not None:
-        metadata.update(_body_properties(text))
-        metadata["QueueTrigger"] = {"type": "string", "value": text}
-    metadata["Id"] = {"type": "string", "value": message.id}
+        texts["QueueTrigger"] = text
+    moments = {
+        "InsertionTime": message.inserted_on,
+        "ExpirationTime": message.expires_on,
+        "NextVisibleTime": message.next_visible_on,
+    }
+    times = {name: utc_text(moment) for name, moment in moments.items() if moment is not None}
+    metadata = {name: datum_of(value) for name, value in {**properties, **texts}.items()}
+    metadata.update({name: {"type": "json", "value": json.dumps(moment)} for name, moment in times.items()})
     metadata["DequeueCount"] = {"type": "json", "value": str(message.dequeue_count)}
-    metadata["PopReceipt"] = {"type": "string", "value": message.first_receipt}
-    for name, moment in (
-        ("InsertionTime", message.inserted_on),
-        ("ExpirationTime", message.expires_on),
-        ("NextVisibleTime", message.next_visible_on),
-    ):
-        if moment is not None:
-            metadata[name] = {"type": "json", "value": json.dumps(utc_text(moment))}
-    values = {name: item["value"] for name, item in metadata.items() if item["type"] == "string"}
     return Invocation(
         entry=entry,
         type="bytes" if binary else "string",
@@ -337,7 +336,7 @@ def queue_invocation(entry: Entry, message: HeldMessage, reason: str) -> Invocat
         metadata=metadata,
         attempt=message.dequeue_count,
         reason=reason,
-        path_values=values,
+        data=BindingData(texts, times, {"DequeueCount": message.dequeue_count}, properties),
     )
 
 
@@ -352,22 +351,3 @@ def _as_text(body: bytes) -> str | None:
         return body.decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def _body_properties(text: str) -> dict[str, dict[str, str]]:
-    """Return the top-level properties of a JSON object body under their names: scalars as text, objects as JSON."""
-    if not text.lstrip().startswith("{"):
-        return {}
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    found: dict[str, dict[str, str]] = {}
-    for name, value in document.items():
-        if isinstance(value, dict):
-            found[name] = {"type": "json", "value": json.dumps(value)}
-        elif isinstance(value, str | bool):
-            found[name] = {"type": "string", "value": str(value)}
-        elif isinstance(value, int | float):
-            found[name] = {"type": "string", "value": json.dumps(value)}
-    return found

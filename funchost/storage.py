@@ -13,8 +13,9 @@ from azure.storage.blob import LinearRetry as BlobRetry
 from azure.storage.queue import LinearRetry as QueueRetry
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from funchost.blobpaths import fill_path, literal_output_path
-from funchost.catalogue import Entry
+from funchost.bindingdata import BindingData, fill
+from funchost.blobpaths import split_path
+from funchost.catalogue import Entry, check_queue_name
 from funchost.settings import find_connection
 
 HOSTS_CONTAINER = "azure-webjobs-hosts"
@@ -99,12 +100,12 @@ class Emitter:
         self._encoding = encoding
         self._wake = wake
 
-    def emit(self, entry: Entry, outputs: list[dict[str, Any]], values: Mapping[str, str]) -> None:
+    def emit(self, entry: Entry, outputs: list[dict[str, Any]], data: BindingData) -> None:
         """Write every output.
 
         Raises:
             azure.core.exceptions.AzureError: the storage refused or could not be reached.
-            ValueError: an output has no binding, or its path cannot be filled.
+            ValueError: an output has no binding, or its path or queue cannot be filled.
         """
         bindings = {str(binding["name"]): binding for binding in entry.outputs}
         for output in outputs:
@@ -113,9 +114,11 @@ class Emitter:
                 raise ValueError(f"function {entry.name!r} has no output {output['name']!r}")
             storage = self._factory.named(binding.get("connection"))
             if binding["type"] == "queue":
-                self._to_queue(storage, str(binding["queueName"]).lower(), output)
+                queue = fill(str(binding["queueName"]), data).lower()
+                check_queue_name(queue)
+                self._to_queue(storage, queue, output)
             elif binding["type"] == "blob":
-                _to_blob(storage, fill_path(str(binding["path"]), values), output)
+                _to_blob(storage, fill(str(binding["path"]), data), output)
 
     def _to_queue(self, storage: Storage, queue: str, output: Mapping[str, Any]) -> None:
         client = storage.queue(queue)
@@ -137,7 +140,7 @@ def queue_bodies(output: Mapping[str, Any]) -> list[bytes]:
         return [text.encode()]
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [text.encode()]
     items = document if isinstance(document, list) else [document]
     return [_item_text(item).encode() for item in items]
@@ -153,7 +156,7 @@ def _item_text(item: Any) -> str:
 
 
 def _to_blob(storage: Storage, path: str, output: Mapping[str, Any]) -> None:
-    container, blob = literal_output_path(path)
+    container, blob = split_path(path)
     data = base64.b64decode(output["value"]) if output["type"] == "bytes" else str(output["value"]).encode()
     client = storage.blobs.get_blob_client(container, blob)
     try:
@@ -162,3 +165,30 @@ def _to_blob(storage: Storage, path: str, output: Mapping[str, Any]) -> None:
         with contextlib.suppress(ResourceExistsError):
             storage.container(container).create_container()
         client.upload_blob(data, overwrite=True)
+
+
+class InputReader:
+    """Reads the blobs that functions have asked for beside their trigger."""
+
+    def __init__(self, factory: StorageFactory) -> None:
+        self._factory = factory
+
+    def read(self, entry: Entry, data: BindingData) -> dict[str, dict[str, str]]:
+        """Return each input's type and content (base64) by its name; nothing for a blob that does not exist.
+
+        Raises:
+            azure.core.exceptions.AzureError: the storage refused or could not be reached.
+            ValueError: a path cannot be filled.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for binding in entry.inputs:
+            container, blob = split_path(fill(str(binding["path"]), data))
+            client = self._factory.named(binding.get("connection")).blobs.get_blob_client(container, blob)
+            try:
+                content = client.download_blob().readall()
+            except ResourceNotFoundError:
+                continue
+            binary = str(binding.get("dataType") or "").upper() == "BINARY"
+            text = base64.b64encode(content).decode()
+            found[str(binding["name"])] = {"type": "bytes" if binary else "string", "value": text}
+        return found

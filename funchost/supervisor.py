@@ -13,6 +13,7 @@ from typing import Any
 
 from funchost import logs
 from funchost.admin import AdminApi
+from funchost.bindingdata import BindingData
 from funchost.catalogue import Entry, make_catalogue
 from funchost.errors import AppLoadError, ChannelClosed, ConfigurationError, HostError
 from funchost.hostjson import HostJson, read_host_json
@@ -299,7 +300,7 @@ class Supervisor:
 
     def _emit(self, body: Mapping[str, Any]) -> dict[str, Any]:
         entry = next(entry for entry in self._catalogue.result() if entry.name == body["function"])
-        self._listeners.emitter.emit(entry, body["outputs"], body["values"])
+        self._listeners.emitter.emit(entry, body["outputs"], BindingData(body["values"]))
         return {}
 
     def _answer_admin(self, body: Mapping[str, Any]) -> dict[str, Any]:
