@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from launcher import microsoft
 from launcher.checks import (
     check_can_make_venv,
     check_node,
@@ -47,11 +48,17 @@ def install(*, storage: bool, tests: bool) -> None:
     if storage:
         check_node()
     wanted = _wanted_requirements(tests=tests)
-    if _is_installed(wanted) and not (storage and (_azurite_is_missing() or pages_are_missing())):
+    newer_python = microsoft.find_python() if tests and not microsoft.is_installed() else None
+    if (
+        _is_installed(wanted)
+        and newer_python is None
+        and not (storage and (_azurite_is_missing() or pages_are_missing()))
+    ):
         return
     check_writable(PROJECT_DIR, "The virtual environment")
-    with _installation_lock(), concurrent.futures.ThreadPoolExecutor(3) as background:
+    with _installation_lock(), concurrent.futures.ThreadPoolExecutor(4) as background:
         try:
+            runtime = background.submit(microsoft.install, newer_python) if newer_python is not None else None
             azurite = background.submit(_install_azurite) if storage and _azurite_is_missing() else None
             pages = background.submit(build_pages) if storage and pages_are_missing() else None
             if not _is_installed(wanted):
@@ -64,6 +71,11 @@ def install(*, storage: bool, tests: bool) -> None:
                     problem = pages.result()
                 if problem:
                     note(problem)
+            if runtime is not None:
+                with Step("Microsoft's function runtime, on Python 3.13") as step:
+                    problem = runtime.result()
+                    if problem:
+                        step.result = f"Microsoft's function runtime is not here: {problem}"
         except BaseException:
             end_running()
             raise

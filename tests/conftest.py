@@ -16,6 +16,7 @@ from shared.platform import free_ports
 from tests.conformance.hosts import KINDS
 from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
 from tests.scheduling import FilesOfAFolderTogether, begin_with_the_longest
+from tests.skips import NOT_ON_THIS_MACHINE
 
 # A slow machine is no defect: no example has a deadline.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -128,20 +129,22 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Any:
 
 
 def _failed_instead(config: pytest.Config, report: Any) -> Any:
-    """Under `--require all` turn a skip into a failure with the skip's reason; an expected failure stays one."""
-    if config.getoption("--require") == "all" and report.skipped and not hasattr(report, "wasxfail"):
+    """Under `--require all` turn a skip into a failure with its reason, but for what not every machine has."""
+    left_out = report.skipped and not hasattr(report, "wasxfail")
+    if config.getoption("--require") == "all" and left_out and not _reason(report).startswith(NOT_ON_THIS_MACHINE):
         report.outcome = "failed"
         report.longrepr = f"Skipped although everything is required: {_reason(report)}"
     return report
 
 
 def _reason(report: Any) -> str:
-    return str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    text = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if not hasattr(report, "wasxfail")]
     terminalreporter.section("skipped tests", sep="-")
     for report in skipped:
-        terminalreporter.write_line(f"{report.nodeid}: {_reason(report).removeprefix('Skipped: ')}")
+        terminalreporter.write_line(f"{report.nodeid}: {_reason(report)}")
     terminalreporter.write_line(f"{len(skipped)} skipped")
