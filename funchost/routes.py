@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 _PARAMETER = re.compile(
     r"^(?P<all>\*{1,2})?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<constraints>(?::[^?=]+)?)(?P<optional>\?)?$"
 )
+_GUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SIMPLE = {
-    "int": r"[+-]?\d{1,10}",
-    "long": r"[+-]?\d{1,19}",
+    "int": r"[+-]?0{0,99}\d{1,10}",
+    "long": r"[+-]?0{0,99}\d{1,19}",
     "bool": r"(?:true|false)",
     "alpha": r"[a-z]*",
-    "guid": r"(?:\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?|[0-9a-f]{32})",
-    "decimal": r"[+-]?\d+(?:\.\d+)?",
-    "double": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?",
-    "float": r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?",
+    "guid": rf"(?:{_GUID}|\{{{_GUID}\}}|\({_GUID}\)|[0-9a-f]{{32}})",
+    "decimal": r"[+-]?(?:\d[\d,]*\.?\d*|\.\d+)[+-]?",
+    "double": r"(?:[+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|-?infinity)",
+    "float": r"(?:[+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|-?infinity)",
     "required": r"[^/]+",
 }
-_WITH_NUMBER = re.compile(r"^(length|minlength|maxlength|min|max|range)\((\d+)(?:,(\d+))?\)$")
+_WITH_LENGTH = re.compile(r"^(length|minlength|maxlength)\(\s*(\d{1,9})\s*(?:,\s*(\d{1,9})\s*)?\)$")
+_WITH_NUMBER = re.compile(r"^(min|max|range)\(\s*([+-]?\d{1,18})\s*(?:,\s*([+-]?\d{1,18})\s*)?\)$")
+_TAKES_TWO = {"length": (1, 2), "range": (2, 2)}
 _RESERVED = ("admin", "runtime")
 
 Check = Callable[[str], bool]
@@ -34,11 +37,16 @@ class Route:
     is_literal: bool = False
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return the route values of a path without leading slash, or None; absent optional ones are left out."""
+        """Return the route values of a path without leading slash, or None; absent optional ones are left out.
+
+        A slash at the end counts for nothing, but a catch-all takes it.
+        """
         found = self.pattern.fullmatch(path)
+        if found is None and path.endswith("/"):
+            found = self.pattern.fullmatch(path[:-1])
         if found is None:
             return None
-        values = {name: value for name, value in found.groupdict().items() if value is not None}
+        values = {name: value for name, value in found.groupdict().items() if value}
         for name, checks in self.checks.items():
             if name in values and not all(check(values[name]) for check in checks):
                 return None
@@ -71,7 +79,7 @@ def compile_route(template: str) -> Route:
     for position, segment in enumerate(segments):
         separator = "/" if position else ""
         if "{" not in segment and "}" not in segment:
-            pattern += separator + re.escape(segment)
+            pattern += separator + _literal(template, segment)
             continue
         piece, catches_all, optional = _segment(template, segment, checks)
         if catches_all and position != len(segments) - 1:
@@ -88,6 +96,14 @@ def compile_route(template: str) -> Route:
     return Route(template=template, pattern=compiled, checks=checks, is_literal=not compiled.groupindex)
 
 
+def _literal(template: str, text: str) -> str:
+    if "}" in text:
+        raise ValueError(f"the route {template!r} has a brace that was not opened")
+    if "?" in text:
+        raise ValueError(f"the route {template!r} has a question mark outside of braces; no path holds one")
+    return re.escape(text)
+
+
 def _segment(template: str, segment: str, checks: dict[str, tuple[Check, ...]]) -> tuple[str, bool, bool]:
     """Return the regular expression of one segment with parameters, and whether it catches all or is optional."""
     tokens = _split(template, segment)
@@ -95,7 +111,7 @@ def _segment(template: str, segment: str, checks: dict[str, tuple[Check, ...]]) 
     piece = ""
     for is_parameter, text in tokens:
         if not is_parameter:
-            piece += re.escape(text)
+            piece += _literal(template, text)
             continue
         match = _PARAMETER.match(text)
         if match is None:
@@ -149,10 +165,13 @@ def _constraints(template: str, text: str, anything: str) -> tuple[str, tuple[Ch
         if lowered in _SIMPLE:
             expression = _SIMPLE[lowered] if expression == anything else expression
             checks.append(_expression_check(_SIMPLE[lowered]))
-        elif (match := _WITH_NUMBER.match(lowered)) is not None:
-            checks.append(_number_check(match[1], int(match[2]), int(match[3]) if match[3] else None))
+        elif (match := _WITH_LENGTH.match(lowered) or _WITH_NUMBER.match(lowered)) is not None:
+            numbers = [int(text) for text in match.groups()[1:] if text is not None]
+            if len(numbers) not in _TAKES_TWO.get(match[1], (1, 1)):
+                raise ValueError(f"the route {template!r} gives {match[1]} {len(numbers)} numbers in {name!r}")
+            checks.append(_number_check(match[1], numbers[0], numbers[-1]))
         elif lowered.startswith("regex(") and name.endswith(")"):
-            checks.append(_search_check(name[6:-1].replace("{{", "{").replace("}}", "}")))
+            checks.append(_search_check(template, name[6:-1].replace("{{", "{").replace("}}", "}")))
         else:
             raise ValueError(f"the route {template!r} uses the constraint {name!r}, which this host does not know")
         if lowered in ("int", "long"):
@@ -162,26 +181,28 @@ def _constraints(template: str, text: str, anything: str) -> tuple[str, tuple[Ch
 
 
 def _expression_check(expression: str) -> Check:
-    compiled = re.compile(expression, re.IGNORECASE)
+    compiled = re.compile(expression, re.IGNORECASE | re.ASCII)
     return lambda value: compiled.fullmatch(value) is not None
 
 
-def _search_check(expression: str) -> Check:
-    compiled = re.compile(expression, re.IGNORECASE)
+def _search_check(template: str, expression: str) -> Check:
+    try:
+        compiled = re.compile(expression, re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"the route {template!r} has a regular expression that cannot be read: {error}") from error
     return lambda value: compiled.search(value) is not None
 
 
-def _number_check(kind: str, first: int, second: int | None) -> Check:
+def _number_check(kind: str, first: int, last: int) -> Check:
     def whole(value: str) -> int | None:
-        return int(value) if re.fullmatch(r"[+-]?\d+", value) else None
+        return int(value) if re.fullmatch(_SIMPLE["long"], value, re.ASCII) else None
 
-    upper = first if second is None else second
     table: dict[str, Check] = {
-        "length": lambda value: first <= len(value) <= upper,
+        "length": lambda value: first <= len(value) <= last,
         "minlength": lambda value: len(value) >= first,
         "maxlength": lambda value: len(value) <= first,
         "min": lambda value: (number := whole(value)) is not None and number >= first,
         "max": lambda value: (number := whole(value)) is not None and number <= first,
-        "range": lambda value: (number := whole(value)) is not None and first <= number <= upper,
+        "range": lambda value: (number := whole(value)) is not None and first <= number <= last,
     }
     return table[kind]
