@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -14,6 +15,7 @@ from shared.azurite.account import StorageAccount
 from shared.azurite.service import Azurite, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
 from tests.conformance.hosts import KINDS
+from tests.conformance.report import ScenarioReport
 from tests.postgresql import postgresql  # noqa: F401 - a fixture, for every test that asks for it
 from tests.scheduling import FilesOfAFolderTogether, begin_with_the_longest
 from tests.skips import NOT_ON_THIS_MACHINE
@@ -28,6 +30,17 @@ OWN_VARIABLES = ("ROUTING_", "AzureWebJobs", "AzureFunctions", "FUNCHOST_", "FUN
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require", choices=["all"], help="all: a test that would be skipped fails instead")
     parser.addoption("--host", choices=KINDS, default=KINDS[0], help="which Functions host `tests/conformance` tries")
+    parser.addoption("--scenarios", type=Path, metavar="FILE", help="write how the Functions host's scenarios went")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note the scenarios' results in the process that hears of all tests."""
+    path = config.getoption("--scenarios")
+    if path is None or hasattr(config, "workerinput"):
+        return
+    if config.getoption("keyword") or config.getoption("markexpr"):
+        raise pytest.UsageError("--scenarios tells how whole scenarios went: leave out -k and -m")
+    config.pluginmanager.register(ScenarioReport(path, str(config.getoption("--host"))))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -35,6 +35,15 @@ def eventually(question: Callable[[], Any], *, seconds: float = 10.0, every: flo
         time.sleep(every)
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent to notice does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 class Host:
     """One host process for one app, what it wrote, and what the app's functions recorded."""
 

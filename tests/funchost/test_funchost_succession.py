@@ -58,7 +58,8 @@ APP = """
 def host(workshop: Workshop) -> EmbeddedHost:
     app_dir = workshop.write(APP)
     prepare(app_dir, "well")
-    return workshop.start(app_dir)
+    host: EmbeddedHost = workshop.start(app_dir)
+    return host
 
 
 def prepare(app_dir: Path, how: str) -> None:
@@ -199,7 +200,7 @@ def test_a_stop_ends_a_successor_that_is_on_its_way(host: EmbeddedHost) -> None:
 def host_with_spare(workshop: Workshop) -> EmbeddedHost:
     app_dir = workshop.write(APP)
     prepare(app_dir, "well")
-    host = workshop.start(app_dir, settings={"FUNCHOST_SPARE_AFTER_SECONDS": "0.1"})
+    host: EmbeddedHost = workshop.start(app_dir, settings={"FUNCHOST_SPARE_AFTER_SECONDS": "0.1"})
     assert eventually(lambda: host.records("warm"))
     return host
 
