@@ -35,6 +35,7 @@ class Birth:
     on_call: FromProcess
     listener: socket | None = None
     log_level: str | None = None
+    log_file: Path | None = None
 
 
 class Incarnation:
@@ -101,6 +102,7 @@ class Incarnation:
             "port": birth.switchboard.port,
             "token": self._token,
             "log_level": birth.log_level,
+            "log_file": None if birth.log_file is None else str(birth.log_file),
             "successor": self.is_successor,
         }
         root = str(Path(__file__).resolve().parent.parent)

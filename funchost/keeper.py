@@ -56,6 +56,7 @@ def _keep(worker_id: int) -> int:
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.SIG_IGN)  # the host decides when; its end is seen on standard input
     os.closerange(3, 1024)  # the listening socket among them: only host and worker may hold it
+    _let_go_of_output()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -73,6 +74,14 @@ def _keep(worker_id: int) -> int:
         code = _reap(worker_id, code)
     _end_everything_below(worker_id)
     return code
+
+
+def _let_go_of_output() -> None:
+    """A keeper says nothing; holding a log open would keep a file on the disk that was moved away and removed."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for standard in (1, 2):
+        os.dup2(nothing, standard)
+    os.close(nothing)
 
 
 def _reap(worker_id: int, code: int | None) -> int | None:

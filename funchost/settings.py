@@ -47,6 +47,9 @@ class HostSettings:
     lock_retry_seconds: float | None
     body_limit_bytes: int
     storage_api_version: str
+    log_file: Path | None = None
+    log_file_max_bytes: int = 10_000_000
+    log_files_kept: int = 3
     cors_origins: tuple[str, ...] = ()
     cors_credentials: bool = False
 
@@ -144,6 +147,9 @@ def make_settings(
         lock_retry_seconds=_number(environment, "FUNCHOST_LOCK_RETRY_SECONDS", 0, 0, 3600) or None,
         body_limit_bytes=int(_number(environment, "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", 104_857_600, 0, 2**40)),
         storage_api_version=environment.get("FUNCHOST_STORAGE_API_VERSION", ""),
+        log_file=Path(log_file).resolve() if (log_file := environment.get("FUNCHOST_LOG_FILE", "")) else None,
+        log_file_max_bytes=int(_number(environment, "FUNCHOST_LOG_FILE_MAX_BYTES", 10_000_000, 1000, 2**40)),
+        log_files_kept=int(_number(environment, "FUNCHOST_LOG_FILES_KEPT", 3, 1, 99)),
         cors_origins=local.cors_origins,
         cors_credentials=local.cors_credentials,
     )

@@ -19,6 +19,7 @@ from funchost.errors import AppLoadError, ChannelClosed, ConfigurationError, Hos
 from funchost.hostjson import HostJson, read_host_json
 from funchost.incarnation import Incarnation
 from funchost.keys import Keys, load_keys
+from funchost.logfile import LogFile
 from funchost.metrics import Metrics, add_up
 from funchost.routes import full_template
 from funchost.rpc import Answer, RemoteError, Switchboard
@@ -54,12 +55,23 @@ def run_host(
         environment=environment,
     )
     host_json = read_host_json(app_dir, environment)
+    if settings.log_file is not None:
+        _write_to(settings.log_file, settings)
     logs.capture_standard_logging()
     for text in (*local.warnings, *host_json.warnings):
         logs.warning("configuration.warning", reason=text)
     supervisor = Supervisor(settings, host_json, environment)
     _on_stop_signals(supervisor.ask_to_stop)
     return supervisor.run()
+
+
+def _write_to(path: Path, settings: HostSettings) -> None:
+    log_file = LogFile(path, max_bytes=settings.log_file_max_bytes, keep=settings.log_files_kept)
+    try:
+        log_file.take_over()
+    except OSError as error:
+        raise ConfigurationError(f'setting "FUNCHOST_LOG_FILE": {path} cannot be written: {error.strerror}') from error
+    log_file.keep_bounded()
 
 
 def _on_stop_signals(callback: Any) -> None:
@@ -103,6 +115,7 @@ class Supervisor:
             on_call=self._from_worker,
             listener=self._socket if role == "http" else None,
             log_level=self._host_json.log_level,
+            log_file=self._settings.log_file,
             leave_seconds=self._settings.grace_seconds,
             spare_after_seconds=self._settings.spare_after_seconds,
         )

@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from funchost import keeper, logs
+from funchost.logfile import LogFile
 
 _BOOT_LIMIT = 1 << 20
 
@@ -19,6 +21,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # several processes share it: lines go out whole
     keeper.split_off_worker()
+    if boot.get("log_file"):
+        log_file = LogFile(Path(boot["log_file"]))
+        log_file.take_over()
+        log_file.follow()
     logs.set_role(boot["role"])
     logs.capture_standard_logging(boot.get("log_level"))
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -40,6 +40,7 @@ class WorkerSlot:
         on_call: FromWorker,
         listener: socket | None = None,
         log_level: str | None = None,
+        log_file: Path | None = None,
         leave_seconds: float = 10.0,
         spare_after_seconds: float = 0.0,
     ) -> None:
@@ -57,6 +58,7 @@ class WorkerSlot:
             on_call=lambda caller, method, body, answer: on_call(self, caller, method, body, answer),
             listener=listener,
             log_level=log_level,
+            log_file=log_file,
         )
         self._leave_seconds = leave_seconds
         self._lock = threading.Lock()

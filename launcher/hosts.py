@@ -72,6 +72,7 @@ def _embedded(place: Place, port: int, address: str, why: str) -> HostChoice:
         why=why,
         command=tuple(str(word) for word in (venv_python(), *words, "--host", address)),
         ready_seconds=EMBEDDED_READY_SECONDS,
+        environment={"FUNCHOST_LOG_FILE": str(place.logs / "host.log")},  # which it keeps bounded while it runs
     )
 
 
