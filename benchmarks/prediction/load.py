@@ -3,12 +3,12 @@
     python -m benchmarks.prediction.load < plan.json
 
 The plan holds `port` and `runs`; a run holds `path`, `bodies` (texts; each is sent once), `clients`, and may hold
-`headers`, `warm` (bodies sent before anything counts), `seconds` (stop after so long), `again` (begin anew with the
-bodies when all are sent), `tell` (keep of each answer which body it is of, the model's version and a hash of the
-predictions) and `per_second`: then requests arrive at that rate whatever the answers take, at random moments drawn from
-`seed`, and wait where all connections are busy; a latency counts from the arrival. The answer on standard output
-holds, for each run, the latencies in milliseconds, the wall-clock seconds, the failures and the bytes of the answers.
-A SIGTERM ends a run that has `seconds` early.
+`method` (else POST), `headers`, `warm` (bodies sent before anything counts), `times` (send all bodies so often),
+`seconds` (stop after so long), `again` (begin anew with the bodies when all are sent), `tell` (keep of each answer
+which body it is of, the model's version and a hash of the predictions) and `per_second`: then requests arrive at that
+rate whatever the answers take, at random moments drawn from `seed`, and wait where all connections are busy; a latency
+counts from the arrival. The answer on standard output holds, for each run, the latencies in milliseconds, the
+wall-clock seconds, the failures and the bytes of the answers. A SIGTERM ends a run that has `seconds` early.
 """
 
 import hashlib
@@ -115,12 +115,14 @@ class Outcome:
         }  # fmt: skip
 
 
-def request_bytes(path: str, body: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """Return a whole POST request."""
+def request_bytes(path: str, body: str, headers: Mapping[str, str] | None = None, method: str = "POST") -> bytes:
+    """Return a whole request; a GET has no body."""
     data = body.encode()
-    lines = [f"POST {path} HTTP/1.1", "host: 127.0.0.1", "content-type: application/json"]
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    return "\r\n".join([*lines, f"content-length: {len(data)}", "", ""]).encode() + data
+    if method != "GET":
+        lines += ["content-type: application/json", f"content-length: {len(data)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + data
 
 
 def run(port: int, plan: Mapping[str, Any]) -> Outcome:
@@ -141,7 +143,10 @@ def run(port: int, plan: Mapping[str, Any]) -> Outcome:
 
 
 def _requests(plan: Mapping[str, Any], name: str) -> Iterator[bytes]:
-    made = [request_bytes(plan["path"], body, plan.get("headers")) for body in plan.get(name, ())]
+    asked = (plan.get("headers"), plan.get("method", "POST"))
+    made = [request_bytes(plan["path"], body, *asked) for body in plan.get(name, ())]
+    if name == "bodies" and plan.get("times"):
+        return itertools.chain.from_iterable(itertools.repeat(made, int(plan["times"])))
     return itertools.cycle(made) if plan.get("again") and name == "bodies" else iter(made)
 
 
