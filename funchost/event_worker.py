@@ -26,7 +26,7 @@ from funchost.worker_base import WorkerBase
 
 
 class EventWorker(WorkerBase):
-    """Invocations run side by side in the thread pool, or on one event loop when they are `async def`."""
+    """Invocations run side by side on threads, or on one event loop when they are `async def`."""
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -34,7 +34,6 @@ class EventWorker(WorkerBase):
         threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True).start()
         if self.load():
             self.stop_asked.wait()
-        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def _handle(self, method: str, body: dict[str, Any], payload: bytes, answer: Answer) -> None:
         if method == "invoke":
@@ -54,7 +53,8 @@ class EventWorker(WorkerBase):
         elif indexed.plan.is_async:
             asyncio.run_coroutine_threadsafe(self._run_async(indexed.plan, body, payload, answer), self._loop)
         else:
-            self.pool.submit(self._run_sync, indexed.plan, body, payload, answer)
+            plan = indexed.plan
+            self.threads.submit(lambda: self._run_sync(plan, body, payload, answer))
 
     def _run_sync(self, plan: Plan, body: Mapping[str, Any], payload: bytes, answer: Answer) -> None:
         started = time.monotonic()
@@ -84,7 +84,7 @@ def _prepare(plan: Plan, body: Mapping[str, Any], payload: bytes) -> tuple[dict[
     if body.get("retry") is not None:
         given = body["retry"]
         retry = RetryContext(given["count"], given["max"], given.get("exception"))
-    context = Context(plan, body["invocation_id"], TraceContext("", ""), retry)
+    context = Context(plan, body["invocation_id"], TraceContext("", ""), retry) if plan.wants_context else None
     call, collectors = arguments(plan, Datum(value, body["type"]), metadata, context)
     if plan.inputs:
         call.update(decode_inputs(plan, body.get("inputs", {}), metadata))

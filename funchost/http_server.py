@@ -3,11 +3,10 @@
 import asyncio
 import json
 import os
+import random
 import time
 import traceback
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,13 +23,15 @@ from funchost.http_functions import (
     request_datum,
 )
 from funchost.invocation import Context, TraceContext, arguments, call_async, call_sync, encode_outputs
-from funchost.keys import Keys
+from funchost.keys import Keys, is_one_of
 from funchost.metrics import Metrics
+from funchost.threads import FunctionThreads
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 HostCall = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
+_ids = random.Random()  # noqa: S311 - of its own, which no function seeds
 _KILL_GRACE_SECONDS = 2.0
 _HOMEPAGE = (
     b"<!DOCTYPE html><html><head><title>Function host</title></head>"
@@ -75,14 +76,14 @@ class HttpServer:
         table: RouteTable,
         keys: Keys,
         options: HttpOptions,
-        pool: ThreadPoolExecutor,
+        threads: FunctionThreads,
         metrics: Metrics,
         host: HostCall,
     ) -> None:
         self._table = table
         self._keys = keys
         self._options = options
-        self._pool = pool
+        self._threads = threads
         self._metrics = metrics
         self._host = host
         self._outstanding = 0
@@ -135,11 +136,7 @@ class HttpServer:
         self, function: HttpFunction, headers: Mapping[str, str], query: Mapping[str, str]
     ) -> HttpAnswer | None:
         key = headers.get("x-functions-key") or query.get("code")
-        if (
-            self._options.enforce_keys
-            and function.level != "anonymous"
-            and not self._keys.opens(function.plan.name, function.level, key)
-        ):
+        if self._options.enforce_keys and function.level != "anonymous" and not is_one_of(key, function.keys):
             return _empty(401)
         if function.disabled and not self._keys.is_master(key):
             return _empty(404)
@@ -179,7 +176,7 @@ class HttpServer:
             body = await read_body(headers, receive, self._options.body_limit_bytes)
         except BodyTooLarge:
             return _empty(413)
-        invocation_id = str(uuid.uuid4())
+        invocation_id = _new_id()
         name = function.plan.name
         running = self.running[invocation_id] = Running(name, invocation_id)
         failure = None
@@ -193,20 +190,22 @@ class HttpServer:
         finally:
             self.running.pop(invocation_id, None)
         seconds = time.monotonic() - running.started
-        outcome = "succeeded" if failure is None else "failed"
-        self._metrics.invocation(name, outcome, seconds)
-        fields = {"exception": failure} if failure is not None else {}
-        logs.write_line(
-            "info" if failure is None else "error",
-            f"function.{outcome}",
+        duration_ms = round(seconds * 1000, 3)
+        if failure is None:
+            self._metrics.invocation(name, "succeeded", seconds)
+            function.answered.write(invocation_id, duration_ms, answer.status)
+            return answer
+        self._metrics.invocation(name, "failed", seconds)
+        logs.error(
+            "function.failed",
             invocation_id=invocation_id,
             function=name,
             trigger="http",
             attempt=1,
-            duration_ms=round(seconds * 1000, 3),
-            outcome=outcome,
+            duration_ms=duration_ms,
+            outcome="failed",
             status=answer.status,
-            **fields,
+            exception=failure,
         )
         return answer
 
@@ -214,13 +213,15 @@ class HttpServer:
         self, function: HttpFunction, datum: Any, headers: Mapping[str, str], invocation_id: str
     ) -> HttpAnswer:
         plan = function.plan
-        trace = TraceContext(headers.get("traceparent", ""), headers.get("tracestate", ""))
-        call, collectors = arguments(plan, datum, {}, Context(plan, invocation_id, trace, None))
+        context = None
+        if plan.wants_context:
+            trace = TraceContext(headers.get("traceparent", ""), headers.get("tracestate", ""))
+            context = Context(plan, invocation_id, trace, None)
+        call, collectors = arguments(plan, datum, {}, context)
         if plan.is_async:
             returned = await call_async(plan, call, invocation_id)
         else:
-            loop = asyncio.get_running_loop()
-            returned = await loop.run_in_executor(self._pool, call_sync, plan, call, invocation_id)
+            returned = await self._threads.call(call_sync, plan, call, invocation_id)
         answer = answer_from(plan, returned)
         if function.has_outputs:
             outputs = encode_outputs(plan, returned, collectors)
@@ -259,7 +260,7 @@ class HttpServer:
     async def _send(self, scope: Mapping[str, Any], request: Mapping[str, str], answer: HttpAnswer, send: Send) -> None:
         headers: RawHeaders = list(answer.headers)
         if answer.status >= 200 and answer.status not in (204, 304):
-            headers.append((b"content-length", str(len(answer.body)).encode()))
+            headers.append((b"content-length", b"%d" % len(answer.body)))
         if self.is_leaving:
             headers.append((b"connection", b"close"))
         if self._options.custom_headers:
@@ -335,6 +336,12 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit_bytes: i
             return bytes(parts)
         message = await receive()
     raise ConnectionResetError
+
+
+def _new_id() -> str:
+    """Return a random id in the form of a version 4 UUID; it need not be hard to guess."""
+    text = f"{_ids.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 def _empty(status: int) -> HttpAnswer:

@@ -16,7 +16,7 @@ import uvicorn
 
 from funchost import logs
 from funchost.errors import ChannelClosed
-from funchost.http_functions import HttpFunction, RouteTable
+from funchost.http_functions import HttpFunction, RouteTable, answered_line
 from funchost.http_server import HttpOptions, HttpServer
 from funchost.keys import Keys
 from funchost.metrics import Metrics
@@ -79,11 +79,12 @@ class HttpWorker(WorkerBase):
         return True
 
     async def _serve(self, config: uvicorn.Config, plan: Mapping[str, Any], listener: socket.socket) -> None:
+        keys = Keys(**plan["keys"])
         application = HttpServer(
-            table=RouteTable(self._http_functions(plan)),
-            keys=Keys(**plan["keys"]),
+            table=RouteTable(self._http_functions(plan, keys)),
+            keys=keys,
             options=_options(plan["options"]),
-            pool=self.pool,
+            threads=self.threads,
             metrics=self.metrics,
             host=self._call_host,
         )
@@ -104,7 +105,7 @@ class HttpWorker(WorkerBase):
             server.should_exit = True
         await self._call_host("serving", {"succession": self._succession is not None})
 
-    def _http_functions(self, plan: Mapping[str, Any]) -> list[HttpFunction]:
+    def _http_functions(self, plan: Mapping[str, Any], keys: Keys) -> list[HttpFunction]:
         found: list[HttpFunction] = []
         for row in plan["functions"]:
             indexed = self.functions.get(row["name"])
@@ -117,8 +118,10 @@ class HttpWorker(WorkerBase):
                     route=compile_route(row["template"]),
                     methods=frozenset(row["methods"]),
                     level=row["level"],
+                    keys=keys.good_for(row["name"], row["level"]),
                     disabled=row["disabled"],
                     has_outputs=bool(indexed.plan.outputs),
+                    answered=answered_line(row["name"]),
                 )
             )
         return found

@@ -1,7 +1,6 @@
 """Calls one user function: values in, converters on both sides, outputs out."""
 
 import base64
-import inspect
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -134,9 +133,12 @@ class OutputValue(func.Out[Any]):
 
 
 def arguments(
-    plan: Plan, datum: Datum, metadata: Mapping[str, Datum], context: Context
+    plan: Plan, datum: Datum, metadata: Mapping[str, Datum], context: Context | None
 ) -> tuple[dict[str, Any], dict[str, OutputValue]]:
-    """Return the keyword arguments of a call, and its output collectors by binding name."""
+    """Return the keyword arguments of a call, and its output collectors by binding name.
+
+    The context is needed only where the plan says that the function wants one.
+    """
     collectors = {output.name: OutputValue() for output in plan.outputs}
     call: dict[str, Any] = {plan.trigger_name: plan.converter.decode(datum, trigger_metadata=metadata), **collectors}
     if plan.wants_context:
@@ -171,8 +173,7 @@ async def call_async(plan: Plan, call: dict[str, Any], invocation_id: str) -> An
     """Await an `async def` function on the running loop."""
     token = current_invocation.set((invocation_id, plan.name))
     try:
-        result = plan.function(**call)
-        return await result if inspect.isawaitable(result) else result
+        return await plan.function(**call)
     finally:
         current_invocation.reset(token)
 

@@ -25,19 +25,14 @@ class Keys:
 
     def is_master(self, key: str | None) -> bool:
         """Whether a key opens everything."""
-        return _same(key, self.master)
+        return is_one_of(key, (self.master.encode(),))
 
-    def opens(self, function: str, level: str, key: str | None) -> bool:
-        """Whether a key is good enough for a function of this level (`anonymous`, `function` or `admin`)."""
-        if level == "anonymous":
-            return True
-        if key is None:
-            return False
-        good = self.is_master(key)
+    def good_for(self, function: str, level: str) -> tuple[bytes, ...]:
+        """Return the keys that open a function of this level (`function` or `admin`)."""
+        good = [self.master]
         if level == "function":
-            for candidate in (*self.host.values(), *self.functions.get(function.lower(), {}).values()):
-                good |= _same(key, candidate)
-        return good
+            good += [*self.host.values(), *self.functions.get(function.lower(), {}).values()]
+        return tuple(key.encode() for key in good)
 
     def as_document(self) -> dict[str, Any]:
         """Return the form that a worker receives."""
@@ -48,8 +43,14 @@ class Keys:
         }
 
 
-def _same(shown: str | None, kept: str) -> bool:
-    return shown is not None and hmac.compare_digest(shown.encode(), kept.encode())
+def is_one_of(shown: str | None, keys: Iterable[bytes]) -> bool:
+    """Whether a key that was shown is among the keys; takes as long whichever it is."""
+    if shown is None:
+        return False
+    encoded, found = shown.encode(), False
+    for key in keys:
+        found |= hmac.compare_digest(encoded, key)
+    return found
 
 
 def load_keys(state_dir: Path, functions: Iterable[str], environment: Mapping[str, str]) -> Keys:

@@ -1,9 +1,8 @@
-"""What both roles of a worker share: the channel to the host, the index of the app, the thread pool."""
+"""What both roles of a worker share: the channel to the host, the index of the app, the threads of `def` functions."""
 
 import os
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from funchost import logs
 from funchost.discovery import Indexed, index_app
 from funchost.errors import AppLoadError
 from funchost.rpc import Answer, Channel, connect
+from funchost.threads import FunctionThreads
 
 
 class WorkerBase:
@@ -19,7 +19,7 @@ class WorkerBase:
     def __init__(self, boot: Mapping[str, Any]) -> None:
         self.boot = boot
         self.stop_asked = threading.Event()
-        self.pool = ThreadPoolExecutor(_thread_count(), thread_name_prefix="function")
+        self.threads = FunctionThreads(_thread_count())
         self.functions: dict[str, Indexed] = {}
         self.channel = Channel(connect(boot["port"], boot["token"]), self._handle, on_close=self._host_gone)
 
