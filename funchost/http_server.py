@@ -25,6 +25,7 @@ from funchost.http_functions import (
 from funchost.invocation import Context, TraceContext, arguments, call_async, call_sync, encode_outputs
 from funchost.keys import Keys, is_one_of
 from funchost.metrics import Metrics
+from funchost.routes import decoded_path
 from funchost.threads import FunctionThreads
 
 Message = MutableMapping[str, Any]
@@ -107,7 +108,7 @@ class HttpServer:
         await self._send(scope, headers, answer, send)
 
     async def _answer(self, scope: MutableMapping[str, Any], headers: dict[str, str], receive: Receive) -> HttpAnswer:
-        path = scope["path"].lstrip("/")
+        path = decoded_path(scope["raw_path"])
         lowered = path.lower()
         if lowered.startswith("admin/") or lowered == "admin":
             return await self._admin(scope, headers, lowered, path, receive)

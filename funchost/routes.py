@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 _PARAMETER = re.compile(
     r"^(?P<all>\*{1,2})?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<constraints>(?::[^?=]+)?)(?P<optional>\?)?$"
@@ -22,6 +23,7 @@ _SIMPLE = {
 _WITH_LENGTH = re.compile(r"^(length|minlength|maxlength)\(\s*(\d{1,9})\s*(?:,\s*(\d{1,9})\s*)?\)$")
 _WITH_NUMBER = re.compile(r"^(min|max|range)\(\s*([+-]?\d{1,18})\s*(?:,\s*([+-]?\d{1,18})\s*)?\)$")
 _TAKES_TWO = {"length": (1, 2), "range": (2, 2)}
+_SLASH = re.compile(r"(%2[fF])")
 _RESERVED = ("admin", "runtime")
 
 Check = Callable[[str], bool]
@@ -66,6 +68,17 @@ def check_not_reserved(route: str) -> None:
     """
     if route.strip("/").lower().startswith(_RESERVED):
         raise ValueError(f"the route {route!r} begins with a name that the host keeps for itself (admin, runtime)")
+
+
+def decoded_path(raw_path: bytes) -> str:
+    """Return a request's path decoded as Kestrel does, without its first slash: an encoded one (`%2F`) stays as it is.
+
+    So a value with a slash in it is one segment; the function decodes it.
+    """
+    path = raw_path.decode("latin-1")
+    if "%" in path:
+        path = "".join(part if part.lower() == "%2f" else unquote(part) for part in _SLASH.split(path))
+    return path.removeprefix("/")
 
 
 def compile_route(template: str) -> Route:

@@ -284,7 +284,11 @@ def _call(declared: Endpoint, req: func.HttpRequest, request_id: str, caller: Ca
 
 
 def _parameters(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the path's parameters; none that is longer, or holds what no code or id holds, reaches a service."""
+    """Return the path's parameters; none that is longer, or holds what no code or id holds, reaches a service.
+
+    A slash within a parameter arrives encoded: the host decodes everything else of a path.
+    """
+    values = {name: value.replace("%2F", "/").replace("%2f", "/") for name, value in values.items()}
     for name, value in values.items():
         if len(value) > MAX_PARAMETER:
             message = f"must have at most {MAX_PARAMETER} characters"
@@ -293,7 +297,7 @@ def _parameters(values: Mapping[str, str]) -> dict[str, str]:
         else:
             continue
         raise InvalidInput(f"The path's {name} {message}.", errors=[{"field": name, "message": message}])
-    return dict(values)
+    return values
 
 
 def _query(model: type[BaseModel] | None, params: Any) -> BaseModel | None:

@@ -301,3 +301,10 @@ def test_minutes_that_nothing_takes_are_refused_by_their_field(ask: Ask, minutes
     assert response.status_code in (400, 422)
     if response.status_code == 422:
         assert judged(response)["errors"][0]["field"].startswith("operations[1].wait_minutes")
+
+
+@pytest.mark.parametrize("written", ["A%2FB", "A%2fB"])
+def test_a_code_with_a_slash_arrives_encoded_and_is_asked_for_whole(ask: Ask, written: str) -> None:
+    answer = ask("get_item", params={"item_code": written})
+    assert answer.status_code == 404
+    assert "A/B" in json.loads(answer.get_body())["detail"]
