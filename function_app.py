@@ -18,12 +18,13 @@ from functions import (
     training,
     unknown,
 )
-from functions.running import ModelSuccession
+from functions.running import HostCounters, ModelSuccession
 from shared.logs import configure_logging
 from shared.settings import current_settings
 
 configure_logging(current_settings().log_level)
 
+host_counters = HostCounters()  # a host that knows the name lends its counters to /metrics
 succession = ModelSuccession()  # a host that knows the name changes models by changing workers
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(audit.blueprint)

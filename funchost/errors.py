@@ -15,3 +15,6 @@ class AppLoadError(HostError):
 
 class ChannelClosed(HostError):
     """The other process is gone, or is ending."""
+
+
+TIMED_OUT = 70  # the exit code of an HTTP worker that ends itself because a function has outlived functionTimeout

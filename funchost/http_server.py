@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from funchost import logs
+from funchost.errors import TIMED_OUT
 from funchost.http_functions import (
     HttpAnswer,
     HttpFunction,
@@ -314,7 +315,7 @@ class HttpServer:
             if late:
                 time.sleep(_KILL_GRACE_SECONDS)
             if any(running.invocation_id in self.running for running in late):
-                os._exit(70)
+                os._exit(TIMED_OUT)
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive, limit_bytes: int) -> bytes:

@@ -16,6 +16,7 @@ import uvicorn
 
 from funchost import logs
 from funchost.errors import ChannelClosed
+from funchost.hooks import COUNTERS, HostCounters, offered
 from funchost.http_functions import HttpFunction, RouteTable, answered_line
 from funchost.http_server import HttpOptions, HttpServer
 from funchost.keys import Keys
@@ -26,6 +27,7 @@ from funchost.succession import Succession, succession_of
 from funchost.worker_base import WorkerBase
 
 _IDLE_CONNECTION_SECONDS = 2.0
+_COUNTERS_SECONDS = 5.0
 
 
 class HttpWorker(WorkerBase):
@@ -45,6 +47,9 @@ class HttpWorker(WorkerBase):
         plan = self.channel.call("ready_to_serve", {}).result().body  # a spare waits for as long as nobody asks
         if self._succession is not None:
             self._succession.offer(lambda: self.channel.call("wants_successor", {}))
+        counters: HostCounters | None = offered(Path(self.boot["app_dir"]), COUNTERS)
+        if counters is not None:
+            counters.offer(lambda: self.channel.call("counters", {}).result(timeout=_COUNTERS_SECONDS).body)
         if self.boot["successor"] and not self._done(lambda succession: succession.prepare()):
             return
         listener = _inherited_socket(self.boot)

@@ -13,11 +13,11 @@ from funchost import logs
 from funchost.bindingdata import BindingData
 from funchost.catalogue import Entry
 from funchost.errors import ChannelClosed
+from funchost.groups import WorkerGroup
 from funchost.metrics import Metrics
 from funchost.rpc import RemoteError, Reply
 from funchost.state import HostState
 from funchost.storage import Emitter, InputReader
-from funchost.workers import WorkerSlot
 
 _KILL_GRACE_SECONDS = 2.0
 Metadata = Mapping[str, Mapping[str, str]]
@@ -60,7 +60,7 @@ class Invoker:
     def __init__(
         self,
         *,
-        worker: WorkerSlot,
+        worker: WorkerGroup,
         state: HostState,
         reader: InputReader,
         emitter: Emitter,

@@ -9,6 +9,7 @@ from azure.core.exceptions import AzureError
 from funchost import logs
 from funchost.blobs import POISON_QUEUE, BlobFunction, BlobRunner, BlobScanner, blob_functions, internal_queue
 from funchost.catalogue import Entry
+from funchost.groups import WorkerGroup
 from funchost.hostjson import HostJson
 from funchost.invoker import Invoker, Outcome, Renewal
 from funchost.metrics import Metrics
@@ -25,7 +26,6 @@ from funchost.settings import HostSettings
 from funchost.state import HostState
 from funchost.storage import Emitter, InputReader, Storage, StorageFactory
 from funchost.timers import TimerListener
-from funchost.workers import WorkerSlot
 
 
 class Listeners:
@@ -38,7 +38,7 @@ class Listeners:
         host_json: HostJson,
         environment: Mapping[str, str],
         entries: Sequence[Entry],
-        worker: WorkerSlot,
+        worker: WorkerGroup,
         state: HostState,
         metrics: Metrics,
     ) -> None:

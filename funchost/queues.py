@@ -18,10 +18,10 @@ from azure.storage.queue import QueueClient, QueueMessage
 from funchost import logs
 from funchost.bindingdata import BindingData, datum_of, properties_of
 from funchost.catalogue import Entry
+from funchost.groups import WorkerGroup
 from funchost.invoker import Invocation, Invoker, Outcome, Renewal
 from funchost.state import HostState
 from funchost.storage import Storage, send_message
-from funchost.workers import WorkerSlot
 
 _SHORTEST_DELAY_SECONDS = 0.1
 _POISON_SUFFIX = "-poison"
@@ -109,7 +109,7 @@ class QueueListener:
         run: RunMessage,
         poison_storage: Callable[[HeldMessage], Storage | None] | None = None,
         state: HostState,
-        worker: WorkerSlot,
+        worker: WorkerGroup,
         wake: Callable[[str, str], None],
     ) -> None:
         self.queue = queue

@@ -40,6 +40,7 @@ class HostSettings:
     strict: bool
     enforce_keys: bool
     http_workers: int
+    event_workers: int
     grace_seconds: float
     spare_after_seconds: float
     blob_scan_seconds: float
@@ -130,6 +131,7 @@ def make_settings(
     Raises:
         ConfigurationError: a `FUNCHOST_*` value or the host id is not usable.
     """
+    processes = int(_number(environment, "FUNCTIONS_WORKER_PROCESS_COUNT", 1, 1, 10))
     state = state_dir or Path(environment.get("FUNCHOST_STATE_DIR") or app_dir / ".funchost")
     return HostSettings(
         app_dir=app_dir,
@@ -139,7 +141,8 @@ def make_settings(
         host_id=_host_id(app_dir, environment),
         strict=strict or is_true(environment.get("FUNCHOST_STRICT")),
         enforce_keys=not is_true(environment.get("FUNCHOST_DISABLE_AUTH")),
-        http_workers=int(_number(environment, "FUNCHOST_HTTP_WORKERS", 1, 1, 32)),
+        http_workers=int(_number(environment, "FUNCHOST_HTTP_WORKERS", processes, 1, 32)),
+        event_workers=processes,
         grace_seconds=_number(environment, "FUNCHOST_GRACE_SECONDS", 10, 0, 86400),
         spare_after_seconds=_number(environment, "FUNCHOST_SPARE_AFTER_SECONDS", 20, 0, 86400),
         blob_scan_seconds=_number(environment, "FUNCHOST_BLOB_SCAN_SECONDS", 2, 0.05, 3600),

@@ -6,12 +6,11 @@ successor instead: another process loads the app, makes ready, and only then tak
 the name ignore it.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from funchost.discovery import app_script
+from funchost.hooks import offered
 
 NAME = "succession"
 
@@ -34,5 +33,5 @@ class Succession(Protocol):
 
 def succession_of(app_dir: Path) -> Succession | None:
     """Return what the loaded app offers, or None."""
-    found: Succession | None = getattr(sys.modules[app_script(app_dir).stem], NAME, None)
+    found: Succession | None = offered(app_dir, NAME)
     return found

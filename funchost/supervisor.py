@@ -15,7 +15,8 @@ from funchost import logs
 from funchost.admin import AdminApi
 from funchost.bindingdata import BindingData
 from funchost.catalogue import Entry, make_catalogue
-from funchost.errors import AppLoadError, ChannelClosed, ConfigurationError, HostError
+from funchost.errors import TIMED_OUT, AppLoadError, ChannelClosed, ConfigurationError, HostError
+from funchost.groups import WorkerGroup
 from funchost.hostjson import HostJson, read_host_json
 from funchost.incarnation import Incarnation
 from funchost.keys import Keys, load_keys
@@ -25,7 +26,7 @@ from funchost.routes import full_template
 from funchost.rpc import Answer, RemoteError, Switchboard
 from funchost.settings import HostSettings, apply_local_settings, is_true, make_settings
 from funchost.state import HostState
-from funchost.workers import WorkerSlot, describe
+from funchost.workers import CrashLoop, WorkerSlot, describe
 
 _START_SECONDS = 90
 
@@ -104,7 +105,10 @@ class Supervisor:
         self._http = [
             self._slot("http", f"http-{number}" if number else "http") for number in range(settings.http_workers)
         ]
-        self._event = self._slot("event", "event")
+        self._event = WorkerGroup(
+            [self._slot("event", f"event-{number}" if number else "event") for number in range(settings.event_workers)]
+        )
+        self._crashes = CrashLoop(3 * settings.http_workers)
 
     def _slot(self, role: str, name: str) -> WorkerSlot:
         return WorkerSlot(
@@ -113,6 +117,7 @@ class Supervisor:
             app_dir=self._settings.app_dir,
             switchboard=self._switchboard,
             on_call=self._from_worker,
+            on_end=self._http_worker_ended if role == "http" else None,
             listener=self._socket if role == "http" else None,
             log_level=self._host_json.log_level,
             log_file=self._settings.log_file,
@@ -129,7 +134,7 @@ class Supervisor:
         """Start, wait for the stop, stop.
 
         Raises:
-            HostError: the app cannot be loaded, or --strict and a function has an error.
+            HostError: the app cannot be loaded, or --strict and a function has an error, or HTTP workers end in a loop.
         """
         started = time.monotonic()
         try:
@@ -140,10 +145,12 @@ class Supervisor:
                 continue
         finally:
             self._stop()
+        if self._fatal.done():
+            raise self._fatal.result()
         return 0
 
     def _start(self) -> None:
-        for slot in (*self._http, self._event):
+        for slot in (*self._http, *self._event.slots):
             slot.start()
         from funchost import listeners  # the storage SDK loads while the workers load the app
 
@@ -171,7 +178,7 @@ class Supervisor:
             state=self._state,
             entries=entries,
             fire=self._listeners.fire_by_hand,
-            workers=lambda: describe([*self._http, self._event]),
+            workers=lambda: describe([*self._http, *self._event.slots]),
             metrics=self._all_metrics,
         )
         for slot in self._http:
@@ -186,6 +193,19 @@ class Supervisor:
             threading.Thread(target=self._event.stop, args=(2.0,), daemon=True).start()
         gc.collect()
         gc.freeze()
+
+    def _http_worker_ended(self, lived_seconds: float, code: int | None) -> None:
+        """Stop the host where HTTP workers end again and again: whoever started it is to know, and may start it anew.
+
+        Event workers are only started again, ever more slowly: what crashes them must not take HTTP down.
+        """
+        if code == TIMED_OUT or self._stop_asked.is_set() or not self._crashes.add(lived_seconds):
+            return
+        if not self._fatal.done():
+            self._fatal.set_result(
+                HostError(f"{self._crashes.limit} HTTP workers in a row ended soon after their start; see the log")
+            )
+        self.ask_to_stop()
 
     def _wait_for(self, future: "Future[list[Entry]]") -> list[Entry] | None:
         deadline = time.monotonic() + _START_SECONDS
@@ -242,7 +262,7 @@ class Supervisor:
             except (TimeoutError, ChannelClosed, RemoteError) as error:
                 logs.warning("metrics.incomplete", worker=slot.name, reason=repr(error))
         total = add_up(documents)
-        total["counters"]["worker_restarts"] = sum(slot.restarts for slot in (*self._http, self._event))
+        total["counters"]["worker_restarts"] = sum(slot.restarts for slot in (*self._http, *self._event.slots))
         total["underWay"] = self._state.under_way
         return total
 
@@ -271,8 +291,8 @@ class Supervisor:
         elif method == "farewell":
             self._past = add_up([self._past, body])
             answer({})
-        elif method in ("emit", "admin"):
-            work = self._emit if method == "emit" else self._answer_admin
+        elif method in ("emit", "admin", "counters"):
+            work = {"emit": self._emit, "admin": self._answer_admin, "counters": lambda _: self._all_metrics()}[method]
             threading.Thread(target=_answering, args=(work, body, answer), daemon=True).start()
         else:
             answer({"error": f"the host does not know {method!r}"})
@@ -286,7 +306,7 @@ class Supervisor:
         with self._lock:
             if not self._catalogue.done():
                 self._catalogue.set_result(make_catalogue(body["functions"], self._host_json, self._environment))
-        if slot is self._event:
+        if slot in self._event.slots:
             slot.mark_ready(caller)
 
     def _serving_plan(self) -> dict[str, Any]:

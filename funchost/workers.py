@@ -38,6 +38,7 @@ class WorkerSlot:
         app_dir: Path,
         switchboard: Switchboard,
         on_call: FromWorker,
+        on_end: Callable[[float, int | None], None] | None = None,
         listener: socket | None = None,
         log_level: str | None = None,
         log_file: Path | None = None,
@@ -60,6 +61,7 @@ class WorkerSlot:
             log_level=log_level,
             log_file=log_file,
         )
+        self._on_end = on_end or (lambda _lived_seconds, _code: None)
         self._leave_seconds = leave_seconds
         self._lock = threading.Lock()
         self._ready = threading.Condition(self._lock)
@@ -267,9 +269,9 @@ class WorkerSlot:
     def _keep_filled(self) -> None:
         pause = 0.0
         while not self._stopping:
-            began = time.monotonic()
+            began, code = time.monotonic(), None
             try:
-                self._fill_once()
+                code = self._fill_once()
             except (OSError, HostError) as error:
                 logs.error("worker.start_failed", role=self.role, reason=str(error))
             if self._stopping:
@@ -277,12 +279,13 @@ class WorkerSlot:
             stable = time.monotonic() - began > _STABLE_SECONDS
             pause = 0.0 if stable else min(max(pause * 2, 0.25), _LONGEST_PAUSE_SECONDS)
             self.restarts += 1
+            self._on_end(time.monotonic() - began, code)
             logs.warning("worker.restarting", role=self.role, pause_seconds=round(pause, 2))
             with self._ready:
                 self._ready.wait_for(lambda: self._stopping, pause)
 
-    def _fill_once(self) -> None:
-        """Fill the place, and return when the worker in it, or the last of its successors, has ended."""
+    def _fill_once(self) -> int | None:
+        """Fill the place until the worker in it, or the last of its successors, has ended; return its exit code."""
         worker = self._placed(Incarnation(self._birth))
         while True:
             code = worker.wait()
@@ -294,7 +297,7 @@ class WorkerSlot:
                 logs.error("worker.ended", role=self.role, exit_code=code, process_id=worker.process.pid)
             worker.end()
             if heir is None:
-                return
+                return code
             worker = heir
 
     def _placed(self, worker: Incarnation) -> Incarnation:
@@ -309,6 +312,22 @@ class WorkerSlot:
         if self._stopping:
             worker.call("stop", {})
         return worker
+
+
+class CrashLoop:
+    """Counts workers that end soon after their start, one after the other; one that lasts begins the count anew."""
+
+    def __init__(self, limit: int) -> None:
+        """Take the count that is one loop."""
+        self.limit = limit
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def add(self, lived_seconds: float) -> bool:
+        """Count one that has ended; True when that makes a loop."""
+        with self._lock:
+            self._count = self._count + 1 if lived_seconds < _STABLE_SECONDS else 0
+            return self._count >= self.limit
 
 
 def describe(slots: Sequence[WorkerSlot]) -> dict[str, Any]:

@@ -60,9 +60,10 @@ def get_health(call: Call) -> Reply:
 )
 def get_metrics(call: Call) -> Reply:
     """Write counters and gauges in Prometheus' text form."""
+    from functions.running import host_counters
     from shared.operations.meters import exposition
 
-    text, media_type = exposition(call.services.health)
+    text, media_type = exposition(call.services.health, host_counters())
     return Reply(body=text, media_type=media_type)
 
 

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.bootstrap import Services, current_services
 from shared.cores import leaving_one_core, run_in_background
 from shared.errors import SetupError
 from shared.platform import exclusive_lock
+
+log = structlog.get_logger()
 
 
 def running_services() -> Services:
@@ -21,6 +24,34 @@ def running_services() -> Services:
     with contextlib.suppress(SetupError):
         services.serving.start(_succession.ask, services.caches.follow)
     return services
+
+
+class HostCounters:
+    """Shows the counters of a host that offers them; under one that does not, there are none to show."""
+
+    def offer(self, read: Callable[[], dict[str, Any]]) -> None:
+        """Take what reads the counters of all the host's processes."""
+        _host.read = read
+
+
+class _Host:
+    """What this process's host has told of itself."""
+
+    read: Callable[[], dict[str, Any]] | None = None
+
+
+_host = _Host()
+
+
+def host_counters() -> dict[str, Any] | None:
+    """Return what the host has counted; None where it offers nothing, or does not answer now."""
+    if _host.read is None:
+        return None
+    try:
+        return _host.read()
+    except Exception as error:  # noqa: BLE001 - whatever the host's errors are: the metrics go on without its part
+        log.warning("metrics.host_silent", reason=repr(error))
+        return None
 
 
 class _Succession:

@@ -1,12 +1,14 @@
 """Counters and gauges for Prometheus: what this process counted, and what the database and storage say right now."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from shared.operations.health import Health
@@ -56,8 +58,37 @@ def observe_lookup(outcome: str, codes: int) -> None:
     _LOOKUPS.labels(outcome).inc(codes)
 
 
-def exposition(health: "Health") -> tuple[str, str]:
-    """Return the metrics' text and its media type, with the gauges taken afresh from `health`."""
+class _OfHost(Collector):
+    """What the Functions host has counted, in its own names."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the host's counters, and what runs in it now."""
+        invocations = CounterMetricFamily(
+            "functions_host_invocations", "Invocations by their outcome", labels=["function", "outcome"]
+        )
+        seconds = CounterMetricFamily(
+            "functions_host_invocation_seconds", "Time spent in invocations", labels=["function", "outcome"]
+        )
+        for row in self._document["invocations"]:
+            labels = [row["function"], row["outcome"]]
+            invocations.add_metric(labels, row["count"])
+            seconds.add_metric(labels, row["seconds"])
+        events = CounterMetricFamily("functions_host_events", "What else the host counts", labels=["event"])
+        for name, count in self._document["counters"].items():
+            events.add_metric([name], count)
+        under_way = self._document["underWay"]
+        yield from (invocations, seconds, events)
+        yield GaugeMetricFamily("functions_host_under_way", "Queue, blob and timer invocations now", value=under_way)
+
+
+def exposition(health: "Health", host: Mapping[str, Any] | None = None) -> tuple[str, str]:
+    """Return the metrics' text and its media type, with the gauges taken afresh from `health`.
+
+    `host` is what the Functions host has counted, where it offers that.
+    """
     detail = health.detail()
     for part, state in detail["parts"].items():
         _PART_UP.labels(part).set(1 if state["status"] == "up" else 0)
@@ -74,4 +105,9 @@ def exposition(health: "Health") -> tuple[str, str]:
     snapshot_age = detail["parts"]["data"].get("data_age_seconds")
     if snapshot_age is not None:
         _SNAPSHOT_AGE.set(snapshot_age)
-    return generate_latest(REGISTRY).decode(), CONTENT_TYPE_LATEST
+    text = generate_latest(REGISTRY).decode()
+    if host is not None:
+        of_host = CollectorRegistry()
+        of_host.register(_OfHost(host))
+        text += generate_latest(of_host).decode()
+    return text, CONTENT_TYPE_LATEST
