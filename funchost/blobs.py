@@ -138,7 +138,8 @@ class ScanInfo:
         if moment <= self.read():
             return
         self._known = moment
-        data = json.dumps({"LatestScan": moment.astimezone(UTC).isoformat()}).encode()
+        text = moment.astimezone(UTC).isoformat().replace("+00:00", "Z")  # which .NET reads as UTC wherever it runs
+        data = json.dumps({"LatestScan": text}).encode()
         self._blob.upload_blob(data, overwrite=True)
 
     def forget(self) -> None:
@@ -293,7 +294,7 @@ class BlobRunner:
             document = json.loads(message.body or b"")
             function = self._by_id.get(document["FunctionId"])
             container, name, etag = document["ContainerName"], document["BlobName"], document["ETag"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             logs.error("blob.message_dropped", message_id=message.id, reason=f"it cannot be read: {error!r}")
             return Outcome(ok=True)
         if function is None:
@@ -312,7 +313,7 @@ class BlobRunner:
         """Return the account of the blob that a message names; None when the message cannot be read."""
         try:
             function = self._by_id.get(json.loads(message.body or b"")["FunctionId"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
         return None if function is None else self._data[str(function.entry.trigger.get("connection") or "")]
 

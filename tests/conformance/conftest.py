@@ -40,3 +40,19 @@ def workshop(tmp_path: Path, account: Account, kind: str) -> Iterator[Workshop]:
     made = Workshop(tmp_path, account, kind)
     yield made
     made.end()
+
+
+@pytest.fixture(scope="module")
+def shared_account(azurite: Azurite) -> Iterator[Account]:
+    """The storage of all tests of one file that share a host."""
+    made = Account(azurite.connection_string)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def shared_workshop(tmp_path_factory: pytest.TempPathFactory, shared_account: Account, kind: str) -> Iterator[Workshop]:
+    """Runs the host that the tests of one file share: a start costs more than most of the questions."""
+    made = Workshop(tmp_path_factory.mktemp("shared"), shared_account, kind)
+    yield made
+    made.end()
