@@ -83,8 +83,13 @@ class ScenarioReport:
             tally.passed += 1
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            self.write()
+
+    def write(self) -> None:
+        """Write the page with this run's results; a scenario of which not all tests ran keeps what it had."""
         page = read_page(self._path)
-        for number, tests in tests_by_scenario().items():
+        for number, tests in shown_by().items():
             ran = [self._tallies[test] for test in tests if test in self._tallies]
             if len(ran) == len(tests) > 0:
                 page.results[self._kind][number] = result_of(ran)
@@ -104,7 +109,7 @@ def result_of(tallies: list[Tally]) -> str:
     return f"passed ({passed})" + (f", {not_asked} not asked of it" if not_asked else "")
 
 
-def tests_by_scenario() -> dict[int, list[str]]:
+def shown_by() -> dict[int, list[str]]:
     """Return the test functions of each scenario as `file::function`, read from their `@scenario(...)` lines."""
     found: dict[int, list[str]] = {number: [] for number in sorted(SCENARIOS)}
     for file in sorted(FOLDER.glob("test_*.py")):
@@ -126,8 +131,9 @@ def read_page(path: Path) -> Page:
     page = Page()
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         if (row := _ROW.match(line)) is not None:
-            page.results["embedded"][int(row["number"])] = row["embedded"]
-            page.results["core-tools"][int(row["number"])] = row["coretools"]
+            for kind, cell in (("embedded", row["embedded"]), ("core-tools", row["coretools"])):
+                if not cell.startswith("not run"):
+                    page.results[kind][int(row["number"])] = cell
         elif (made := _MADE.match(line)) is not None and not made["text"].startswith("not run"):
             page.made[next(kind for kind, name in NAMES.items() if name == made["name"])] = made["text"]
     return page
@@ -135,7 +141,7 @@ def read_page(path: Path) -> Page:
 
 def page_text(page: Page) -> str:
     """Write the page."""
-    tests = tests_by_scenario()
+    tests = shown_by()
     parts = [HEAD, *(f"- {name}: {page.made.get(kind, NEVER_RUN[kind])}\n" for kind, name in NAMES.items())]
     area = ""
     for number, scenario in sorted(SCENARIOS.items()):
