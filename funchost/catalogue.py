@@ -49,9 +49,8 @@ class Entry:
 
     @property
     def route(self) -> str:
-        """The HTTP route without prefix; the function's name when none was given."""
-        route = self.trigger.get("route")
-        return self.name if route is None else str(route)
+        """The HTTP route without prefix."""
+        return _route(self.name, self.trigger)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -77,6 +76,12 @@ class Entry:
             "isDisabled": self.disabled,
             "config": {"name": self.name, "bindings": [dict(binding) for binding in self.raw_bindings]},
         }
+
+
+def _route(name: str, trigger: Mapping[str, Any]) -> str:
+    """Return the route of an HTTP function: its name where it gives none, or nothing but blanks."""
+    route = str(trigger.get("route") or "")
+    return route if route.strip() else name
 
 
 def is_input(binding: Mapping[str, Any]) -> bool:
@@ -166,9 +171,9 @@ def _name_errors(bindings: Sequence[Mapping[str, Any]]) -> list[str]:
 def _check_trigger(name: str, trigger: Mapping[str, Any], host_json: HostJson, environment: Mapping[str, str]) -> None:
     kind = trigger["type"]
     if kind == "httpTrigger":
-        route = trigger.get("route")
-        check_not_reserved(name if route is None else route)
-        compile_route(full_template(host_json.route_prefix, name if route is None else route))
+        route = _route(name, trigger)
+        check_not_reserved(route)
+        compile_route(full_template(host_json.route_prefix, route))
         if str(trigger.get("authLevel") or "function").lower() not in _LEVELS:
             raise ValueError(f"its authLevel {trigger.get('authLevel')!r} is none of {', '.join(_LEVELS)}")
         return

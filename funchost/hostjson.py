@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from funchost.errors import ConfigurationError
+from funchost.loglevels import LEVELS
 from schedules.timespan import parse_timespan
 
-OVERRIDE_PREFIX = "AzureFunctionsJobHost__"
+_OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(?P<path>.+)", re.IGNORECASE | re.DOTALL)
+_LOG_LEVEL = re.compile(r"logging(?:__|:)loglevel(?:__|:)(?P<category>.+)", re.IGNORECASE | re.DOTALL)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNTOUCHED = {  # read by the real host, without meaning here
     "version", "logging", "extensionbundle", "watchdirectories", "watchfiles", "healthmonitor", "applicationinsights",
     "aggregator", "retry", "concurrency", "telemetrymode", "customhandler", "manageddependency",
@@ -43,7 +46,7 @@ class HostJson:
     listener_lock_period: timedelta = timedelta(seconds=60)
     listener_lock_retry: timedelta = timedelta(seconds=60)
     extension_bundle: Mapping[str, Any] | None = None
-    log_level: str = "information"
+    log_levels: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -93,7 +96,22 @@ def _names(value: Any) -> tuple[str, ...]:
 def _headers(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError("must be an object of header names and texts")
+    for name, text in value.items():
+        _header(name, text)
     return dict(value)
+
+
+def _header(name: str, text: str) -> None:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"has {name!r}, which is no header's name")
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(f"has a value for {name!r} with signs that no header may hold: {text!r}")
+
+
+def _level(value: Any) -> str:
+    if not isinstance(value, str) or value.lower() not in LEVELS:
+        raise ValueError(f"must be one of Trace, Debug, Information, Warning, Error, Critical, None, not {value!r}")
+    return value.lower()
 
 
 def _encoding(value: Any) -> str:
@@ -134,15 +152,15 @@ def read_host_json(app_dir: Path, environment: Mapping[str, str]) -> HostJson:
     """
     path = app_dir / "host.json"
     document = _load(path)
-    if document.get("version") != "2.0":
-        found = f"it is {document['version']!r}" if "version" in document else "it is missing"
+    if (version := _find(document, "version")) != "2.0":
+        found = "it is missing" if version is None else f"it is {version!r}"
         raise ConfigurationError(f'{path}: key "version" must be "2.0": {found}')
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"log_levels": _log_levels(document, path)}
     warnings: list[str] = []
     _collect(document, "", path, values, warnings)
-    for name, text in environment.items():
-        if name.lower().startswith(OVERRIDE_PREFIX.lower()) and text != "":
-            _override(name, text, values, warnings)
+    for name, text in sorted(environment.items()):
+        if (match := _OVERRIDE.fullmatch(name)) is not None and text != "":
+            _override(name, match["path"], text, values, warnings)
     threshold_given = "new_batch_threshold" in values
     values.pop("", None)
     values.setdefault("blob_parallelism", 8 * (os.cpu_count() or 1))
@@ -153,13 +171,25 @@ def read_host_json(app_dir: Path, environment: Mapping[str, str]) -> HostJson:
         values["max_polling_interval"] = timedelta(seconds=2)
     if not threshold_given:
         values["new_batch_threshold"] = (values.get("batch_size", 16) // 2) * (os.cpu_count() or 1)
-    log_level = _find(document, "logging", "loglevel", "default")
-    if isinstance(log_level, str):
-        values.setdefault("log_level", log_level)
     bundle = _find(document, "extensionbundle")
     if bundle is None:
         warnings.append(f"{path}: no extensionBundle; the Azure Functions host will not find the storage bindings")
     return HostJson(**values, extension_bundle=bundle, warnings=tuple(warnings))
+
+
+def _log_levels(document: Mapping[str, Any], path: Path) -> dict[str, str]:
+    given = _find(document, "logging", "loglevel")
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise ConfigurationError(f'{path}: key "logging.logLevel" must be an object of categories and levels')
+    levels: dict[str, str] = {}
+    for category, level in given.items():
+        try:
+            levels[category.lower()] = _level(level)
+        except ValueError as error:
+            raise ConfigurationError(f'{path}: key "logging.logLevel.{category}" {error}') from error
+    return levels
 
 
 def _find(node: Any, *keys: str) -> Any:
@@ -178,9 +208,11 @@ def _load(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path}: cannot be read: {error.strerror}; a function app needs a host.json"
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not JSON: it is no UTF-8 text: {error}") from error
     try:
         document = json.loads(strip_comments(text))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: must hold one JSON object")
@@ -216,18 +248,24 @@ def _collect(node: Mapping[str, Any], prefix: str, path: Path, values: dict[str,
             warnings.append(f'{path}: key "{dotted}" is not known to this host and has no effect')
 
 
-def _override(name: str, text: str, values: dict[str, Any], warnings: list[str]) -> None:
-    dotted = name[len(OVERRIDE_PREFIX) :].replace("__", ".").replace(":", ".").lower()
-    head = dotted.split(".", 1)[0]
-    if dotted == "logging.loglevel.default":
-        values["log_level"] = text
+def _override(name: str, below: str, text: str, values: dict[str, Any], warnings: list[str]) -> None:
+    parts = re.split(r"__|:", below)
+    dotted = ".".join(parts).lower()
+    if (level := _LOG_LEVEL.fullmatch(below)) is not None:
+        try:
+            values["log_levels"][level["category"].lower()] = _level(text)
+        except ValueError as error:
+            raise ConfigurationError(f'setting "{name}" {error}') from error
     elif dotted in _FIELDS:
         _store(dotted, text, f'setting "{name}"', values)
     elif dotted.startswith("extensions.http.customheaders."):
-        values["custom_headers"] = {**values.get("custom_headers", {}), name.rsplit("__", 1)[-1]: text}
-    elif re.fullmatch(r"functions\.\d+", dotted):
-        values["functions"] = (*values.get("functions", ()), text)
-    elif head not in _UNTOUCHED:
+        headers = {**values.get("custom_headers", {}), parts[-1]: text}
+        _store("extensions.http.customheaders", headers, f'setting "{name}"', values)
+    elif (index := re.fullmatch(r"functions\.(\d{1,4})", dotted)) is not None:
+        given = dict(enumerate(values.get("functions") or ()))
+        given[int(index[1])] = text
+        values["functions"] = tuple(given.values())
+    elif dotted.split(".", 1)[0] not in _UNTOUCHED:
         warnings.append(f'setting "{name}" names no host.json key that this host knows')
 
 

@@ -2,6 +2,7 @@
 
 import http.cookies
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from funchost.routes import Route
 
 RawHeaders = list[tuple[bytes, bytes]]
 _MEMORY_LIMIT = 4096
+_HEADER_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_HEADER_VALUE = re.compile(rb"[\t\x20-\x7e]*").fullmatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +78,18 @@ def parse_query(query: bytes) -> dict[str, str]:
     if not query:
         return {}
     values: dict[str, str] = {}
+    spelled: dict[str, str] = {}  # names by their lower case: the first spelling is the one that the function sees
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=False):
-        values[name] = f"{values[name]},{value}" if name in values else value
+        first = spelled.setdefault(name.lower(), name)
+        values[first] = f"{values[first]},{value}" if first in values else value
     return values
+
+
+def shown_key(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+    """Return the key that a request shows: that of the header, even an empty one, before that of the query."""
+    if (key := headers.get("x-functions-key")) is not None:
+        return key
+    return next((value for name, value in query.items() if name.lower() == "code"), None)
 
 
 def parse_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -136,7 +148,21 @@ def answer_from(plan: Plan, returned: Any) -> HttpAnswer:
 
     Raises:
         TypeError: it returned nothing, or a kind of value that is no HTTP response.
+        ValueError: its status or a header cannot be sent.
     """
+    answer = _converted(plan, returned)
+    if not 200 <= answer.status <= 599:
+        raise ValueError(f"function {plan.name!r} answered with status {answer.status}; it must be from 200 to 599")
+    for name, value in answer.headers:
+        if not _HEADER_NAME(name) or not _HEADER_VALUE(value):
+            raise ValueError(
+                f"function {plan.name!r} answered with a header that cannot be sent: {name!r}: {value!r}; a name is a "
+                "word, and a value holds printable ASCII only"
+            )
+    return answer
+
+
+def _converted(plan: Plan, returned: Any) -> HttpAnswer:
     converter = plan.returned.converter if plan.returned is not None else None
     if converter is None:
         raise TypeError(f"function {plan.name!r} has no HTTP output")
@@ -195,9 +221,10 @@ def _from_text(text: str) -> HttpAnswer:
             document = json.loads(text)
         except ValueError:
             document = None
-    if not isinstance(document, dict) or "body" not in document:
+    document = {name.lower(): value for name, value in document.items()} if isinstance(document, dict) else {}
+    if "body" not in document:
         return HttpAnswer(status=200, headers=[(b"content-type", b"text/plain; charset=utf-8")], body=text.encode())
-    body = document["body"]
+    body = "" if document["body"] is None else document["body"]
     is_text = isinstance(body, str)
     headers: RawHeaders = [
         (str(name).lower().encode("latin-1"), str(value).encode("latin-1"))
@@ -208,4 +235,5 @@ def _from_text(text: str) -> HttpAnswer:
             (b"content-type", b"text/plain; charset=utf-8" if is_text else b"application/json; charset=utf-8")
         )
     encoded = (body if is_text else json.dumps(body)).encode()
-    return HttpAnswer(status=int(document.get("status", 200)), headers=headers, body=encoded)
+    status = str(document.get("statuscode", document.get("status", "")))
+    return HttpAnswer(status=int(status) if status.isdecimal() else 200, headers=headers, body=encoded)

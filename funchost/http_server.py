@@ -22,6 +22,7 @@ from funchost.http_functions import (
     parse_headers,
     parse_query,
     request_datum,
+    shown_key,
 )
 from funchost.invocation import Context, TraceContext, arguments, call_async, call_sync, encode_outputs
 from funchost.keys import Keys, is_one_of
@@ -35,6 +36,8 @@ Send = Callable[[Message], Awaitable[None]]
 HostCall = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 _ids = random.Random()  # noqa: S311 - of its own, which no function seeds
 _KILL_GRACE_SECONDS = 2.0
+AZURE_CUTS_AFTER_SECONDS = 230
+_LONGEST_REQUEST_LINE, _LONGEST_HEADERS, _MOST_HEADERS = 8192, 32768, 100  # bytes, bytes: as Microsoft's host has them
 _HOMEPAGE = (
     b"<!DOCTYPE html><html><head><title>Function host</title></head>"
     b"<body><h1>Your function app is up and running</h1></body></html>"
@@ -103,7 +106,7 @@ class HttpServer:
         headers = parse_headers(scope["headers"])
         name_client(scope, headers)
         try:
-            answer = await self._answer(scope, headers, receive)
+            answer = _too_long(scope) or await self._answer(scope, headers, receive)
         except ConnectionResetError:
             return
         await self._send(scope, headers, answer, send)
@@ -117,9 +120,7 @@ class HttpServer:
             return HttpAnswer(status=204, headers=[], body=b"")
         found = self._table.find(scope["method"], path)
         if found is None:
-            if path == "" and scope["method"] in ("GET", "HEAD"):
-                return self._home()
-            return _empty(404)
+            return self._home() if path == "" else _empty(404)
         function, route_values = found
         query = parse_query(scope["query_string"])
         refusal = self._refuse(function, headers, query)
@@ -137,10 +138,10 @@ class HttpServer:
     def _refuse(
         self, function: HttpFunction, headers: Mapping[str, str], query: Mapping[str, str]
     ) -> HttpAnswer | None:
-        key = headers.get("x-functions-key") or query.get("code")
-        if self._options.enforce_keys and function.level != "anonymous" and not is_one_of(key, function.keys):
+        is_open = function.level == "anonymous" or not self._options.enforce_keys
+        if not is_open and not is_one_of(shown_key(headers, query), function.keys):
             return _empty(401)
-        if function.disabled and not self._keys.is_master(key):
+        if function.disabled and not self._keys.is_master(shown_key(headers, query)):
             return _empty(404)
         return None
 
@@ -186,19 +187,29 @@ class HttpServer:
             answer = await self._invoke(
                 function, request_datum(scope, headers, query, route_values, body), headers, invocation_id
             )
-        except (Exception, SystemExit):  # noqa: BLE001 - a function's error is its caller's 500, whatever it is
+        except BaseException as error:  # a function's error is its caller's 500, whatever it is
+            if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                raise
             failure = traceback.format_exc()
             answer = _empty(500)
         finally:
             self.running.pop(invocation_id, None)
         seconds = time.monotonic() - running.started
         duration_ms = round(seconds * 1000, 3)
+        if seconds > AZURE_CUTS_AFTER_SECONDS:
+            logs.warning(
+                "function.late_for_azure",
+                function=name,
+                invocation_id=invocation_id,
+                reason=f"Azure ends a request after {AZURE_CUTS_AFTER_SECONDS} s, whatever functionTimeout says",
+            )
         if failure is None:
             self._metrics.invocation(name, "succeeded", seconds)
             function.answered.write(invocation_id, duration_ms, answer.status)
             return answer
         self._metrics.invocation(name, "failed", seconds)
-        logs.error(
+        logs.write_result(
+            "error",
             "function.failed",
             invocation_id=invocation_id,
             function=name,
@@ -238,8 +249,7 @@ class HttpServer:
         if lowered.rstrip("/") == "admin/host/ping" and scope["method"] in ("GET", "POST", "HEAD"):
             return _empty(200)
         query = parse_query(scope["query_string"])
-        key = headers.get("x-functions-key") or query.get("code")
-        if not self._keys.is_master(key):
+        if not self._keys.is_master(shown_key(headers, query)):
             return _empty(401)
         try:
             body = await read_body(headers, receive, 1 << 20)
@@ -304,7 +314,8 @@ class HttpServer:
             now = time.monotonic()
             late = [running for running in list(self.running.values()) if now - running.started > limit]
             for running in late:
-                logs.error(
+                logs.write_result(
+                    "error",
                     "function.timed_out",
                     function=running.function,
                     invocation_id=running.invocation_id,
@@ -344,6 +355,23 @@ def _new_id() -> str:
     """Return a random id in the form of a version 4 UUID; it need not be hard to guess."""
     text = f"{_ids.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+
+
+def _too_long(scope: Mapping[str, Any]) -> HttpAnswer | None:
+    """Refuse what Microsoft's host refuses before it looks at the request."""
+    line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"]) + len("  ? HTTP/1.1\r\n")
+    if line > _LONGEST_REQUEST_LINE:
+        return _empty(414)
+    headers = scope["headers"]
+    if len(headers) > _MOST_HEADERS or sum([len(name) + len(value) for name, value in headers]) > _LONGEST_HEADERS:
+        return _empty(431)
+    return None
+
+
+def _is_being_cancelled() -> bool:
+    """Whether it is the server that ends this task, and not the function that raises as if."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _empty(status: int) -> HttpAnswer:

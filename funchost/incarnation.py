@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class Birth:
     switchboard: Switchboard
     on_call: FromProcess
     listener: socket | None = None
-    log_level: str | None = None
+    log_levels: Mapping[str, str] | None = None
     log_file: Path | None = None
 
 
@@ -101,7 +101,7 @@ class Incarnation:
             "app_dir": str(birth.app_dir),
             "port": birth.switchboard.port,
             "token": self._token,
-            "log_level": birth.log_level,
+            "log_levels": dict(birth.log_levels or {}),
             "log_file": None if birth.log_file is None else str(birth.log_file),
             "successor": self.is_successor,
         }

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import azure.functions as func
 from azure.functions.meta import Datum
 
-from funchost.logs import current_invocation
+from funchost.logs import current_invocation, own_threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +62,8 @@ class TraceContext:
         """Nothing is added by this host."""
         return {}
 
+    Traceparent, Tracestate, Attributes = trace_parent, trace_state, attributes  # as Microsoft's documents spell them
+
 
 @dataclass(frozen=True, slots=True)
 class RetryContext:
@@ -73,10 +74,11 @@ class RetryContext:
     exception: str | None
 
 
+_NOT_RETRIED = RetryContext(0, 0, None)
+
+
 class Context(func.Context):
     """What a function with a `context` parameter gets."""
-
-    _thread_local = threading.local()
 
     def __init__(self, plan: Plan, invocation_id: str, trace: TraceContext, retry: RetryContext | None) -> None:
         self._plan = plan
@@ -91,8 +93,8 @@ class Context(func.Context):
 
     @property
     def thread_local_storage(self) -> Any:
-        """A thread-local with `invocation_id`, for the function's own threads."""
-        return self._thread_local
+        """A thread-local: what a thread of the function's own sets as its `invocation_id` stands in its log lines."""
+        return own_threads
 
     @property
     def function_name(self) -> str:
@@ -111,8 +113,8 @@ class Context(func.Context):
 
     @property
     def retry_context(self) -> Any:
-        """Set while a retry policy is at work."""
-        return self._retry
+        """How often this firing was tried before; zero where no retry policy is at work."""
+        return self._retry or _NOT_RETRIED
 
 
 class OutputValue(func.Out[Any]):
@@ -162,10 +164,11 @@ def decode_inputs(plan: Plan, given: Mapping[str, Mapping[str, str]], metadata: 
 def call_sync(plan: Plan, call: dict[str, Any], invocation_id: str) -> Any:
     """Call a `def` function on this thread."""
     token = current_invocation.set((invocation_id, plan.name))
-    Context._thread_local.invocation_id = invocation_id
+    own_threads.invocation_id = invocation_id
     try:
         return plan.function(**call)
     finally:
+        own_threads.invocation_id = None
         current_invocation.reset(token)
 
 

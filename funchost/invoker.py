@@ -86,7 +86,7 @@ class Invoker:
         fields: dict[str, Any] = {} if outcome.ok else {"failure": outcome.failure}
         if trace is not None:
             fields["exception"] = trace
-        logs.write_line(
+        logs.write_result(
             "info" if outcome.ok else "error",
             f"function.{word}",
             invocation_id=invocation_id,
@@ -159,8 +159,12 @@ class Invoker:
 
     def _time_out(self, future: "Future[Reply]", mark: object, invocation: Invocation, invocation_id: str) -> Reply:
         seconds = self._timeout_seconds
-        logs.error(
-            "function.timed_out", invocation_id=invocation_id, function=invocation.entry.name, timeout_seconds=seconds
+        logs.write_result(
+            "error",
+            "function.timed_out",
+            invocation_id=invocation_id,
+            function=invocation.entry.name,
+            timeout_seconds=seconds,
         )
         self._metrics.count("function_timeouts")
         try:

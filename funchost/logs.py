@@ -7,25 +7,19 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+from funchost.loglevels import LEVELS, LogLevels
 
 current_invocation: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("invocation", default=None)
 _lock = threading.Lock()
 _process = {"role": "host"}
 _second = (0, "")  # the present one, and as a text
 _ENCODER = json.JSONEncoder(default=str, ensure_ascii=False)
-_LEVELS = {
-    "trace": 5,
-    "debug": 10,
-    "information": 20,
-    "info": 20,
-    "warning": 30,
-    "error": 40,
-    "critical": 50,
-    "none": 100,
-}
+_levels = LogLevels()
+own_threads = threading.local()  # whose `invocation_id` a function may set in threads that it starts
 
 
 def set_role(role: str) -> None:
@@ -54,20 +48,34 @@ def _write(line: str) -> None:
         sys.stdout.flush()
 
 
+def write_result(level: str, event: str, *, function: str, **fields: Any) -> None:
+    """Write the line that tells how a call of a function went, where host.json has such lines written."""
+    if result_is_written(level, function):
+        write_line(level, event, function=function, **fields)
+
+
+def result_is_written(level: str, function: str) -> bool:
+    """Whether lines of this level that tell how a function's calls went are written."""
+    return LEVELS[level] >= _levels.of_result(function)
+
+
 class LineTemplate:
-    """A line that is written for every request: what stays the same is put into JSON once.
+    """The line that tells how a call of a function went: what stays the same for all calls is put into JSON once.
 
     `ids` and `numbers` name the values that `write` gets, in this order; ids are texts that need no escaping.
     """
 
     def __init__(self, level: str, event: str, *, ids: Sequence[str], numbers: Sequence[str], **fields: Any) -> None:
+        self._is_written = result_is_written(level, str(fields["function"]))
         same = {"level": level, "event": event, "process": _process["role"], **fields}
         begin = _ENCODER.encode(same)[:-1].replace("%", "%%")
         changing = [*(f', "{name}": "%s"' for name in ids), *(f', "{name}": %s' for name in numbers)]
         self._form = f'{{"timestamp": "%s", {begin[1:]}{"".join(changing)}}}\n'
 
     def write(self, *values: Any) -> None:
-        """Write the line with these values; like `write_line` it never raises."""
+        """Write the line with these values, where such lines are written; like `write_line` it never raises."""
+        if not self._is_written:
+            return
         try:
             _write(self._form % (_now(), *values))
         except (OSError, ValueError):
@@ -104,11 +112,15 @@ class JsonHandler(logging.Handler):
     """Turns records of the standard library's loggers into the host's lines, with the invocation they belong to."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
+        """Write one record, where the level of its category lets it pass."""
         fields: dict[str, Any] = {"logger": record.name}
         invocation = current_invocation.get()
         if invocation is not None:
             fields["invocation_id"], fields["function"] = invocation
+        elif (invocation_id := getattr(own_threads, "invocation_id", None)) is not None:
+            fields["invocation_id"] = invocation_id
+        if record.levelno < _levels.of(_category(fields)):
+            return
         if record.exc_info and record.exc_info[1] is not None:
             fields["exception"] = "".join(traceback.format_exception(record.exc_info[1]))
         try:
@@ -118,12 +130,24 @@ class JsonHandler(logging.Handler):
         write_line(record.levelname.lower(), message, **fields)
 
 
-def capture_standard_logging(level: str | None = None) -> None:
-    """Send the root logger's records to standard output as JSON lines; an app may replace this by its own handlers."""
+def _category(fields: Mapping[str, Any]) -> str:
+    if "function" in fields:
+        return f"Function.{fields['function']}.User"
+    if "invocation_id" in fields:
+        return "Function"
+    return "Host" if _process["role"] == "host" else "Worker"
+
+
+def capture_standard_logging(levels: Mapping[str, str] | None = None) -> None:
+    """Send the root logger's records to standard output as JSON lines; an app may replace this by its own handlers.
+
+    `levels` are names of levels by category, as host.json has them.
+    """
+    global _levels
+    _levels = LogLevels(levels)
     root = logging.getLogger()
     root.handlers[:] = [JsonHandler()]
-    name = level or "information"
-    root.setLevel(_LEVELS.get(name.lower(), logging.INFO))
+    root.setLevel(_levels.lowest())
     for noisy in ("azure", "uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its pool warns of connections it does not keep

@@ -68,7 +68,9 @@ def apply_local_settings(app_dir: Path, environment: MutableMapping[str, str]) -
         return LocalSettings()
     try:
         document = json.loads(strip_comments(path.read_text(encoding="utf-8-sig")))
-    except ValueError as error:
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path}: is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path}: must hold one JSON object")
@@ -106,7 +108,10 @@ def _host_part(path: Path, host: Any, warnings: tuple[str, ...]) -> LocalSetting
     port = host.get("LocalHttpPort")
     if port is not None:
         port = _port(port, f'{path}: key "Host.LocalHttpPort"')
-    origins = tuple(origin.strip().rstrip("/") for origin in str(host.get("CORS", "")).split(",") if origin.strip())
+    for key in ("CORS", "LocalHttpAddress"):
+        if not isinstance(host.get(key) or "", str):
+            raise ConfigurationError(f'{path}: key "Host.{key}" must be a text, not {host[key]!r}')
+    origins = tuple(origin.strip().rstrip("/") for origin in (host.get("CORS") or "").split(",") if origin.strip())
     return LocalSettings(
         port=port,
         address=host.get("LocalHttpAddress"),

@@ -58,7 +58,7 @@ def run_host(
     host_json = read_host_json(app_dir, environment)
     if settings.log_file is not None:
         _write_to(settings.log_file, settings)
-    logs.capture_standard_logging()
+    logs.capture_standard_logging(host_json.log_levels)
     for text in (*local.warnings, *host_json.warnings):
         logs.warning("configuration.warning", reason=text)
     supervisor = Supervisor(settings, host_json, environment)
@@ -119,7 +119,7 @@ class Supervisor:
             on_call=self._from_worker,
             on_end=self._http_worker_ended if role == "http" else None,
             listener=self._socket if role == "http" else None,
-            log_level=self._host_json.log_level,
+            log_levels=self._host_json.log_levels,
             log_file=self._settings.log_file,
             leave_seconds=self._settings.grace_seconds,
             spare_after_seconds=self._settings.spare_after_seconds,

@@ -26,7 +26,7 @@ def main() -> None:
         log_file.take_over()
         log_file.follow()
     logs.set_role(boot["role"])
-    logs.capture_standard_logging(boot.get("log_level"))
+    logs.capture_standard_logging(boot.get("log_levels"))
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, _leave_it_to_the_host)
     sys.path[:] = [boot["app_dir"], *[entry for entry in sys.path if entry not in ("", boot["app_dir"])]]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from socket import socket
@@ -40,7 +40,7 @@ class WorkerSlot:
         on_call: FromWorker,
         on_end: Callable[[float, int | None], None] | None = None,
         listener: socket | None = None,
-        log_level: str | None = None,
+        log_levels: Mapping[str, str] | None = None,
         log_file: Path | None = None,
         leave_seconds: float = 10.0,
         spare_after_seconds: float = 0.0,
@@ -58,7 +58,7 @@ class WorkerSlot:
             switchboard=switchboard,
             on_call=lambda caller, method, body, answer: on_call(self, caller, method, body, answer),
             listener=listener,
-            log_level=log_level,
+            log_levels=log_levels,
             log_file=log_file,
         )
         self._on_end = on_end or (lambda _lived_seconds, _code: None)

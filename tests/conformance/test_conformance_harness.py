@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -135,7 +135,7 @@ def test_each_kind_of_host_writes_its_own_column(tmp_path: Path) -> None:
     assert set(second.made) == {"embedded", "core-tools"}
 
 
-def _report(report: ScenarioReport, test: str, outcome: str) -> None:
+def _report(report: ScenarioReport, test: str, outcome: Literal["passed", "failed", "skipped"]) -> None:
     file, _, name = test.partition("::")
     nodeid = f"tests/conformance/{file}.py::{name}[a-b]"
     options: dict[str, Any] = {"location": ("", 0, ""), "keywords": {}, "longrepr": None}

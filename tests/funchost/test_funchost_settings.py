@@ -1,6 +1,7 @@
 """The host's settings and host.json as they are read, and what its process imports."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from funchost.errors import ConfigurationError
 from funchost.hostjson import read_host_json
+from funchost.loglevels import LogLevels
 from funchost.settings import apply_local_settings, find_connection, is_disabled, resolve_names
 from tests.conformance.workshop import FAST
 
@@ -45,6 +47,8 @@ def test_the_environment_wins_over_the_local_settings_with_a_warning(tmp_path: P
         ({"IsEncrypted": True, "Values": {}}, "IsEncrypted"),
         ({"IsEncrypted": False, "Values": {"A": {"b": 1}}}, "Values.A"),
         ({"IsEncrypted": False, "Host": {"LocalHttpPort": "x"}}, "LocalHttpPort"),
+        ({"IsEncrypted": False, "Host": {"LocalHttpAddress": 127}}, "LocalHttpAddress"),
+        ({"IsEncrypted": False, "Host": {"CORS": ["https://a.example"]}}, "Host.CORS"),
     ],
 )
 def test_local_settings_that_mean_something_else_are_refused(tmp_path: Path, local: Any, reason: str) -> None:
@@ -69,6 +73,11 @@ def test_local_settings_that_mean_something_else_are_refused(tmp_path: Path, loc
         ({"version": "2.0", "functionTimeout": "00:00:00"}, "functionTimeout", "at least 1"),
         ({"version": "2.0", "extensions": {"http": {"routePrefix": 3}}}, "routePrefix", "text"),
         ('{"version": "2.0",', "host.json", "JSON"),
+        ('{"a":' * 100_000, "host.json", "JSON"),
+        ({"version": "2.0", "logging": {"logLevel": {"Function": "loud"}}}, "logging.logLevel.Function", "Critical"),
+        ({"version": "2.0", "logging": {"logLevel": "Error"}}, "logging.logLevel", "object"),
+        ({"version": "2.0", "extensions": {"http": {"customHeaders": {"a b": "c"}}}}, "customHeaders", "'a b'"),
+        ({"version": "2.0", "extensions": {"http": {"customHeaders": {"a": "b\r\nc: d"}}}}, "customHeaders", "signs"),
     ],
 )
 def test_a_host_json_that_cannot_be_meant_names_file_key_and_reason(
@@ -88,7 +97,7 @@ def test_comments_are_allowed_unknown_keys_warn_and_settings_override(tmp_path: 
         "logging": {"logLevel": {"default": "Warning"}}}"""
     found = read_host_json(_app_with(tmp_path, text), {})
     assert (found.batch_size, found.route_prefix, found.max_dequeue_count) == (4, "api", 5)
-    assert (found.log_level, found.visibility_timeout.total_seconds()) == ("Warning", 0)
+    assert (found.log_levels, found.visibility_timeout.total_seconds()) == ({"default": "warning"}, 0)
     assert found.new_batch_threshold == 2 * (os.cpu_count() or 1)
     assert any("surprise" in warning for warning in found.warnings)
     environment = {
@@ -100,6 +109,62 @@ def test_comments_are_allowed_unknown_keys_warn_and_settings_override(tmp_path: 
     assert (over.batch_size, over.function_timeout, over.new_batch_threshold) == (1, None, 0)
     with pytest.raises(ConfigurationError, match="AzureFunctionsJobHost__extensions__queues__batchSize"):
         read_host_json(tmp_path, {"AzureFunctionsJobHost__extensions__queues__batchSize": "99"})
+
+
+def test_a_host_json_may_begin_with_a_byte_order_mark_and_must_be_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "host.json"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"VERSION": "2.0", "extensions": {"http": {"ROUTEPREFIX": ""}}}')
+    assert read_host_json(tmp_path, {}).route_prefix == ""
+    path.write_bytes('{"version": "2.0"}'.encode("utf-16"))
+    with pytest.raises(ConfigurationError, match=r"host\.json: is not JSON: it is no UTF-8 text"):
+        read_host_json(tmp_path, {})
+    path.unlink()
+    with pytest.raises(ConfigurationError, match=r"host\.json: cannot be read.*needs a host\.json"):
+        read_host_json(tmp_path, {})
+
+
+def test_settings_override_lists_headers_and_log_levels_of_host_json(tmp_path: Path) -> None:
+    document = {
+        "version": "2.0",
+        "functions": ["a", "b"],
+        "logging": {"logLevel": {"default": "Warning", "Function": "Error"}},
+        "extensions": {"http": {"customHeaders": {"X-One": "1"}}},
+    }
+    found = read_host_json(
+        _app_with(tmp_path, document),
+        {
+            "AzureFunctionsJobHost__functions__1": "c",
+            "AzureFunctionsJobHost__functions__2": "d",
+            "AzureFunctionsJobHost__logging__logLevel__Function.a.User": "Debug",
+            "AzureFunctionsJobHost:logging:logLevel:Host.Results": "None",
+            "azurefunctionsjobhost__extensions__http__customHeaders__X-Two": "2",
+            "AzureFunctionsJobHost__surprise": "1",
+        },
+    )
+    assert found.functions == ("a", "c", "d")
+    assert found.custom_headers == {"X-One": "1", "X-Two": "2"}
+    assert found.log_levels == {
+        "default": "warning",
+        "function": "error",
+        "function.a.user": "debug",
+        "host.results": "none",
+    }
+    assert any("AzureFunctionsJobHost__surprise" in warning for warning in found.warnings)
+    with pytest.raises(ConfigurationError, match=r"logLevel__Function\.a"):
+        read_host_json(tmp_path, {"AzureFunctionsJobHost__logging__logLevel__Function.a": "loud"})
+
+
+def test_the_longest_beginning_of_a_category_gives_its_log_level() -> None:
+    levels = LogLevels({"default": "Warning", "Function": "Error", "Function.loud": "Debug", "host.results": "None"})
+    assert levels.of("Function.quiet.User") == logging.ERROR
+    assert levels.of("FUNCTION.Loud.User") == logging.DEBUG
+    assert levels.of("Worker") == logging.WARNING
+    assert levels.lowest() == logging.DEBUG
+    assert levels.of_result("loud") == 100
+    assert LogLevels({"default": "Warning", "Host.Results": "Information"}).of_result("f") == logging.INFO
+    assert LogLevels({"default": "Warning"}).of_result("f") == logging.WARNING
+    assert LogLevels({"Function.f": "Error", "Host.Results": "Information"}).of_result("f") == logging.ERROR
+    assert LogLevels().of("Function.f.User") == logging.INFO
 
 
 def test_settings_are_found_by_the_names_the_real_host_uses() -> None:

@@ -36,7 +36,7 @@ def _plan() -> Plan:
         {"body": "é", "charset": "latin-1"},
         {"body": "{}", "headers": {"Content-Type": "application/json"}},
         {"body": "x", "headers": {"X-One": "1", "x-one": "2", "Content-Length": "77", "Transfer-Encoding": "chunked"}},
-        {"body": "x", "headers": {"Location": "/é"}},
+        {"body": "x", "headers": {"Location": "/%C3%A9"}},
         {"headers": {"Set-Cookie": "a=b; Path=/"}},
     ],
 )
