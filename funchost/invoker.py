@@ -20,6 +20,7 @@ from funchost.state import HostState
 from funchost.storage import Emitter, InputReader
 
 _KILL_GRACE_SECONDS = 2.0
+_WORKER_SECONDS = 60.0  # for another one after one has ended
 Metadata = Mapping[str, Mapping[str, str]]
 
 
@@ -108,7 +109,7 @@ class Invoker:
             "metadata": invocation.metadata,
             "retry": invocation.retry,
         }
-        if not self._worker.wait_ready(60):
+        if not self._wait_for_worker(renewal):
             return Outcome(ok=False, failure="no event worker is running", cut=True), None
         if invocation.entry.inputs:
             try:
@@ -133,6 +134,18 @@ class Invoker:
         except (AzureError, ValueError, OSError) as error:
             return Outcome(ok=False, failure=f"its output could not be written: {error}"), None
         return Outcome(ok=True), None
+
+    def _wait_for_worker(self, renewal: Renewal | None) -> bool:
+        """Wait for a worker that takes calls; what is waited for stays ours meanwhile."""
+        deadline = time.monotonic() + _WORKER_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            if self._worker.wait_ready(left if renewal is None else min(left, renewal.every_seconds)):
+                return True
+            if self._state.stopping.is_set():
+                break
+            if renewal is not None:
+                renewal.renew()
+        return False
 
     def _wait(
         self,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
 from funchost import logs
@@ -20,6 +20,7 @@ from funchost.bindingdata import BindingData, datum_of, properties_of
 from funchost.catalogue import Entry
 from funchost.groups import WorkerGroup
 from funchost.invoker import Invocation, Invoker, Outcome, Renewal
+from funchost.persistence import Refused, try_while_held
 from funchost.state import HostState
 from funchost.storage import Storage, send_message
 
@@ -54,6 +55,7 @@ class HeldMessage:
     inserted_on: datetime | None
     expires_on: datetime | None
     next_visible_on: datetime | None
+    held_until: float = 0.0  # on the monotonic clock: nobody else receives it before
 
 
 RunMessage = Callable[[HeldMessage, Renewal], Outcome]
@@ -178,6 +180,7 @@ class QueueListener:
 
     def _receive(self) -> list[HeldMessage]:
         size = self._rules.batch_size
+        asked = time.monotonic()
         try:
             received = list(
                 self._client.receive_messages(
@@ -194,9 +197,10 @@ class QueueListener:
         if self._storage_is_down:
             self._storage_is_down = False
             logs.info("queue.reachable_again", queue=self.queue)
-        return [self._held(message) for message in received]
+        held_until = asked + self._rules.message_visibility_seconds
+        return [self._held(message, held_until) for message in received]
 
-    def _held(self, message: QueueMessage) -> HeldMessage:
+    def _held(self, message: QueueMessage, held_until: float) -> HeldMessage:
         content = message.content if isinstance(message.content, str) else ""
         return HeldMessage(
             id=message.id,
@@ -208,6 +212,7 @@ class QueueListener:
             inserted_on=message.inserted_on,
             expires_on=message.expires_on,
             next_visible_on=message.next_visible_on,
+            held_until=held_until,
         )
 
     def _process(self, message: HeldMessage) -> None:
@@ -248,10 +253,12 @@ class QueueListener:
             logs.warning("queue.renewal_failed", queue=self.queue, message_id=message.id, reason=str(error))
 
     def _update(self, message: HeldMessage, visibility_seconds: int) -> None:
+        asked = time.monotonic()
         updated = self._client.update_message(
             message.id, pop_receipt=message.pop_receipt, visibility_timeout=visibility_seconds
         )
         message.pop_receipt = updated.pop_receipt or message.pop_receipt
+        message.held_until = asked + visibility_seconds
 
     def _release(self, message: HeldMessage, visibility_seconds: int) -> None:
         if self._persistently("release", message, lambda: self._update(message, visibility_seconds)):
@@ -281,24 +288,15 @@ class QueueListener:
             self._wake_others(storage.account_name, poison)
 
     def _persistently(self, action: str, message: HeldMessage, attempt: Callable[[], Any]) -> bool:
-        """Try a few times; a lost receipt or a message that is gone is only logged."""
-        for tries in range(1, 6):
-            try:
-                attempt()
-            except HttpResponseError as error:
-                if error.status_code is not None and 400 <= error.status_code < 500:
-                    reason = str(getattr(error, "error_code", None) or error).split("\n", 1)[0]
-                    logs.warning(f"queue.{action}_refused", queue=self.queue, message_id=message.id, reason=reason)
-                    return False
-                failure: Exception = error
-            except (AzureError, OSError) as error:
-                failure = error
-            else:
-                return True
-            if tries == 5:
-                logs.error(f"queue.{action}_failed", queue=self.queue, message_id=message.id, reason=str(failure))
-            else:
-                time.sleep(0.2 * 2**tries)
+        """Try as long as the message is ours; a lost receipt or a message that is gone is only logged."""
+        try:
+            try_while_held(attempt, held_until=lambda: message.held_until, stopping=self._state.stopping)
+        except Refused as refusal:
+            logs.warning(f"queue.{action}_refused", queue=self.queue, message_id=message.id, reason=str(refusal))
+        except (AzureError, OSError) as error:
+            logs.error(f"queue.{action}_failed", queue=self.queue, message_id=message.id, reason=str(error))
+        else:
+            return True
         return False
 
 
