@@ -59,6 +59,7 @@ class Receipts:
         self._storage = storage
         self._host_id = host_id
         self._complete: OrderedDict[str, None] = OrderedDict()
+        self._done: set[str] = set()  # what was done and could not be written down yet: the storage went away between
 
     def path(self, function: BlobFunction, blob: BlobProperties) -> str:
         """Return the receipt's blob name."""
@@ -81,7 +82,9 @@ class Receipts:
             raise
         try:
             if self._is_open(receipt):
-                action()
+                if path not in self._done:
+                    action()
+                    self._done.add(path)
                 receipt.set_blob_metadata({}, lease=lease)
         finally:
             lease.release()
@@ -104,6 +107,7 @@ class Receipts:
         return True
 
     def _remember(self, path: str) -> None:
+        self._done.discard(path)
         self._complete[path] = None
         while len(self._complete) > _REMEMBERED:
             self._complete.popitem(last=False)
