@@ -13,6 +13,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsE
 from azure.storage.blob import BlobClient, BlobProperties
 
 from funchost import logs
+from funchost.backoff import LONGEST_TROUBLE_SECONDS, PollDelay
 from funchost.bindingdata import BindingData, properties_of
 from funchost.blobpaths import BlobPath, compile_path
 from funchost.catalogue import Entry
@@ -181,6 +182,7 @@ class BlobScanner:
         self._others: dict[tuple[str, str], tuple[int, datetime]] = {}  # blobs that no function looks at, as last seen
         self._eager_until = 0.0
         self._storage_is_down = False
+        self._trouble = PollDelay(LONGEST_TROUBLE_SECONDS)
         self._thread = threading.Thread(target=self._loop, name="blob-scan", daemon=True)
 
     def start(self) -> None:
@@ -205,11 +207,13 @@ class BlobScanner:
                     pause = self._pause()
                 if self._storage_is_down:
                     self._storage_is_down = False
+                    self._trouble.reset()
                     logs.info("blob.storage_reachable_again")
             except (AzureError, OSError) as error:
                 if not self._storage_is_down:
                     self._storage_is_down = True
                     logs.warning("blob.storage_unreachable", reason=str(error).split("\n", 1)[0])
+                pause = max(pause, self._trouble.next_seconds())
             stopping.wait(pause)
         self._lease.release()
 

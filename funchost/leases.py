@@ -44,6 +44,7 @@ class SingletonLease:
             if error.status_code == 409:
                 return False
             raise
+        self._released.set()  # ends the renewing of one that ran out while storage was away
         self._lease = lease
         self._valid_until = asked + self._period_seconds
         self._released = threading.Event()
@@ -70,16 +71,18 @@ class SingletonLease:
             self._blob.upload_blob(b"", overwrite=False)
 
     def _renew_loop(self, lease: BlobLeaseClient, released: threading.Event) -> None:
+        told = False
         while not released.wait(self._period_seconds / 2):
             asked = time.monotonic()
             try:
                 lease.renew()
-                self._valid_until = asked + self._period_seconds
-            except HttpResponseError as error:
-                if error.status_code in (404, 409, 412):
+                self._valid_until, told = asked + self._period_seconds, False
+            except (AzureError, OSError) as error:
+                if isinstance(error, HttpResponseError) and error.status_code in (404, 409, 412):
                     logs.warning("lease.lost", lease=self.name)
                     if self._lease is lease:
                         self._lease = None
                     return
-            except (AzureError, OSError) as error:
-                logs.warning("lease.renewal_failed", lease=self.name, reason=str(error).split("\n", 1)[0])
+                if not told:
+                    told = True  # once for each time that storage is away
+                    logs.warning("lease.renewal_failed", lease=self.name, reason=str(error).split("\n", 1)[0])

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueMessage
 
 from funchost import logs
+from funchost.backoff import PollDelay
 from funchost.bindingdata import BindingData, datum_of, properties_of
 from funchost.catalogue import Entry
 from funchost.groups import WorkerGroup
@@ -24,7 +24,6 @@ from funchost.persistence import Refused, try_while_held
 from funchost.state import HostState
 from funchost.storage import Storage, send_message
 
-_SHORTEST_DELAY_SECONDS = 0.1
 _POISON_SUFFIX = "-poison"
 _LONGEST_NAME = 63
 
@@ -59,26 +58,6 @@ class HeldMessage:
 
 
 RunMessage = Callable[[HeldMessage, Renewal], Outcome]
-
-
-class PollDelay:
-    """100 ms first, then growing by powers of two with a little chance, up to a cap."""
-
-    def __init__(self, cap_seconds: float) -> None:
-        self._cap = max(cap_seconds, _SHORTEST_DELAY_SECONDS)
-        self._empty_polls = 0
-
-    def reset(self) -> None:
-        """A message was found."""
-        self._empty_polls = 0
-
-    def next_seconds(self) -> float:
-        """Return the wait after one more empty poll."""
-        self._empty_polls += 1
-        if self._empty_polls == 1:
-            return _SHORTEST_DELAY_SECONDS
-        grown = random.uniform(0.8, 1.2) * 2.0 ** min(self._empty_polls - 2, 30) * 0.1  # noqa: S311 - spreads polls only
-        return min(_SHORTEST_DELAY_SECONDS + grown, self._cap)
 
 
 def poison_name(queue: str) -> str | None:

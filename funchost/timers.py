@@ -12,6 +12,7 @@ from typing import Any
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 
 from funchost import logs
+from funchost.backoff import LONGEST_TROUBLE_SECONDS, PollDelay
 from funchost.catalogue import Entry
 from funchost.invoker import Invocation, Invoker, Outcome
 from funchost.leases import SingletonLease
@@ -114,6 +115,7 @@ class TimerListener:
         self._monitored = uses_monitor(entry, self._schedule)
         self._status: TimerStatus | None = None
         self._storage_is_down = False
+        self._trouble = PollDelay(LONGEST_TROUBLE_SECONDS)
         self._thread = threading.Thread(target=self._loop, name=f"timer-{entry.name}", daemon=True)
 
     def start(self) -> None:
@@ -141,7 +143,9 @@ class TimerListener:
                 self._serve(first_time=first)
                 first = False
                 self._lease.release()
-            elif self._state.stopping.wait(self._lock_retry_seconds if not self._storage_is_down else 2.0):
+            elif self._state.stopping.wait(
+                self._trouble.next_seconds() if self._storage_is_down else self._lock_retry_seconds
+            ):
                 break
 
     def _try_acquire(self) -> bool:
@@ -154,6 +158,7 @@ class TimerListener:
             return False
         if self._storage_is_down:
             self._storage_is_down = False
+            self._trouble.reset()
             logs.info("timer.storage_reachable_again", function=self.entry.name)
         return acquired
 

@@ -2,17 +2,13 @@
 
 import json
 import re
-from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from shared.azurite.account import StorageAccount
-from shared.azurite.service import start_azurite, wait_until_ready
-from shared.platform import free_ports
 from tests.conformance.account import Account
-from tests.conformance.hosts import MASTER, EmbeddedHost, eventually, is_alive
+from tests.conformance.hosts import MASTER, eventually, is_alive
 from tests.conformance.workshop import Workshop
 
 pytestmark = [pytest.mark.azurite, pytest.mark.embedded("its exit, its log's events, its folder of keys")]
@@ -89,33 +85,6 @@ def test_the_master_key_is_made_at_the_first_start_and_kept(workshop: Workshop, 
     again = workshop.start(app_dir, "--state-dir", str(state), settings={"FUNCHOST_MASTER_KEY": ""})
     assert json.loads(path.read_text())["masterKey"] == master
     assert master not in again.log_text()
-
-
-def test_http_goes_on_without_storage_and_listeners_come_back(workshop: Workshop, tmp_path: Path) -> None:
-    ports, secret = free_ports(3), StorageAccount.random()
-    folder = tmp_path / "azurite"
-    folder.mkdir()
-    account = Account(secret.connection_string(ports))
-    source = MIXED.replace("TAG", account.tag)
-    app_dir = workshop.write(source)
-    settings = {"AzureWebJobsStorage": account.connection_string}
-    host = workshop.start(app_dir, settings=settings)
-    assert host.get("/api/ping").status_code == 200
-    assert eventually(lambda: host.events("queue.unreachable"))
-    for round_number in range(2):
-        running = start_azurite(folder, secret, ports)
-        try:
-            wait_until_ready(running)
-            account.send("in", json.dumps({"do": "nothing", "round": round_number}))
-            assert eventually(partial(_handled, host, round_number), seconds=10)
-        finally:
-            running.stop()
-        assert host.get("/api/ping").status_code == 200
-    assert host.stop() == 0
-
-
-def _handled(host: EmbeddedHost, round_number: int) -> bool:
-    return any(record["round"] == round_number for record in host.records("done"))
 
 
 def test_an_app_with_http_only_needs_no_storage_and_keeps_no_event_worker(workshop: Workshop) -> None:
