@@ -202,12 +202,12 @@ class TimerListener:
             logs.warning("timer.status_failed", function=self.entry.name, reason=str(error).split("\n", 1)[0])
             return False
         if status is not None:
-            base = status.updated if status.updated != _NEVER else status.last if status.last != _NEVER else now
+            base = status.last if status.last != _NEVER else status.updated if status.updated != _NEVER else now
             if self._fits(status.next, base):
                 self._status = status
                 return now > status.next
-        last = status.last if status is not None else _NEVER
-        self._keep(TimerStatus(last=last, next=self._schedule.next_after(now, self._zone), updated=now))
+        # `Last` is forgotten with the schedule that it belonged to: the next start works `Next` out from `LastUpdated`.
+        self._keep(TimerStatus(last=_NEVER, next=self._schedule.next_after(now, self._zone), updated=now))
         return False
 
     def _fits(self, stored: datetime, base: datetime) -> bool:

@@ -147,8 +147,13 @@ class CronSchedule:
 
     @property
     def fires_within_a_minute(self) -> bool:
-        """Whether two firings can be less than a minute apart; the host then keeps no status."""
-        return len(self.seconds) > 1
+        """Whether it fires more than once in every minute there is; the host then keeps no status.
+
+        One that is bound to certain minutes, hours or days is not meant, however often it fires within them.
+        """
+        others = (self.minutes, self.hours, self.days, self.months, self.weekdays)
+        free = zip(others, _FIELDS[1:], strict=True)
+        return len(self.seconds) > 1 and all(len(allowed) == high - low + 1 for allowed, (_, low, high, _) in free)
 
 
 def parse_schedule(text: str) -> Schedule:

@@ -6,8 +6,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 def local_zone(environment: Mapping[str, str], *, unknown: Callable[[str], None] = lambda _name: None) -> tzinfo:
-    """Return the zone of `TZ`, else the machine's own; a name that is no zone is told to `unknown`."""
-    name = environment.get("TZ", "").lstrip(":")
+    """Return the zone of `TZ`, else of `WEBSITE_TIME_ZONE` as Azure knows it, else the machine's own.
+
+    A name that is no zone is told to `unknown`.
+    """
+    name = environment.get("TZ", "").lstrip(":") or environment.get("WEBSITE_TIME_ZONE", "").strip()
     if name:
         try:
             return ZoneInfo(name)
