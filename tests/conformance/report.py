@@ -17,6 +17,7 @@ import pytest
 from tests.conformance.scenarios import SCENARIOS
 
 FOLDER = Path(__file__).resolve().parent
+PAGE = FOLDER.parent.parent / "docs" / "CONFORMANCE.md"
 NEVER_RUN = {
     "embedded": "not run",
     "core-tools": "not run: `func` could not be installed where this page was made",
@@ -147,7 +148,8 @@ def page_text(page: Page) -> str:
     for number, scenario in sorted(SCENARIOS.items()):
         if scenario.area != area:
             area = scenario.area
-            parts.append(f"\n## {area}\n\n| | scenario | what is seen | tests | embedded host | Core Tools |\n")
+            kinds = " | ".join(_column(page, kind) for kind in NAMES)
+            parts.append(f"\n## {area}\n\n| | scenario | what is seen | tests | {kinds} |\n")
             parts.append("|---|---|---|---|---|---|\n")
         cells = [str(number), scenario.title, scenario.seen, _listed(tests[number]), *_results(page, number)]
         parts.append("| " + " | ".join(cells) + " |\n")
@@ -162,14 +164,19 @@ def _listed(tests: list[str]) -> str:
     return "; ".join(f"{file.removeprefix('test_conformance_')}: {', '.join(names)}" for file, names in by_file.items())
 
 
+def _column(page: Page, kind: str) -> str:
+    return NAMES[kind] if kind in page.made else f"{NAMES[kind]} ({NEVER_RUN[kind]})"
+
+
 def _results(page: Page, number: int) -> list[str]:
-    return [
-        page.results[kind].get(number) or ("not run" if kind in page.made else never)
-        for kind, never in NEVER_RUN.items()
-    ]
+    return [page.results[kind].get(number, "not run") for kind in NAMES]
 
 
 def lists_of(text: str) -> Mapping[int, str]:
     """Return each scenario's row of a page without its results."""
     rows = (line for line in text.splitlines() if _ROW.match(line))
     return {int(row.split(" | ")[0].removeprefix("| ")): row.rsplit(" | ", 2)[0] for row in rows}
+
+
+if __name__ == "__main__":  # the list anew, with the results that the page has
+    PAGE.write_text(page_text(read_page(PAGE)), encoding="utf-8")

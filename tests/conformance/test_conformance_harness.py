@@ -123,14 +123,14 @@ def test_each_kind_of_host_writes_its_own_column(tmp_path: Path) -> None:
     assert first.results["embedded"][6].startswith("**failed** (1 of")
     assert 7 not in first.results["embedded"]
     assert first.results["core-tools"] == {}
-    assert page.read_text().count("could not be installed") == 51
+    assert "Core Tools (not run: `func` could not be installed where this page was made)" in page.read_text()
     core_tools = ScenarioReport(page, "core-tools")
     for test in tests[1]:
         _report(core_tools, test, "skipped")
     core_tools.write()
     second = read_page(page)
     assert second.results["core-tools"][1] == "not asked of it"
-    assert page.read_text().count("could not be installed") == 0
+    assert "could not be installed" not in page.read_text()
     assert second.results["embedded"] == first.results["embedded"]
     assert set(second.made) == {"embedded", "core-tools"}
 
