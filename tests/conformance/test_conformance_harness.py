@@ -10,7 +10,8 @@ import pytest
 
 from tests.conformance.account import Account
 from tests.conformance.hosts import HOST_KEY, MASTER, PROJECT, CoreToolsHost, eventually, is_alive, missing_for
-from tests.conformance.report import ScenarioReport, read_page, shown_by
+from tests.conformance.report import PAGE, ScenarioReport, lists_of, page_text, read_page, shown_by
+from tests.conformance.scenarios import SCENARIOS
 from tests.conformance.workshop import Workshop
 
 # Takes the command line of `func start`, is ready after a while, finds its keys in storage and leaves a child behind.
@@ -105,6 +106,14 @@ def test_a_kind_of_host_that_this_machine_has_not_ends_the_run_with_a_sentence(t
 
 
 # --------------------------------------------------------------------------------------------------------- the page
+
+
+def test_every_scenario_has_a_test_and_the_page_lists_them_all() -> None:
+    assert sorted(SCENARIOS) == list(range(1, 51))
+    assert [number for number, tests in shown_by().items() if not tests] == []
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page_text(read_page(PAGE)), "write the list anew: python -m tests.conformance.report"
+    assert len(lists_of(text)) == 50
 
 
 def test_each_kind_of_host_writes_its_own_column(tmp_path: Path) -> None:
