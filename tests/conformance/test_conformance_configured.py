@@ -35,6 +35,13 @@ APP = """
     register("loud")
     register("left_out")
 
+    @app.route(route="slowly")
+    def slowly(req: func.HttpRequest) -> func.HttpResponse:
+        record(what="began")
+        time.sleep(0.2)
+        record(what="ended")
+        return func.HttpResponse("done")
+
     @app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
     def yearly(timer: func.TimerRequest) -> None:
         record(what="yearly")
@@ -43,7 +50,7 @@ HOST_JSON = """// comments may stand anywhere
 {
     "version": "2.0", /* and in
     two lines */
-    "functions": ["posted", "LOCKED", "quiet", "loud", "yearly"],
+    "functions": ["posted", "LOCKED", "quiet", "loud", "slowly", "yearly"],
     "logging": {"logLevel": {
         "default": "Information",
         "Function.quiet": "Error", "Function.quiet.User": "None",
@@ -66,7 +73,11 @@ def host(azurite: Azurite, kind: str, tmp_path_factory: pytest.TempPathFactory) 
     workshop = Workshop(tmp_path_factory.mktemp("configured"), account, kind)
     app_dir = workshop.write(APP, host_json="\ufeff" + HOST_JSON)
     (app_dir / "local.settings.json").write_text(json.dumps(LOCAL_SETTINGS))
-    yield workshop.start(app_dir, settings={"AzureFunctionsJobHost__logging__logLevel__Function.quiet": "Error"})
+    settings = {
+        "AzureFunctionsJobHost__logging__logLevel__Function.quiet": "Error",
+        "PYTHON_THREADPOOL_THREAD_COUNT": "1",
+    }
+    yield workshop.start(app_dir, settings=settings)
     workshop.end()
     account.close()
 
@@ -75,6 +86,13 @@ def test_only_the_functions_of_the_list_run(host: Host) -> None:
     assert host.post("/v1/posted").text == "posted"
     assert host.get("/v1/left_out").status_code == 404
     assert host.admin("GET", "functions/left_out").status_code == 404
+
+
+def test_no_more_sync_functions_run_at_once_than_there_are_threads(host: Host) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        assert [answer.text for answer in pool.map(host.get, ["/v1/slowly"] * 3)] == ["done"] * 3
+    order = [record["what"] for record in host.records() if record["what"] in ("began", "ended")]
+    assert order == ["began", "ended"] * 3
 
 
 def test_the_homepage_may_be_switched_off(host: Host) -> None:
@@ -99,7 +117,7 @@ def test_cors_is_answered_for_the_origins_of_the_local_settings(host: Host) -> N
 
 def test_the_admin_api_tells_of_the_functions(host: Host) -> None:
     listed = {function["name"]: function for function in host.admin("GET", "functions").json()}
-    assert set(listed) == {"posted", "locked", "quiet", "loud", "yearly"}
+    assert set(listed) == {"posted", "locked", "quiet", "loud", "slowly", "yearly"}
     assert host.admin("GET", "functions/YEARLY").json()["name"] == "yearly"
     (binding,) = listed["yearly"]["config"]["bindings"]
     assert (binding["type"], binding["schedule"], binding["name"]) == ("timerTrigger", "0 0 0 1 1 *", "timer")

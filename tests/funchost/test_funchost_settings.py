@@ -13,7 +13,15 @@ import pytest
 from funchost.errors import ConfigurationError
 from funchost.hostjson import read_host_json
 from funchost.loglevels import LogLevels
-from funchost.settings import apply_local_settings, find_connection, is_disabled, resolve_names
+from funchost.settings import (
+    HostSettings,
+    LocalSettings,
+    apply_local_settings,
+    find_connection,
+    is_disabled,
+    make_settings,
+    resolve_names,
+)
 from tests.conformance.workshop import FAST
 
 
@@ -165,6 +173,65 @@ def test_the_longest_beginning_of_a_category_gives_its_log_level() -> None:
     assert LogLevels({"default": "Warning"}).of_result("f") == logging.WARNING
     assert LogLevels({"Function.f": "Error", "Host.Results": "Information"}).of_result("f") == logging.ERROR
     assert LogLevels().of("Function.f.User") == logging.INFO
+
+
+def test_the_command_line_comes_before_local_settings_and_these_before_the_defaults(tmp_path: Path) -> None:
+    local = LocalSettings(port=8001, address="127.0.0.2")
+    assert (_settings(tmp_path).port, _settings(tmp_path).address) == (7071, "127.0.0.1")
+    assert (_settings(tmp_path, local=local).port, _settings(tmp_path, local=local).address) == (8001, "127.0.0.2")
+    told = _settings(tmp_path, local=local, port=0, address="::1")
+    assert (told.port, told.address) == (0, "::1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("AzureFunctionsWebHost__hostid", "Upper", "32 lower-case"),
+        ("AzureFunctionsWebHost__hostid", "a--b", "32 lower-case"),
+        ("AzureFunctionsWebHost__hostid", "-a", "32 lower-case"),
+        ("AzureFunctionsWebHost__hostid", "a" * 33, "32 lower-case"),
+        ("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "much", "must be a number"),
+        ("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "-1", "from 0"),
+        ("FUNCHOST_HTTP_WORKERS", "0", "from 1 to 32"),
+        ("FUNCHOST_HTTP_WORKERS", "nan", "from 1 to 32"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_by_name(tmp_path: Path, name: str, value: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        _settings(tmp_path, environment={name: value})
+    assert name in str(caught.value)
+
+
+def test_without_a_host_id_machine_and_folder_make_one(tmp_path: Path) -> None:
+    first, second = _settings(tmp_path).host_id, _settings(tmp_path / "other").host_id
+    assert first != second
+    assert first == _settings(tmp_path).host_id
+    assert _settings(tmp_path, environment={"AzureFunctionsWebHost__hostid": first}).host_id == first
+
+
+def _settings(
+    app_dir: Path,
+    *,
+    local: LocalSettings | None = None,
+    port: int | None = None,
+    address: str | None = None,
+    environment: dict[str, str] | None = None,
+) -> HostSettings:
+    return make_settings(
+        app_dir=app_dir,
+        state_dir=None,
+        address=address,
+        port=port,
+        strict=False,
+        local=local or LocalSettings(),
+        environment=environment or {},
+    )
+
+
+def test_a_missing_extension_bundle_warns(tmp_path: Path) -> None:
+    (warning,) = read_host_json(_app_with(tmp_path, {"version": "2.0"}), {}).warnings
+    assert "extensionBundle" in warning
+    assert read_host_json(_app_with(tmp_path, FAST), {}).warnings == ()
 
 
 def test_settings_are_found_by_the_names_the_real_host_uses() -> None:
