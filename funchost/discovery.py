@@ -17,7 +17,7 @@ from funchost.signatures import Signature, SignatureRefused, read_signature
 
 SUPPORTED_TRIGGERS = ("httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger")
 SUPPORTED_OUTPUTS = ("http", "queue", "blob")
-SUPPORTED_INPUTS = {"queueTrigger": ("blob",), "blobTrigger": ("blob",), "timerTrigger": ("blob",)}
+SUPPORTED_INPUTS = ("blob",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,12 +116,11 @@ def make_plan(
     if len(triggers) != 1 or triggers[0]["type"] not in SUPPORTED_TRIGGERS:
         kinds = ", ".join(binding["type"] for binding in triggers) or "none"
         raise ValueError(f"its trigger is {kinds}; this host runs {', '.join(SUPPORTED_TRIGGERS)}")
-    kind = str(triggers[0]["type"])
     inputs: list[BindingSpec] = []
     outputs: list[BindingSpec] = []
     for binding in bindings:
         if binding is not triggers[0]:
-            (inputs if binding.get("direction") == "IN" else outputs).append(_spec(binding, kind, signature))
+            (inputs if binding.get("direction") == "IN" else outputs).append(_spec(binding, signature))
     return Plan(
         name=name,
         function=function,
@@ -137,9 +136,9 @@ def make_plan(
     )
 
 
-def _spec(binding: dict[str, Any], trigger: str, signature: Signature) -> BindingSpec:
+def _spec(binding: dict[str, Any], signature: Signature) -> BindingSpec:
     name, kind, direction = str(binding["name"]), str(binding["type"]), binding.get("direction")
-    allowed = {"OUT": SUPPORTED_OUTPUTS, "IN": SUPPORTED_INPUTS.get(trigger, ())}
+    allowed = {"OUT": SUPPORTED_OUTPUTS, "IN": SUPPORTED_INPUTS}
     if kind not in allowed.get(str(direction), ()):
         raise ValueError(f"its binding {name!r} ({kind}) is of a kind this host does not have")
     converter = signature.converters.get(name) or func.get_binding_registry().get(kind)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import azure.functions as func
 from azure.functions.meta import Datum
 
+from funchost.bindingdata import properties_of
 from funchost.invocation import Plan
 from funchost.logs import LineTemplate
 from funchost.routes import Route
@@ -32,6 +33,7 @@ class HttpFunction:
     keys: tuple[bytes, ...]  # that open it; none are needed where the level is anonymous
     disabled: bool
     has_outputs: bool
+    has_places: bool  # in the paths of its bindings, which each request gives values for
     answered: LineTemplate  # its log line of a request that went well: invocation id, milliseconds, status
 
 
@@ -132,6 +134,16 @@ def request_datum(
         },
         "http",
     )
+
+
+def given_names(request: Datum) -> dict[str, Any]:
+    """Return what a request gives to the `{name}` places of paths: members of its body, query and route values."""
+    parts = {
+        part: {name: item.value for name, item in request.value[part].items()}
+        for part in ("headers", "query", "params")
+    }
+    body = properties_of(bytes(request.value["body"].value).decode("utf-8", "replace"))
+    return {"headers": parts["headers"], "query": parts["query"], **body, **parts["query"], **parts["params"]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

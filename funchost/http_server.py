@@ -18,13 +18,14 @@ from funchost.http_functions import (
     RawHeaders,
     RouteTable,
     answer_from,
+    given_names,
     name_client,
     parse_headers,
     parse_query,
     request_datum,
     shown_key,
 )
-from funchost.invocation import Context, TraceContext, arguments, call_async, call_sync, encode_outputs
+from funchost.invocation import Context, TraceContext, arguments, call_async, call_sync, decode_inputs, encode_outputs
 from funchost.keys import Keys, is_one_of
 from funchost.metrics import Metrics
 from funchost.routes import decoded_path
@@ -225,6 +226,10 @@ class HttpServer:
             trace = TraceContext(headers.get("traceparent", ""), headers.get("tracestate", ""))
             context = Context(plan, invocation_id, trace, None)
         call, collectors = arguments(plan, datum, {}, context)
+        names = given_names(datum) if function.has_places else {}
+        if plan.inputs:
+            read = await self._host("read", {"function": plan.name, "values": names})
+            call.update(decode_inputs(plan, read["inputs"], {}))
         if plan.is_async:
             returned = await call_async(plan, call, invocation_id)
         else:
@@ -233,8 +238,7 @@ class HttpServer:
         if function.has_outputs:
             outputs = encode_outputs(plan, returned, collectors)
             if outputs:
-                values = {name: item.value for part in ("query", "params") for name, item in datum.value[part].items()}
-                await self._host("emit", {"function": plan.name, "outputs": outputs, "values": values})
+                await self._host("emit", {"function": plan.name, "outputs": outputs, "values": names})
         return answer
 
     async def _admin(

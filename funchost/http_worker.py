@@ -126,6 +126,7 @@ class HttpWorker(WorkerBase):
                     keys=keys.good_for(row["name"], row["level"]),
                     disabled=row["disabled"],
                     has_outputs=bool(indexed.plan.outputs),
+                    has_places=row["has_places"],
                     answered=answered_line(row["name"]),
                 )
             )

@@ -48,12 +48,13 @@ class Listeners:
         self._worker = worker
         self._lock_retry_seconds = settings.lock_retry_seconds or host_json.listener_lock_retry.total_seconds()
         self._factory = StorageFactory(environment, settings.storage_api_version)
+        self.reader = InputReader(self._factory)
         self.emitter = Emitter(self._factory, host_json.message_encoding, self.wake)
         timeout = host_json.function_timeout
         self._invoker = Invoker(
             worker=worker,
             state=state,
-            reader=InputReader(self._factory),
+            reader=self.reader,
             emitter=self.emitter,
             metrics=metrics,
             timeout_seconds=None if timeout is None else timeout.total_seconds(),

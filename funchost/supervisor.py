@@ -291,8 +291,11 @@ class Supervisor:
         elif method == "farewell":
             self._past = add_up([self._past, body])
             answer({})
-        elif method in ("emit", "admin", "counters"):
-            work = {"emit": self._emit, "admin": self._answer_admin, "counters": lambda _: self._all_metrics()}[method]
+        elif method in ("read", "emit", "admin", "counters"):
+            work = {
+                "read": self._read, "emit": self._emit, "admin": self._answer_admin,
+                "counters": lambda _: self._all_metrics(),
+            }[method]  # fmt: skip
             threading.Thread(target=_answering, args=(work, body, answer), daemon=True).start()
         else:
             answer({"error": f"the host does not know {method!r}"})
@@ -331,10 +334,15 @@ class Supervisor:
             },
         }
 
+    def _read(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        return {"inputs": self._listeners.reader.read(self._entry(body["function"]), BindingData(body["values"]))}
+
     def _emit(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        entry = next(entry for entry in self._catalogue.result() if entry.name == body["function"])
-        self._listeners.emitter.emit(entry, body["outputs"], BindingData(body["values"]))
+        self._listeners.emitter.emit(self._entry(body["function"]), body["outputs"], BindingData(body["values"]))
         return {}
+
+    def _entry(self, function: str) -> Entry:
+        return next(entry for entry in self._catalogue.result() if entry.name == function)
 
     def _answer_admin(self, body: Mapping[str, Any]) -> dict[str, Any]:
         if self._admin is None:
@@ -352,6 +360,7 @@ def http_functions(entries: Sequence[Entry], host_json: HostJson) -> list[dict[s
             "methods": list(entry.methods),
             "level": entry.level,
             "disabled": entry.disabled,
+            "has_places": entry.has_places,
         }
         for entry in entries
         if entry.runs and entry.kind == "httpTrigger"

@@ -49,7 +49,7 @@ SHARED = (
     def swept(blob: func.InputStream) -> None:
         seen("swept", blob)
 
-    @on("appear-TAG/{name}")
+    @on("appear-TAG/{name}", source=func.BlobSource.LOGS_AND_CONTAINER_SCAN)
     async def appear(blob: func.InputStream) -> None:
         seen("appear", blob)
 
@@ -79,6 +79,10 @@ SHARED = (
     def posts(blob: func.InputStream, copy: func.Out[str]) -> None:
         copy.set(blob.read().decode())
 
+    @on("resting-TAG")
+    def resting(blob: func.InputStream) -> None:
+        seen("resting", blob)
+
     @on("never-TAG", source="EventGrid")
     def by_event_grid(blob: func.InputStream) -> None:
         pass
@@ -101,7 +105,8 @@ def host(shared_workshop: Workshop, shared_account: Account) -> Host:
     _leave_notifications(shared_account)
     _leave_receipts(shared_account)
     _leave_scan_info(shared_account)
-    started: Host = shared_workshop.run(SHARED, BOX=shared_account.name("box"))
+    settings = {"BOX": shared_account.name("box"), "AzureWebJobs.resting.Disabled": "true"}
+    started: Host = shared_workshop.start(shared_workshop.write(SHARED), settings=settings)
     return started
 
 
@@ -295,6 +300,14 @@ def test_a_container_that_appears_later_is_scanned(host: Host, shared_account: A
     assert not shared_account.blobs.get_container_client(shared_account.name("appear")).exists()
     shared_account.put("first", b"1", container="appear")
     assert eventually(lambda: _names(host, "appear") == ["first"])
+
+
+def test_a_disabled_function_gets_no_blob_and_leaves_no_receipt(host: Host, shared_account: Account) -> None:
+    shared_account.put("1", b"1", container="resting")
+    shared_account.put("after", b"1", container="any")
+    assert eventually(lambda: _any(host, shared_account, "after"))
+    assert host.records("resting") == []
+    assert shared_account.host_blobs(f"blobreceipts/{shared_account.host_id}/Host.Functions.resting/") == []
 
 
 def test_receipts_of_another_host_are_honoured(host: Host, shared_account: Account) -> None:

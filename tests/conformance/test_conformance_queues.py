@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from tests.conformance.account import Account
 from tests.conformance.hosts import Host, eventually
@@ -107,6 +107,18 @@ SHARED = (
     def named(msg: func.QueueMessage, out: func.Out[str]) -> None:
         out.set(msg.get_json()["line"])
 
+    @on("resting-TAG")
+    def resting(msg: func.QueueMessage) -> None:
+        record(what="resting")
+
+    @app.route(route="notes/{id}")
+    @app.blob_input(arg_name="note", path="notes-TAG/{id}.txt", connection="AzureWebJobsStorage")
+    @app.blob_output(arg_name="copy", path="asked-TAG/{query.line}/{id}-{n}.txt", connection="AzureWebJobsStorage")
+    async def ask(req: func.HttpRequest, note: func.InputStream, copy: func.Out[bytes]) -> func.HttpResponse:
+        text = note.read() if note else b"nothing"
+        copy.set(text)
+        return func.HttpResponse(text)
+
     @on("filed-TAG")
     @app.blob_input(arg_name="note", path="notes-TAG/{id}.txt", connection="AzureWebJobsStorage")
     @app.blob_input(arg_name="raw", path="notes-TAG/{order.line}.bin", connection="AzureWebJobsStorage",
@@ -131,6 +143,7 @@ def host(shared_workshop: Workshop, shared_account: Account) -> Host:
     settings = {
         "FUNCHOST_MESSAGE_VISIBILITY": str(VISIBILITY_SECONDS),
         "AzureWebJobsElsewhere": shared_account.connection_string,
+        "AzureWebJobs.resting.Disabled": "true",
         "NAMED_QUEUE": f"Named-{shared_account.tag}",
     }
     started: Host = shared_workshop.start(shared_workshop.write(SHARED), settings=settings)
@@ -246,6 +259,56 @@ def test_a_long_run_keeps_its_message_by_renewal(host: Any, shared_account: Acco
     assert eventually(lambda: shared_account.depth("in") == 0)
     assert len(_of(host, "work", body=body)) == 1
     assert host.events("queue.delete_refused") == []
+
+
+def _lose_one(host: Host, account: Account) -> tuple[str, dict[str, Any]]:
+    """Delete a message under its function; one that was renewed already is left to its end, and the next is tried."""
+    for number in range(5):
+        body = f"sleep {VISIBILITY_SECONDS} and lose it {number}"
+        account.send("in", body)
+        seen = eventually(lambda: _of(host, "work", body=body))[0]  # noqa: B023 - asked at once
+        try:
+            account.queue("in").delete_message(seen["id"], pop_receipt=seen["receipt"])
+        except HttpResponseError:
+            continue
+        return body, seen
+    raise AssertionError("every message was renewed before it could be deleted")
+
+
+@pytest.mark.embedded("Microsoft's host renews after five minutes")
+def test_a_message_that_goes_away_under_its_function_is_no_trouble(host: Any, shared_account: Account) -> None:
+    """Somebody deletes it with the first receipt, before the host has renewed it."""
+    body, seen = _lose_one(host, shared_account)
+    assert eventually(lambda: host.events("queue.delete_refused", message_id=seen["id"]))
+    assert host.events("queue.renewal_failed", message_id=seen["id"])
+    assert eventually(lambda: f"did {body}" in shared_account.waiting("out"))
+    shared_account.send("in", "after the lost one")
+    assert eventually(lambda: _of(host, "done", body="after the lost one"))
+    assert len(_of(host, "work", body=body)) == 1
+
+
+def test_a_message_may_live_for_ever(host: Host, shared_account: Account) -> None:
+    shared_account.send("in")
+    shared_account.queue("in").send_message("for ever", time_to_live=-1)
+    seen = eventually(lambda: _of(host, "done", body="for ever") and _of(host, "work", body="for ever"))[0]
+    assert datetime.fromisoformat(seen["expires"]).year == 9999
+
+
+def test_a_disabled_function_takes_no_message(host: Host, shared_account: Account) -> None:
+    shared_account.send("resting", "stays")
+    time.sleep(1)  # two polls
+    message = shared_account.queue("resting").peek_messages()[0]
+    assert (message.content, message.dequeue_count) == ("stays", 0)
+    assert host.records("resting") == []
+
+
+def test_a_request_gives_names_to_paths_too(host: Host, shared_account: Account) -> None:
+    shared_account.put("h1.txt", b"a note", container="notes")
+    for note, expected in (("h1", b"a note"), ("h2", b"nothing")):
+        assert host.post(f"/api/notes/{note}?line=L7", json={"n": 2}).content == expected
+        blob = shared_account.blobs.get_blob_client(shared_account.name("asked"), f"L7/{note}-2.txt")
+        assert blob.download_blob().readall() == expected
+    assert host.post("/api/notes/h1?line=L7").status_code == 500  # the path wants n
 
 
 @scenario(25)

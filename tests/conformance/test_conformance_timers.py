@@ -102,6 +102,7 @@ SHARED = """
         if context.retry_context.retry_count < 3:
             raise ValueError("no")
 
+    timer("idle", "*/1 * * * * *", run_on_startup=True)
     timer("seven", "0 0 0 * * 7")
     timer("question", "0 0 0 ? * *")
     timer("last", "0 0 0 L * *")
@@ -165,7 +166,7 @@ def host(shared_workshop: Workshop, shared_account: Account) -> Host:
     new_year = _next_day(lambda moment: (moment.month, moment.day) == (1, 1))
     _leave_status(shared_account, "ahead", last=None, following=new_year)
     _status_blob(shared_account, "broken").upload_blob(b'{"Last": "yesterday"')
-    settings = {"TZ": "Asia/Seoul", "NEW_YEAR": "0 0 0 1 1 *"}
+    settings = {"TZ": "Asia/Seoul", "NEW_YEAR": "0 0 0 1 1 *", "AzureWebJobs.idle.Disabled": "1"}
     started: Host = shared_workshop.start(shared_workshop.write(SHARED), settings=settings)
     return started
 
@@ -311,6 +312,14 @@ def test_a_failing_body_does_not_stop_the_schedule(host: Host, shared_account: A
 
 
 @pytest.mark.azurite
+def test_a_disabled_timer_does_not_run(host: Host, shared_account: Account) -> None:
+    assert eventually(lambda: len(host.records("often")) >= 2)
+    assert host.records("idle") == []
+    path = f"locks/{shared_account.host_id}/Host.Functions.idle.Listener"
+    assert not shared_account.blobs.get_blob_client("azure-webjobs-hosts", path).exists()
+
+
+@pytest.mark.azurite
 def test_a_span_of_time_is_a_schedule_too(host: Host, shared_account: Account) -> None:
     assert eventually(lambda: len(host.records("often")) >= 3)
     pauses = [later["at"] - earlier["at"] for earlier, later in pairwise(host.records("often"))]
@@ -355,6 +364,10 @@ def test_of_two_hosts_one_fires_and_the_other_takes_over(workshop: Workshop, acc
         @app.timer_trigger(arg_name="timer", schedule="*/1 * * * * *")
         def tick(timer: func.TimerRequest) -> None:
             record(what="tick", past_due=timer.past_due)
+
+        @app.blob_trigger(arg_name="blob", path="drop-TAG/{name}", connection="AzureWebJobsStorage")
+        def read(blob: func.InputStream) -> None:
+            record(what="read", name=blob.name)
         """
     )
     first = workshop.start(app_dir)
@@ -368,9 +381,11 @@ def test_of_two_hosts_one_fires_and_the_other_takes_over(workshop: Workshop, acc
     third = workshop.start(app_dir)
     killed = time.time()
     second.kill()
+    account.put("nobody scans now")
     assert eventually(lambda: len(_owners(third)) == 3, seconds=25)
     taken_over = next(record["at"] for record in third.records("tick") if record["pid"] == _owners(third)[2])
     assert taken_over - killed < 15 + 1 + 2  # the lease, the retry, and a slot
+    assert eventually(lambda: third.records("read"), seconds=5)
     slots = [round(record["at"]) for record in third.records("tick")]
     assert len(set(slots)) == len(slots)
 
