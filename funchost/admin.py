@@ -15,6 +15,7 @@ from funchost.state import HostState
 VERSION = "4.0.0-funchost"
 FireByHand = Callable[[Entry, str], None]
 Answered = tuple[int, Any]
+_NOT_HERE = ("warmup", "vfs", "zip", "host/keys", "host/functionkeys", "host/systemkeys")
 
 
 class AdminApi:
@@ -55,6 +56,10 @@ class AdminApi:
         handler = fixed.get((method, "/".join(parts)))
         if handler is not None:
             return handler()
+        if "/".join(parts).startswith(_NOT_HERE) or parts[2:3] == ["keys"]:
+            return 501, {
+                "error": f"this host has no {'/'.join(parts)}: its keys lie in host-keys.json, its app in --app-dir"
+            }
         if len(parts) in (2, 3) and parts[0] == "functions":
             entry = self._entries.get(parts[1])
             if entry is None:
@@ -93,9 +98,9 @@ class AdminApi:
         return 202, None
 
     def _drain_status(self) -> Answered:
-        outstanding = self._state.under_way
-        state = "Disabled" if not self._state.draining else "InProgress" if outstanding else "Completed"
-        return 200, {"state": state, "outstandingInvocations": outstanding, "outstandingRetries": 0}
+        outstanding, retries = self._state.under_way, self._state.retries
+        state = "Disabled" if not self._state.draining else "InProgress" if outstanding or retries else "Completed"
+        return 200, {"state": state, "outstandingInvocations": outstanding, "outstandingRetries": retries}
 
     def _resume(self) -> Answered:
         return (200, None) if self._state.resume() else (409, None)

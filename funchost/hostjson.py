@@ -17,12 +17,12 @@ from schedules.timespan import parse_timespan
 _OVERRIDE = re.compile(r"AzureFunctionsJobHost(?:__|:)(?P<path>.+)", re.IGNORECASE | re.DOTALL)
 _LOG_LEVEL = re.compile(r"logging(?:__|:)loglevel(?:__|:)(?P<category>.+)", re.IGNORECASE | re.DOTALL)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNTOUCHED = {  # read by the real host, without meaning here
-    "version", "logging", "extensionbundle", "watchdirectories", "watchfiles", "healthmonitor", "applicationinsights",
-    "aggregator", "retry", "concurrency", "telemetrymode", "customhandler", "manageddependency",
-    "sendcanceledinvocationstoworker",
+_UNDERSTOOD = {"version", "logging", "extensionbundle"}
+_UNTOUCHED = {  # read by the real host, without effect here
+    "watchdirectories", "watchfiles", "healthmonitor", "applicationinsights", "aggregator", "retry", "concurrency",
+    "telemetrymode", "customhandler", "manageddependency", "sendcanceledinvocationstoworker", "extensions.http.hsts",
+    "extensions.http.dynamicthrottlesenabled",
 }  # fmt: skip
-_UNTOUCHED_DEEP = {"extensions.http.hsts", "extensions.http.dynamicthrottlesenabled"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,9 +236,9 @@ def _collect(node: Mapping[str, Any], prefix: str, path: Path, values: dict[str,
         lower = dotted.lower()
         if lower in _FIELDS:
             _store(lower, value, f'{path}: key "{dotted}"', values)
-        elif lower in _UNTOUCHED_DEEP:
-            warnings.append(f'{path}: key "{dotted}" has no effect here')
         elif lower in _UNTOUCHED:
+            warnings.append(f'{path}: key "{dotted}" has no effect here')
+        elif lower in _UNDERSTOOD:
             continue
         elif lower in ("extensions", "singleton", "extensions.http", "extensions.queues", "extensions.blobs"):
             if not isinstance(value, dict):
@@ -265,7 +265,9 @@ def _override(name: str, below: str, text: str, values: dict[str, Any], warnings
         given = dict(enumerate(values.get("functions") or ()))
         given[int(index[1])] = text
         values["functions"] = tuple(given.values())
-    elif dotted.split(".", 1)[0] not in _UNTOUCHED:
+    elif dotted.split(".", 1)[0] in _UNTOUCHED or dotted in _UNTOUCHED:
+        warnings.append(f'setting "{name}" has no effect here')
+    elif dotted.split(".", 1)[0] not in _UNDERSTOOD:
         warnings.append(f'setting "{name}" names no host.json key that this host knows')
 
 

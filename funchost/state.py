@@ -13,6 +13,7 @@ class HostState:
         self._changed = threading.Condition()
         self._draining = False
         self._under_way = 0
+        self._retries = 0
 
     @property
     def draining(self) -> bool:
@@ -23,6 +24,11 @@ class HostState:
     def under_way(self) -> int:
         """How many queue, blob and timer invocations run now."""
         return self._under_way
+
+    @property
+    def retries(self) -> int:
+        """How many failed timer runs wait to be tried again."""
+        return self._retries
 
     @property
     def takes_work(self) -> bool:
@@ -58,6 +64,16 @@ class HostState:
         """Wait until nothing runs; False when something still does after that time."""
         with self._changed:
             return self._changed.wait_for(lambda: self._under_way == 0, timeout_seconds)
+
+    def wait_to_retry(self, delay_seconds: float) -> bool:
+        """Wait before a failed run is tried again; False when the host stops meanwhile."""
+        with self._changed:
+            self._retries += 1
+        try:
+            return not self.stopping.wait(delay_seconds)
+        finally:
+            with self._changed:
+                self._retries -= 1
 
     @contextmanager
     def counting(self) -> Iterator[None]:

@@ -160,6 +160,9 @@ class Supervisor:
         problems = [f"{entry.name}: {error}" for entry in entries for error in entry.errors]
         for problem in problems:
             logs.error("function.refused", reason=problem)
+        for entry in entries:
+            if entry.runs and entry.kind == "httpTrigger" and entry.retry is not None:
+                logs.warning("function.no_retry", function=entry.name, reason="only timer functions are tried again")
         if problems and self._settings.strict:
             raise ConfigurationError("--strict: " + "; ".join(problems))
         self._listeners = listeners.Listeners(

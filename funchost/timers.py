@@ -261,7 +261,7 @@ class TimerListener:
             if outcome.ok or outcome.cut or self._retry is None or not self._retry.allows(retries):
                 return outcome
             last_failure = outcome.failure
-            if self._state.stopping.wait(self._retry.delay_seconds(retries)):
+            if not self._state.wait_to_retry(self._retry.delay_seconds(retries)):
                 return outcome
             retries += 1
 
