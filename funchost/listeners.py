@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from azure.core.exceptions import AzureError
 
 from funchost import logs
-from funchost.blobs import POISON_QUEUE, BlobFunction, BlobRunner, BlobScanner, blob_functions, internal_queue
+from funchost.blob_run import BlobRunner
+from funchost.blob_scan import BlobScanner
+from funchost.blobs import POISON_QUEUE, BlobFunction, blob_functions, internal_queue
 from funchost.catalogue import Entry
 from funchost.groups import WorkerGroup
 from funchost.hostjson import HostJson

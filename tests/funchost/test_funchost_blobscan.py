@@ -6,8 +6,9 @@ from typing import cast
 
 import pytest
 
+from funchost.blob_scan import BlobScanner
 from funchost.blobpaths import compile_path
-from funchost.blobs import BlobFunction, BlobScanner, internal_queue
+from funchost.blobs import BlobFunction, internal_queue
 from funchost.catalogue import Entry
 from funchost.state import HostState
 from funchost.storage import Storage

@@ -7,8 +7,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobLeaseClient
 
+from funchost.blob_receipts import Receipts
 from funchost.blobpaths import compile_path
-from funchost.blobs import BlobFunction, Receipts
+from funchost.blobs import BlobFunction
 from funchost.catalogue import Entry
 from funchost.storage import Storage
 from tests.conformance.account import Account
