@@ -41,6 +41,7 @@ class Connection:
     asked: bytes = b""
     received: bytearray = field(default_factory=bytearray)
     expected: int = -1  # bytes of the whole answer; -1 while its head is not complete
+    is_last: bool = False  # whether the server closes the connection after this answer, and another one is to be made
 
     def __post_init__(self) -> None:
         self.sock = socket.create_connection(("127.0.0.1", self.port), timeout=_TIMEOUT_SECONDS)
@@ -68,13 +69,10 @@ class Connection:
             end = self.received.find(b"\r\n\r\n")
             if end < 0:
                 return False
-            self.expected = end + 4 + _content_length(bytes(self.received[:end]))
+            head = bytes(self.received[: end + 2]).lower()
+            self.expected = end + 4 + _content_length(head)
+            self.is_last = b"\r\nconnection: close\r\n" in head
         return len(self.received) >= self.expected
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the server closes the connection after this answer, and another one is to be made."""
-        return b"\r\nconnection: close\r\n" in bytes(self.received[: self.received.find(b"\r\n\r\n") + 2]).lower()
 
     def renew(self) -> None:
         """Connect anew."""
@@ -88,10 +86,10 @@ class Connection:
 
 
 def _content_length(head: bytes) -> int:
-    for line in head.lower().split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            return int(line[15:])
-    raise ConnectionError("an answer without Content-Length")
+    found = head.find(b"\r\ncontent-length:")
+    if found < 0:
+        raise ConnectionError("an answer without Content-Length")
+    return int(head[found + 17 : head.find(b"\r\n", found + 17)])
 
 
 @dataclass(kw_only=True)
@@ -153,17 +151,20 @@ def _requests(plan: Mapping[str, Any], name: str) -> Iterator[bytes]:
 def _drive(connections: list[Connection], requests: Iterator[bytes], outcome: Outcome, seconds: float | None) -> None:
     outcome.began, started = time.monotonic(), time.perf_counter()
     with selectors.DefaultSelector() as selector:
-        for connection in connections:
-            _next(connection, requests, selector)
+        for connection, request in zip(connections, requests, strict=False):
+            connection.ask(request)
+            selector.register(connection.sock, selectors.EVENT_READ, connection)
         while selector.get_map():
             for key, _ in selector.select(_TIMEOUT_SECONDS):
                 connection = key.data
                 if not _heard(connection, outcome, selector, started):
                     continue
                 over = seconds is not None and (time.perf_counter() - started > seconds or _told_to_end.is_set())
-                selector.unregister(connection.sock)
-                if not over:
-                    _next(connection, requests, selector)
+                following = None if over else next(requests, None)
+                if following is None:
+                    selector.unregister(connection.sock)
+                else:
+                    connection.ask(following)
     outcome.seconds = time.perf_counter() - started
 
 
@@ -194,13 +195,6 @@ def _arrive(
                     selector.unregister(key.data.sock)
                     idle.append(key.data)
     outcome.seconds = time.perf_counter() - started
-
-
-def _next(connection: Connection, requests: Iterator[bytes], selector: selectors.BaseSelector) -> None:
-    request = next(requests, None)
-    if request is not None:
-        connection.ask(request)
-        selector.register(connection.sock, selectors.EVENT_READ, connection)
 
 
 def _heard(connection: Connection, outcome: Outcome, selector: selectors.BaseSelector, started: float) -> bool:
