@@ -396,7 +396,7 @@ def test_two_hosts_share_the_work_and_double_none(workshop: Workshop, account: A
     drop = account.blobs.create_container(account.name("drop"))
     for number in range(50):
         drop.upload_blob(f"{number}/manifest.json", str(number).encode())
-    assert eventually(lambda: len(first.records("end")) >= 50, seconds=30)
+    assert eventually(lambda: len(first.records("end")) >= 50, seconds=60)
     records = first.records("read")
     assert sorted(int(record["content"]) for record in records) == list(range(50))
     assert len({record["pid"] for record in records}) == 2
