@@ -7,7 +7,7 @@ import pytest
 
 from shared.azurite.service import Azurite
 from tests.conformance.account import Account
-from tests.conformance.hosts import missing_for
+from tests.conformance.hosts import ASKED_ELSEWHERE, missing_for
 from tests.conformance.workshop import Workshop
 
 
@@ -25,7 +25,7 @@ def kind(pytestconfig: pytest.Config) -> str:
 def _asked_of_this_kind(request: pytest.FixtureRequest, kind: str) -> None:
     marker = request.node.get_closest_marker("embedded")
     if marker is not None and kind != "embedded":
-        pytest.skip(f"asked of the embedded host only: {marker.args[0]}")
+        pytest.skip(f"{ASKED_ELSEWHERE}: {marker.args[0]}")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 MASTER = "the-master-key"
 HOST_KEY = "the-key-of-all-functions"
 KINDS = ("embedded", "core-tools")
+ASKED_ELSEWHERE = "asked of the embedded host only"  # begins the reason of each skip under another kind
 
 
 def eventually(question: Callable[[], Any], *, seconds: float = 10.0, every: float = 0.05) -> Any:

@@ -9,7 +9,16 @@ from typing import Any, Literal
 import pytest
 
 from tests.conformance.account import Account
-from tests.conformance.hosts import HOST_KEY, MASTER, PROJECT, CoreToolsHost, eventually, is_alive, missing_for
+from tests.conformance.hosts import (
+    ASKED_ELSEWHERE,
+    HOST_KEY,
+    MASTER,
+    PROJECT,
+    CoreToolsHost,
+    eventually,
+    is_alive,
+    missing_for,
+)
 from tests.conformance.report import PAGE, ScenarioReport, lists_of, page_text, read_page, shown_by
 from tests.conformance.scenarios import SCENARIOS
 from tests.conformance.workshop import Workshop
@@ -147,5 +156,9 @@ def test_each_kind_of_host_writes_its_own_column(tmp_path: Path) -> None:
 def _report(report: ScenarioReport, test: str, outcome: Literal["passed", "failed", "skipped"]) -> None:
     file, _, name = test.partition("::")
     nodeid = f"tests/conformance/{file}.py::{name}[a-b]"
-    options: dict[str, Any] = {"location": ("", 0, ""), "keywords": {}, "longrepr": None}
+    options: dict[str, Any] = {
+        "location": ("", 0, ""),
+        "keywords": {},
+        "longrepr": f"{ASKED_ELSEWHERE}: its log" if outcome == "skipped" else None,
+    }
     report.pytest_runtest_logreport(pytest.TestReport(nodeid, outcome=outcome, when="call", **options))
