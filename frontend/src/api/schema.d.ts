@@ -527,7 +527,7 @@ export interface paths {
          * The newest lines of the installation's log
          * @description Show lines of the host's log, oldest first and without secrets; ask again with `after` to follow it.
          *
-         *         One answer looks through 4 MiB of the log at most: fewer lines than asked for with `more` mean that it goes on.
+         *     One answer looks through 4 MiB of the log at most: fewer lines than asked for with `more` mean that it goes on.
          */
         get: operations["list_log_lines"];
         put?: never;
@@ -849,7 +849,7 @@ export interface paths {
          * Operations of the items' routings
          * @description Find operations by code or name: those whose code begins so first, then the more frequent.
          *
-         *         Each says where it is planned and how often, and the median of its planned minutes.
+         *     Each says where it is planned and how often, and the median of its planned minutes.
          */
         get: operations["list_operations"];
         put?: never;
@@ -1077,8 +1077,8 @@ export interface paths {
          * Working copies as a file: csv, xlsx, json, xml, erp.csv or erp.xlsx
          * @description Write routings as a planner left them, in the form of the predictions' exports; nothing is stored.
          *
-         *         What only a model can say of a routing stays empty. In the ERP's layout, a time that is not given is 0, and columns
-         *         that the profile carries along come from the item's own steps where the ERP has them.
+         *     What only a model can say of a routing stays empty. In the ERP's layout, a time that is not given is 0, and columns
+         *     that the profile carries along come from the item's own steps where the ERP has them.
          */
         post: operations["export_routings"];
         delete?: never;
@@ -1100,7 +1100,7 @@ export interface paths {
          * A file's routings as working copies
          * @description Read a file of at most 5 MiB: XLSX, CSV or JSON as an export wrote it, or the ERP's layout; nothing is stored.
          *
-         *         A fault names its sheet, row and column. What an export wrote comes back to the last digit.
+         *     A fault names its sheet, row and column. What an export wrote comes back to the last digit.
          */
         post: operations["import_routings"];
         delete?: never;
@@ -1174,8 +1174,8 @@ export interface paths {
          * Ask for a new model version
          * @description Enqueue one job; a full queue or a duplicate is a 409 with the reason.
          *
-         *         The answer's `plan` says what it will train, on what, and what that usually takes. A dry run trains, compares and
-         *         packages like any other and registers nothing: its `result` tells what would have been registered, and why.
+         *     The answer's `plan` says what it will train, on what, and what that usually takes. A dry run trains, compares and
+         *     packages like any other and registers nothing: its `result` tells what would have been registered, and why.
          */
         post: operations["request_training"];
         delete?: never;
