@@ -24,7 +24,7 @@ from tests.conformance.workshop import Workshop
 MODES = ("one host", "two hosts, no kill", "two hosts", "storage restarted")
 COLUMNS = (
     "mode", "kills: hosts, workers", "handled: messages, blobs", "cut short",
-    "doubled: messages (at dequeue count), blobs", "doubled without a kill", "lost", "buried", "seconds",
+    "doubled: messages (at dequeue count), blobs", "doubled without a kill", "sent twice", "lost", "buried", "seconds",
 )  # fmt: skip
 AWAY_SECONDS = 15.0
 
@@ -97,7 +97,8 @@ def _row(mode: str, tally: Tally) -> str:
     doubled = f"{tally.doubled['message']}{f' ({counts})' if counts else ''}, {tally.doubled['blob']}"
     cells = (
         mode, f"{tally.killed_hosts}, {tally.killed_workers}", f"{tally.handled['message']}, {tally.handled['blob']}",
-        tally.cut, doubled, len(tally.unexplained), len(tally.lost), tally.buried, f"{tally.seconds:.0f}",
+        tally.cut, doubled, len(tally.unexplained), tally.sent_twice, len(tally.lost), tally.buried,
+        f"{tally.seconds:.0f}",
     )  # fmt: skip
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 

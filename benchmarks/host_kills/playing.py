@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from funchost.keeper import descendants
@@ -17,21 +16,22 @@ from tests.conformance.hosts import EmbeddedHost, eventually
 from tests.conformance.workshop import Workshop
 
 APP = """
-    def handled(what, name, attempt):
-        record(what="begun", kind=what, name=name, attempt=attempt)
+    def handled(kind, name, id, attempt):
+        record(what="begun", kind=kind, name=name, id=id, attempt=attempt)
         time.sleep(float(os.environ["TAKES"]))
-        record(what="done", kind=what, name=name, attempt=attempt)
+        record(what="done", kind=kind, name=name, id=id, attempt=attempt)
 
     @app.queue_trigger(arg_name="msg", queue_name="work-TAG", connection="AzureWebJobsStorage")
     def work(msg: func.QueueMessage) -> None:
-        handled("message", msg.get_body().decode(), msg.dequeue_count)
+        handled("message", msg.get_body().decode(), msg.id, msg.dequeue_count)
 
     @app.blob_trigger(
         arg_name="blob", path="drop-TAG/{name}", connection="AzureWebJobsStorage", data_type=func.DataType.BINARY
     )
     def notice(blob: func.InputStream) -> None:
-        handled("blob", blob.name.partition("/")[2], None)
+        handled("blob", blob.name.partition("/")[2], blob.name, None)
 """
+FIVE_TRIES = {"queues": {"maxDequeueCount": 5}, "blobs": {"poisonBlobThreshold": 5}}  # as hosts have by default
 PATIENCE_SECONDS = 120.0  # longer than any lease of a killed host (30 s) and its messages' visibility time
 QUIET_SECONDS = 1.0  # after the last message has gone
 
@@ -63,6 +63,7 @@ class Tally:
     cut: int = 0  # begun, and not ended, by a process that was killed
     unexplained: list[str] = field(default_factory=list)  # doubled though nobody killed who had handled it before
     lost: list[str] = field(default_factory=list)
+    sent_twice: int = 0  # two messages of one name: their sender's client repeated what storage did not answer
     buried: int = 0
     seconds: float = 0.0
 
@@ -72,7 +73,7 @@ class Hosts:
 
     def __init__(self, workshop: Workshop, play: Play) -> None:
         self._workshop = workshop
-        self._app = workshop.write(APP, host_json={"extensions": {"queues": {"maxDequeueCount": 5}}})
+        self._app = workshop.write(APP, host_json={"extensions": FIVE_TRIES})
         self._settings = {
             "FUNCHOST_MESSAGE_VISIBILITY": str(play.visibility_seconds),
             "TAKES": str(play.takes_seconds),
@@ -140,8 +141,15 @@ def play(workshop: Workshop, asked: Play) -> Tally:
     _settle(workshop)
     hosts.stop()
     _count(asked, hosts, tally)
-    tally.buried = len(workshop.account.waiting(f"work-{workshop.account.tag}-poison", full=True))
+    tally.buried = _buried(workshop)
     return tally
+
+
+def _buried(workshop: Workshop) -> int:
+    account = workshop.account
+    messages = account.waiting(f"work-{account.tag}-poison", full=True)
+    blobs = account.waiting("webjobs-blobtrigger-poison", full=True)  # of all tests on this storage
+    return len(messages) + sum(account.tag in text for text in blobs)
 
 
 def _names(asked: Play) -> dict[str, list[str]]:
@@ -197,13 +205,12 @@ def _count(asked: Play, hosts: Hosts, tally: Tally) -> None:
                 tally.lost.append(name)
                 continue
             tally.handled[kind] += 1
-            if len(done) > 1:
+            by_id: dict[str, list[dict[str, Any]]] = {}
+            for record in done:
+                by_id.setdefault(record["id"], []).append(record)
+            tally.sent_twice += len(by_id) > 1
+            for again in (ended[1:] for ended in by_id.values() if len(ended) > 1):
                 tally.doubled[kind] += 1
-                tally.doubled_at.update(record["attempt"] for record in done[1:] if record["attempt"] is not None)
-            if any(record["pid"] not in hosts.killed for record in done[:-1]):
+                tally.doubled_at.update(record["attempt"] for record in again if record["attempt"] is not None)
+            if any(record["pid"] not in hosts.killed for ended in by_id.values() for record in ended[:-1]):
                 tally.unexplained.append(name)
-
-
-def app_folder(workshop: Workshop) -> Path:
-    """Return where the hosts' logs lie."""
-    return workshop.folder / "app"

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from launcher import microsoft
 from tests.conformance.hosts import PROJECT
+from tests.skips import not_on_this_machine
 
 _WORKER = Path(__file__).with_name("microsoft_worker.py")
 Typed = dict[str, Any]
@@ -120,9 +123,12 @@ def plain_bytes(typed: Typed | None) -> bytes:
     return base64.b64decode(value) if kind == "bytes" else str(value).encode()
 
 
-def missing_for_microsoft() -> str | None:
-    """What this machine lacks to run the runtime at all, None where `manage.py test` could have made it."""
-    return None if microsoft.find_python() is not None else "no Python 3.13 on PATH or under pyenv"
+def need_microsoft() -> None:
+    """Leave a test out where there is no Python 3.13; skip it where `manage.py test` has not yet used one."""
+    if microsoft.find_python() is None:
+        not_on_this_machine("no Python 3.13 on PATH or under pyenv")
+    if not microsoft.is_installed():
+        pytest.skip("azure-functions-runtime is not installed; `manage.py test` makes an environment with it")
 
 
 _LOCAL = """

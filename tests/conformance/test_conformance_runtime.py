@@ -9,16 +9,14 @@ from typing import Any
 
 import pytest
 
-from launcher import microsoft
 from tests.conformance.hosts import PROJECT
 from tests.conformance.microsoft import (
     AppRefused,
     MicrosoftRuntime,
     catalogue_of_this_host,
-    missing_for_microsoft,
+    need_microsoft,
 )
 from tests.conformance.scenarios import scenario
-from tests.skips import not_on_this_machine
 
 NOWHERE = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;" + ";".join(
     f"{kind}Endpoint=http://127.0.0.1:9/a" for kind in ("Blob", "Queue", "Table")
@@ -79,11 +77,7 @@ REFUSED_BY_BOTH = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs_the_runtime() -> None:
-    missing = missing_for_microsoft()
-    if missing is not None:
-        not_on_this_machine(missing)
-    if not microsoft.is_installed():
-        pytest.skip("azure-functions-runtime is not installed; `manage.py test` makes an environment with it")
+    need_microsoft()
 
 
 @pytest.fixture
