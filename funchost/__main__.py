@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--strict", action="store_true", help="do not start when a single function has an error")
     options = parser.parse_args(arguments)
-    from funchost.supervisor import run_host
+    from funchost.start import run_host
 
     try:
         return run_host(

@@ -1,14 +1,12 @@
 """The host process: imports no user code; keeps the workers, runs the listeners, stops in order."""
 
 import gc
-import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from funchost import logs
@@ -17,68 +15,17 @@ from funchost.bindingdata import BindingData
 from funchost.catalogue import Entry, make_catalogue
 from funchost.errors import TIMED_OUT, AppLoadError, ChannelClosed, ConfigurationError, HostError
 from funchost.groups import WorkerGroup
-from funchost.hostjson import HostJson, read_host_json
+from funchost.hostjson import HostJson
 from funchost.incarnation import Incarnation
 from funchost.keys import Keys, load_keys
-from funchost.logfile import LogFile
 from funchost.metrics import Metrics, add_up
-from funchost.routes import full_template
 from funchost.rpc import Answer, RemoteError, Switchboard
-from funchost.settings import HostSettings, apply_local_settings, is_true, make_settings
+from funchost.serving_plan import serving_plan
+from funchost.settings import HostSettings
 from funchost.state import HostState
 from funchost.workers import CrashLoop, WorkerSlot, describe
 
 _START_SECONDS = 90
-
-
-def run_host(
-    *,
-    app_dir: Path,
-    state_dir: Path | None,
-    address: str | None,
-    port: int | None,
-    strict: bool,
-    environment: MutableMapping[str, str],
-) -> int:
-    """Run a function app until a stop signal; return the exit code.
-
-    Raises:
-        HostError: it could not start; the text says what and why.
-    """
-    local = apply_local_settings(app_dir, environment)
-    settings = make_settings(
-        app_dir=app_dir,
-        state_dir=state_dir,
-        address=address,
-        port=port,
-        strict=strict,
-        local=local,
-        environment=environment,
-    )
-    host_json = read_host_json(app_dir, environment)
-    if settings.log_file is not None:
-        _write_to(settings.log_file, settings)
-    logs.capture_standard_logging(host_json.log_levels)
-    for text in (*local.warnings, *host_json.warnings):
-        logs.warning("configuration.warning", reason=text)
-    supervisor = Supervisor(settings, host_json, environment)
-    _on_stop_signals(supervisor.ask_to_stop)
-    return supervisor.run()
-
-
-def _write_to(path: Path, settings: HostSettings) -> None:
-    log_file = LogFile(path, max_bytes=settings.log_file_max_bytes, keep=settings.log_files_kept)
-    try:
-        log_file.take_over()
-    except OSError as error:
-        raise ConfigurationError(f'setting "FUNCHOST_LOG_FILE": {path} cannot be written: {error.strerror}') from error
-    log_file.keep_bounded()
-
-
-def _on_stop_signals(callback: Any) -> None:
-    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: callback())
 
 
 class Supervisor:
@@ -277,7 +224,7 @@ class Supervisor:
             self._indexed(slot, caller, body)
             answer({})
         elif method == "ready_to_serve":
-            slot.hold(caller, lambda: answer(self._serving_plan()))
+            slot.hold(caller, lambda: answer(self._serving()))
             if self._admin is not None:
                 slot.release_held()
         elif method == "serving":
@@ -285,7 +232,7 @@ class Supervisor:
             self._http_serving.set()
             answer({})
             if body.get("succession"):
-                slot.keep_spare()
+                slot.spare.keep()
         elif method == "wants_successor":
             answer({"begun": slot.raise_successor()})
         elif method == "cannot_take_over":
@@ -315,30 +262,12 @@ class Supervisor:
         if slot in self._event.slots:
             slot.mark_ready(caller)
 
-    def _serving_plan(self) -> dict[str, Any]:
-        settings, host_json = self._settings, self._host_json
-        timeout = host_json.function_timeout
-        share = max(1, settings.http_workers)
-        assert self._keys is not None
-        return {
-            "functions": http_functions(self._catalogue.result(), host_json),
-            "keys": self._keys.as_document(),
-            "grace_seconds": settings.grace_seconds,
-            "options": {
-                "body_limit_bytes": settings.body_limit_bytes,
-                "max_concurrent": _shared(host_json.max_concurrent_requests, share),
-                "max_outstanding": _shared(host_json.max_outstanding_requests, share),
-                "custom_headers": dict(host_json.custom_headers),
-                "cors_origins": list(settings.cors_origins),
-                "cors_credentials": settings.cors_credentials,
-                "enforce_keys": settings.enforce_keys,
-                "function_timeout_seconds": None if timeout is None else timeout.total_seconds(),
-                "homepage": not is_true(self._environment.get("AzureWebJobsDisableHomepage")),
-            },
-        }
-
     def _read(self, body: Mapping[str, Any]) -> dict[str, Any]:
         return {"inputs": self._listeners.reader.read(self._entry(body["function"]), BindingData(body["values"]))}
+
+    def _serving(self) -> dict[str, Any]:
+        assert self._keys is not None
+        return serving_plan(self._settings, self._host_json, self._catalogue.result(), self._keys, self._environment)
 
     def _emit(self, body: Mapping[str, Any]) -> dict[str, Any]:
         self._listeners.emitter.emit(self._entry(body["function"]), body["outputs"], BindingData(body["values"]))
@@ -352,26 +281,6 @@ class Supervisor:
             return {"status": 503, "document": None}
         status, document = self._admin.answer(body["method"], body["path"], body["body"])
         return {"status": status, "document": document}
-
-
-def http_functions(entries: Sequence[Entry], host_json: HostJson) -> list[dict[str, Any]]:
-    """Return what an HTTP worker must know of each HTTP function that may run."""
-    return [
-        {
-            "name": entry.name,
-            "template": full_template(host_json.route_prefix, entry.route),
-            "methods": list(entry.methods),
-            "level": entry.level,
-            "disabled": entry.disabled,
-            "has_places": entry.has_places,
-        }
-        for entry in entries
-        if entry.runs and entry.kind == "httpTrigger"
-    ]
-
-
-def _shared(limit: int, workers: int) -> int:
-    return limit if limit <= 0 else max(1, limit // workers)
 
 
 def _answering(work: Any, body: dict[str, Any], answer: Answer) -> None:

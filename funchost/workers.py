@@ -12,6 +12,7 @@ from funchost import logs
 from funchost.errors import ChannelClosed, HostError
 from funchost.incarnation import Birth, Incarnation
 from funchost.rpc import Answer, Reply, Switchboard
+from funchost.spare import Spare
 
 _STABLE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -25,9 +26,6 @@ class WorkerSlot:
 
     A successor loads the app beside the present worker and takes its place once it is ready; the present one then
     finishes what it has begun and leaves. A successor that cannot take over changes nothing.
-
-    A spare is a successor that nobody has asked for yet: it has loaded the app and waits, so that there is less to
-    wait for.
     """
 
     def __init__(
@@ -47,7 +45,7 @@ class WorkerSlot:
     ) -> None:
         """Prepare the place; `leave_seconds` are what a worker that was succeeded has to finish its requests.
 
-        `spare_after_seconds` is how long `keep_spare` waits; with 0 there is never a spare.
+        `spare_after_seconds` is how long `spare.keep` waits; with 0 there is never a spare.
         """
         self.role = role
         self.name = name
@@ -68,9 +66,7 @@ class WorkerSlot:
         self._current: Incarnation | None = None
         self._successor: Incarnation | None = None
         self._leaving: Incarnation | None = None
-        self._spare: Incarnation | None = None
-        self._spare_after_seconds = spare_after_seconds
-        self._spare_is_coming = False
+        self.spare = Spare(self._birth, after_seconds=spare_after_seconds, is_busy=lambda: self._changing)
         self._changing = False  # a successor is on its way, or its predecessor has not left yet
         self._stopping = False
         self._held: list[tuple[Incarnation, Callable[[], None]]] = []
@@ -110,8 +106,8 @@ class WorkerSlot:
     def release_held(self) -> None:
         """Give the answers that were kept, but not the spare's."""
         with self._lock:
-            held = [answer for worker, answer in self._held if worker is not self._spare]
-            self._held = [(worker, answer) for worker, answer in self._held if worker is self._spare]
+            held = [answer for worker, answer in self._held if not self.spare.is_it(worker)]
+            self._held = [(worker, answer) for worker, answer in self._held if self.spare.is_it(worker)]
         for answer in held:
             answer()
 
@@ -142,11 +138,9 @@ class WorkerSlot:
             self._stopping = True
             self._ready.notify_all()
             workers, successor = [one for one in (self._leaving, self._current) if one is not None], self._successor
-            spare, self._spare = self._spare, None
         if successor is not None:
             successor.kill()
-        if spare is not None:
-            spare.end()
+        self.spare.stop()
         deadline = time.monotonic() + max(grace_seconds, 0.05)
         for worker in workers:
             worker.call("stop", {})
@@ -187,7 +181,7 @@ class WorkerSlot:
 
     def _await_successor(self) -> str:
         """Return why a successor did not take over, or nothing when it did."""
-        spare = self._take_spare()
+        spare = self.spare.take()
         successor = spare or Incarnation(self._birth, successor=True)
         with self._lock:
             self._successor = successor
@@ -219,50 +213,6 @@ class WorkerSlot:
             logs.warning("worker.killed", role=self.role, reason="it did not leave in time after it was succeeded")
             leaving.kill()
         self._leaving = None
-
-    # -- the spare
-
-    def keep_spare(self) -> None:
-        """Start a worker, after a while, that loads the app and waits until a successor is asked for."""
-        with self._lock:
-            if not self._spare_after_seconds or self._stopping or self._spare_is_coming or self._spare is not None:
-                return
-            self._spare_is_coming = True
-        threading.Thread(target=self._bring_spare, name=f"{self.role}-spare", daemon=True).start()
-
-    def _bring_spare(self) -> None:
-        try:
-            with self._ready:
-                self._ready.wait_for(lambda: self._stopping, self._spare_after_seconds)
-                while self._changing and not self._stopping:  # another one is coming anyway, or one has not left yet
-                    self._ready.wait_for(lambda: self._stopping, 0.2)
-                if self._stopping:
-                    return
-            spare = Incarnation(self._birth, successor=True)
-            with self._lock:
-                if not self._stopping:
-                    self._spare = spare
-            if self._spare is spare:
-                spare.start()
-            else:
-                spare.end()
-        except (OSError, HostError) as error:
-            logs.warning("worker.no_spare", role=self.role, reason=str(error))
-        finally:
-            with self._lock:
-                self._spare_is_coming = False
-
-    def _take_spare(self) -> Incarnation | None:
-        """Return the spare, which is one no more; None where there is none, or it has ended."""
-        with self._lock:
-            spare, self._spare = self._spare, None
-        if spare is None or spare.wait(0) is None:
-            return spare
-        logs.warning("worker.no_spare", role=self.role, reason=spare.complaint or "it has ended")
-        with self._lock:
-            self._held = [(worker, answer) for worker, answer in self._held if worker is not spare]
-        spare.end()
-        return None
 
     # -- the place
 
