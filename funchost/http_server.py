@@ -85,6 +85,7 @@ class HttpServer:
         threads: FunctionThreads,
         metrics: Metrics,
         host: HostCall,
+        farewell: Callable[[], None] = lambda: None,
     ) -> None:
         self._table = table
         self._keys = keys
@@ -92,6 +93,7 @@ class HttpServer:
         self._threads = threads
         self._metrics = metrics
         self._host = host
+        self._farewell = farewell
         self._outstanding = 0
         self.throttled = options.max_concurrent > 0 or options.max_outstanding > 0
         self._slots = asyncio.Semaphore(options.max_concurrent) if options.max_concurrent > 0 else None
@@ -324,7 +326,29 @@ class HttpServer:
             if late:
                 time.sleep(_KILL_GRACE_SECONDS)
             if any(running.invocation_id in self.running for running in late):
+                self._end_all(limit)
                 os._exit(TIMED_OUT)
+
+    def _end_all(self, limit_seconds: float) -> None:
+        """Write the result of everything that ends with this process, and hand over what was counted."""
+        for running in list(self.running.values()):
+            seconds = time.monotonic() - running.started
+            is_late = seconds > limit_seconds
+            cause = "it" if is_late else "another function of its process"
+            self._metrics.invocation(running.function, "failed", seconds)
+            logs.write_result(
+                "error",
+                "function.failed",
+                invocation_id=running.invocation_id,
+                function=running.function,
+                trigger="http",
+                attempt=1,
+                duration_ms=round(seconds * 1000, 3),
+                outcome="failed",
+                failure=f"{cause} ran longer than functionTimeout ({limit_seconds:g} s); the worker was ended",
+            )
+        self._metrics.count("function_timeouts")
+        self._farewell()
 
 
 async def read_body(headers: Mapping[str, str], receive: Receive, limit_bytes: int) -> bytes:

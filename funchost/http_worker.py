@@ -70,8 +70,12 @@ class HttpWorker(WorkerBase):
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(self._serve(config, plan, listener))
         if self._application is not None and self._application.is_leaving:
-            with contextlib.suppress(TimeoutError, ChannelClosed):
-                self.channel.call("farewell", self.metrics.document()).result(timeout=2)
+            self._farewell()
+
+    def _farewell(self) -> None:
+        """Leave what was counted with the host."""
+        with contextlib.suppress(TimeoutError, ChannelClosed):
+            self.channel.call("farewell", self.metrics.document()).result(timeout=2)
 
     def _done(self, part: Callable[[Succession], None]) -> bool:
         """Have the app do its part to take over from the present worker; tell the host where it cannot."""
@@ -92,6 +96,7 @@ class HttpWorker(WorkerBase):
             threads=self.threads,
             metrics=self.metrics,
             host=self._call_host,
+            farewell=self._farewell,
         )
         self._application, self._loop = application, asyncio.get_running_loop()
         config.app = application

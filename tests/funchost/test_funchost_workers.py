@@ -1,6 +1,7 @@
 """Several worker processes, crash loops, and the counters that an app may show among its own."""
 
 from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -28,6 +29,11 @@ APP = """
     @app.route(route="who")
     def who(req: func.HttpRequest) -> func.HttpResponse:
         return func.HttpResponse(str(os.getpid()))
+
+    @app.route(route="hang")
+    def hang(req: func.HttpRequest) -> func.HttpResponse:
+        time.sleep(30)
+        return func.HttpResponse("late")
 
     @app.route(route="die")
     def die(req: func.HttpRequest) -> func.HttpResponse:
@@ -73,6 +79,29 @@ def test_http_workers_that_end_again_and_again_end_the_host(workshop: Workshop) 
         assert eventually(partial(_more_ended, host, before))
     assert host.process.wait(20) == 1
     assert "3 HTTP workers in a row" in host.log_text()
+
+
+def test_a_call_that_a_time_out_ends_has_its_line_and_is_counted(workshop: Workshop) -> None:
+    host = workshop.run(APP, host_json={"functionTimeout": "00:00:01"}, AzureWebJobsStorage="")
+    with pytest.raises(httpx.TransportError):
+        host.get("/api/hang")
+    failed = eventually(lambda: host.events("function.failed", function="hang"))[0]
+    assert (failed["trigger"], failed["attempt"], failed["outcome"]) == ("http", 1, "failed")
+    assert failed["duration_ms"] > 1000
+    assert "functionTimeout" in failed["failure"]
+    assert failed["invocation_id"] == host.events("function.timed_out")[0]["invocation_id"]
+    shown = eventually(partial(_counted, host))
+    assert {"function": "hang", "outcome": "failed", "count": 1} in [
+        {key: row[key] for key in ("function", "outcome", "count")} for row in shown["invocations"]
+    ]
+    assert shown["counters"]["function_timeouts"] == 1
+
+
+def _counted(host: EmbeddedHost) -> Any:
+    try:
+        return host.get("/api/counters").json()
+    except httpx.TransportError:
+        return None  # nobody answers yet
 
 
 def _dies(host: EmbeddedHost) -> bool:
