@@ -17,8 +17,13 @@ class FilesOfAFolderTogether(LoadFileScheduling):  # type: ignore[misc]
         return TOGETHER if str(file.parent) == TOGETHER and file.name not in ALONE else str(file)
 
 
-# Whose files take minutes: begun first, so that none of them is left for one process alone in the end.
-BEGIN = ("tests/acceptance", TOGETHER, "tests/training", "tests/benchmarks", "tests/launcher", "tests/cli")
+# Whose files take minutes, then whose files take tens of seconds: begun in this order, so that none of them is left for
+# one process alone in the end.
+BEGIN = (
+    "tests/acceptance", TOGETHER, "tests/training", "tests/benchmarks", "tests/launcher", "tests/conformance",
+    "tests/funchost", "tests/registry", "tests/cli", "tests/functions", "tests/prediction", "tests/erp",
+    "tests/quality", "tests/audit", "tests/operations",
+)  # fmt: skip
 
 
 def begin_with_the_longest(items: list[pytest.Item]) -> None:

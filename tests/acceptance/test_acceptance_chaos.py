@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -11,6 +10,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from tests.acceptance import acceptance_chaos_support as chaos
 from tests.acceptance.acceptance_support import RunningInstance, eventually
+from tests.acceptance.conftest import ITEMS, InstanceOf
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
 
@@ -34,9 +34,9 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(instance_of: Callable[..., RunningInstance]) -> Story:
+def story(instance_of: InstanceOf) -> Story:
     """A first start killed at three of its steps and then let finish; a message sent five times; and the two roles."""
-    instance = instance_of("killed")
+    instance = instance_of("killed", items=ITEMS)
     for step in KILLED_AT:
         chaos.launch(instance)
         _await_line(instance, step)

@@ -15,6 +15,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
+from tests.acceptance.acceptance_chaos_support import Drops
 from tests.acceptance.acceptance_support import RunningInstance, eventually
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
@@ -36,8 +37,8 @@ def _a_made_item(instance: RunningInstance) -> str:
     raise AssertionError("no made item among the first 200")
 
 
-def test_the_line_that_up_prints_gives_a_routing_with_times_and_evidence(demo: RunningInstance) -> None:
-    line = eventually(lambda: next((text for text in demo.lines() if text.startswith("curl ")), None), 20)
+def test_the_line_that_up_prints_gives_a_routing_with_times_and_evidence(newcomer: RunningInstance) -> None:
+    line = eventually(lambda: next((text for text in newcomer.lines() if text.startswith("curl ")), None), 20)
     done = subprocess.run([*shlex.split(line), "-s"], capture_output=True, text=True, timeout=30, check=True)
     answer = json.loads(done.stdout)
     candidate = answer["predictions"][0]["candidates"][0]
@@ -48,38 +49,38 @@ def test_the_line_that_up_prints_gives_a_routing_with_times_and_evidence(demo: R
     assert candidate["evidence"] or first["evidence"]
 
 
-def test_an_item_is_predicted_as_if_it_were_unknown(demo: RunningInstance) -> None:
-    code = _a_made_item(demo)
-    known = demo.predict(code).json()["predictions"][0]
-    unknown = demo.predict(code, as_if_unknown=True).json()["predictions"][0]
+def test_an_item_is_predicted_as_if_it_were_unknown(newcomer: RunningInstance) -> None:
+    code = _a_made_item(newcomer)
+    known = newcomer.predict(code).json()["predictions"][0]
+    unknown = newcomer.predict(code, as_if_unknown=True).json()["predictions"][0]
     assert known["candidates"][0]["source"] == "erp"
     assert all(candidate["source"] == "predicted" for candidate in unknown["candidates"])
     supporters = {near["item_code"] for candidate in unknown["candidates"] for near in candidate["evidence"]}
     assert code not in supporters
 
 
-def test_an_unknown_code_leaves_the_others_answered(demo: RunningInstance) -> None:
-    code = _a_made_item(demo)
+def test_an_unknown_code_leaves_the_others_answered(newcomer: RunningInstance) -> None:
+    code = _a_made_item(newcomer)
     body = {"items": [{"item_code": "NO-SUCH-ITEM"}, {"item_code": code}]}
-    answer = httpx.post(f"{demo.address}/api/predictions", json=body, timeout=30)
+    answer = httpx.post(f"{newcomer.address}/api/predictions", json=body, timeout=30)
     assert answer.status_code == 200
     assert [p["status"] for p in answer.json()["predictions"]] == ["unknown_item", "ok"]
     assert answer.headers["x-model-version"] == answer.json()["model_version"]
 
 
-def test_the_quality_cycle_fired_by_hand_measures_and_says_how_many(demo: RunningInstance) -> None:
-    before = demo.get("quality/cycles")["total"]
-    demo.fire("start_quality_cycle")
-    eventually(lambda: demo.get("quality/cycles")["total"] > before)
-    cycle_id = demo.get("quality/cycles")["items"][0]["id"]
-    cycle = eventually(lambda: _ended(demo, f"quality/cycles/{cycle_id}"))
+def test_the_quality_cycle_fired_by_hand_measures_and_says_how_many(newcomer: RunningInstance) -> None:
+    before = newcomer.get("quality/cycles")["total"]
+    newcomer.fire("start_quality_cycle")
+    eventually(lambda: newcomer.get("quality/cycles")["total"] > before)
+    cycle_id = newcomer.get("quality/cycles")["items"][0]["id"]
+    cycle = eventually(lambda: _ended(newcomer, f"quality/cycles/{cycle_id}"))
     assert cycle["state"] == "succeeded", cycle
     assert cycle["evaluated"] > 0
     mae = cycle["metrics"]["overall"]["mae"]
     assert mae["n"] > 0
     assert mae["low"] <= mae["value"] <= mae["high"]
     for form in ("json", "csv", "md", "html"):
-        report = httpx.get(f"{demo.address}/api/quality/cycles/{cycle_id}/report.{form}", timeout=30)
+        report = httpx.get(f"{newcomer.address}/api/quality/cycles/{cycle_id}/report.{form}", timeout=30)
         assert report.status_code == 200
         assert report.content
 
@@ -155,19 +156,17 @@ def test_a_dropped_package_with_a_wrong_hash_is_rejected_with_the_reason(
     assert not (demo.data_dir / "models" / "dropped-two").exists()
 
 
-def test_one_flipped_byte_in_a_truly_signed_package_is_rejected(demo: RunningInstance, tmp_path: Path) -> None:
-    folder = tmp_path / "package"
-    done = demo.manage("train", "--output", str(folder), "--label", "flipped", "--json")
-    assert done.returncode == 0, done.stderr
+def test_one_flipped_byte_in_a_truly_signed_package_is_rejected(demo: RunningInstance, package: Path) -> None:
+    version, folder = Drops(demo, package).next()
     victim = folder / "encoder.joblib"
     content = bytearray(victim.read_bytes())
     content[-20] ^= 1
     victim.write_bytes(content)
-    _drop(demo, folder, "flipped")
-    row = eventually(lambda: _registration(demo, "flipped"))
+    _drop(demo, folder, version)
+    row = eventually(lambda: _registration(demo, version))
     assert row["state"] == "rejected"
     assert "encoder.joblib" in row["error"]
-    assert not (demo.data_dir / "models" / "flipped").exists()
+    assert not (demo.data_dir / "models" / version).exists()
 
 
 def test_a_manifest_that_is_not_json_is_rejected(demo: RunningInstance, tmp_path: Path) -> None:

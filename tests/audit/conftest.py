@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import Engine
 
 from shared.database.audit import Audit
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
+from tests.databases import set_up
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     url = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
-    migrate(url)
+    set_up(url)
     engine = make_engine(url)
     yield engine
     engine.dispose()

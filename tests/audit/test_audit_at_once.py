@@ -11,8 +11,9 @@ from sqlmodel import col, select
 from shared.audit.recording import note
 from shared.clock import utc_now
 from shared.database.audit import Audit
-from shared.database.engine import make_engine, migrate, writing
+from shared.database.engine import make_engine, writing
 from shared.database.tables import Alert
+from tests.databases import set_up
 from tests.postgresql import PostgreSql
 
 PROCESSES, CHANGES, ROWS = 4, 30, 3
@@ -51,7 +52,7 @@ def test_processes_that_change_things_at_once_make_one_chain(
     if kind == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql")
         url = server.new_database().url
-    migrate(url)
+    set_up(url)
     engine = make_engine(url)
     with writing(engine) as session:
         session.add_all(_alert(f"alert{number}") for number in range(ROWS))

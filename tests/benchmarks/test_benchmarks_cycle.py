@@ -1,12 +1,5 @@
 """The measurement of quality cycles, on a factory that is soon made."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-
 from benchmarks.cycle.report import as_text
 
 
@@ -29,20 +22,3 @@ def test_a_report_shows_the_parts_of_every_kind_of_cycle() -> None:
     assert "3 following cycles: 1.00 to 4.00 s" in text
     assert "bare predictions of the same items: 0.50 s; following 4.00 times that" in text
     assert "logged: quality.alarm" in text
-
-
-@pytest.mark.slow
-def test_cycles_of_an_instance_are_measured_and_leave_it_as_it_was(tmp_path: Path) -> None:
-    words = ["--items", "150", "--sample-size", "20", "--cycles", "2", "--keep", str(tmp_path)]
-    command = [sys.executable, "-m", "benchmarks.cycle", *words, "--output", str(tmp_path / "told")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-    assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "told" / "cycle.json").read_text(encoding="utf-8"))
-    start = found["start"]
-    for cycle in (found["activation"]["first"], start["first"], *start["following"], start["newer_snapshot"]):
-        assert {"sampling", "reading actuals", "predicting", "measuring", "storing"} <= set(cycle["parts"])
-        assert cycle["seconds"] == pytest.approx(sum(cycle["parts"].values()))
-        assert 0 < cycle["evaluated"] <= 20
-    assert len(list((tmp_path / "data" / "snapshots").iterdir())) == 1
-    assert not list(tmp_path.glob("cycle-speed-*"))

@@ -1,6 +1,5 @@
 """The harness of the speed benchmark, on small things."""
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.prediction import __main__ as harness
 from benchmarks.prediction import load, peers
 from benchmarks.prediction.figures import Figure, Spread, table
 from benchmarks.prediction.in_process import latencies
@@ -146,12 +144,3 @@ def test_the_peers_find_the_nearest_vectors(tmp_path: Path) -> None:
 def test_every_way_to_add_up_times_gives_the_same_totals() -> None:
     measured = compare(SIZES[0], rounds=1)  # which ends the program where two ways disagree
     assert len(measured) == 6
-
-
-@pytest.mark.slow
-def test_the_benchmark_makes_a_model_and_measures_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--quick", "--items", "300", "--keep", str(tmp_path / "kept"), "--json", "--only", "start"]
-    assert harness.main(words) == 0
-    figures = {figure["what"]: figure for figure in json.loads(capsys.readouterr().out)}
-    assert {"fit, index and package", "new process to its first right answer"} <= set(figures)
-    assert figures["scikit-learn or scipy in a predicting process"]["met"]

@@ -1,6 +1,9 @@
-"""Commands run in this process, on a database of their own."""
+"""Commands on a data directory of their own: in this process, or in one of their own as a shell starts them."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,17 +13,20 @@ from typer.testing import CliRunner, Result
 from cli.__main__ import app
 from shared import bootstrap
 from shared.bootstrap import Services
-from shared.database.engine import migrate
-from shared.settings import Settings
+from shared.settings import Settings, current_settings
+from tests.databases import set_up
 
+PROJECT = Path(__file__).resolve().parents[2]
 Command = Callable[..., Result]
+Ended = subprocess.CompletedProcess[str]
+Run = Callable[..., Ended]
 
 
 @pytest.fixture
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """The services of a data directory with an empty database, which commands use too."""
     made = Services(Settings(data_dir=tmp_path))
-    migrate(made.settings.database)
+    set_up(made.settings.database)
     monkeypatch.setattr(bootstrap, "current_services", lambda: made)
     yield made
     made.engine.dispose()
@@ -35,3 +41,53 @@ def command(services: Services) -> Command:
             return CliRunner().invoke(app, words)
 
     return run
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Run:
+    """Return what runs one command line in a process of its own, on `tmp_path`, which no `up` has set up.
+
+    It takes a second or two to start: for what only a process shows, such as everything that reaches standard error.
+    """
+
+    def run(*words: str, **variables: str) -> Ended:
+        environment = {"PATH": "", "PYTHONUTF8": "1", "COLUMNS": "200", **_environment(tmp_path, variables)}
+        command = [sys.executable, "-m", "cli", *words]
+        return subprocess.run(
+            command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return what runs one command line as `process` does, but here: its settings and services are made anew."""
+
+    def call(*words: str, **variables: str) -> Ended:
+        with _anew(_environment(tmp_path, variables)), capture_logs():
+            done = CliRunner().invoke(app, words)
+        return Ended(words, done.exit_code, done.stdout, done.stderr)
+
+    return call
+
+
+def _environment(folder: Path, variables: dict[str, str]) -> dict[str, str]:
+    return {"ROUTING_DATA_DIR": str(folder)} | variables
+
+
+@contextmanager
+def _anew(environment: dict[str, str]) -> Iterator[None]:
+    """Let the services of the block be made from `environment`, as at the start of a process, and end with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        current_settings.cache_clear()
+        bootstrap.current_services.cache_clear()
+        try:
+            yield
+        finally:
+            if bootstrap.current_services.cache_info().currsize:
+                bootstrap.current_services().engine.dispose()
+            bootstrap.current_services.cache_clear()
+            current_settings.cache_clear()

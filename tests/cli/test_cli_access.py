@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.cli.test_cli_commands import Run, run
-
-__all__ = ["run"]  # the fixture
+from tests.cli.conftest import Run
 
 
 def test_a_key_is_shown_once_listed_without_its_secret_rotated_and_revoked(run: Run) -> None:

@@ -1,9 +1,6 @@
 """The command line without a running instance: help with examples, JSON, and exit codes that mean something."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +11,7 @@ from sqlalchemy import text
 from shared.database.alerts import Alerts
 from shared.database.engine import make_engine, writing
 from shared.settings import Settings
-from tests.cli.conftest import Command
-
-PROJECT = Path(__file__).resolve().parents[2]
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run one command on the new data directory `tmp_path`, which no `up` has set up."""
-
-    def call(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": "", "ROUTING_DATA_DIR": str(tmp_path), "PYTHONUTF8": "1", "COLUMNS": "200"}
-        environment |= more
-        command = [sys.executable, "-m", "cli", *words]
-        return subprocess.run(
-            command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    return call
+from tests.cli.conftest import Command, Run
 
 
 def every_command() -> list[tuple[str, ...]]:
@@ -95,19 +74,19 @@ def test_a_profile_that_does_not_exist_names_those_that_do(run: Run, tmp_path: P
     assert Alerts(make_engine(Settings(data_dir=tmp_path).database)).list()[1] == 0
 
 
-def test_secrets_are_masked_in_the_settings(run: Run) -> None:
-    done = run("settings", "--json")
+def test_secrets_are_masked_in_the_settings(process: Run) -> None:
+    done = process("settings", "--json")
     values = json.loads(done.stdout)
     assert values["ROUTING_STORAGE_CONNECTION"] == "***"
     assert values["ROUTING_PROFILE"] == "demo"
 
 
-def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Path) -> None:
-    """The whole way on the command line, on a small factory."""
+def test_generate_train_predict_and_check_without_a_host(run: Run, process: Run, tmp_path: Path) -> None:
+    """The whole way on the command line, on a small factory; each kind of result once from a process of its own."""
     factory = tmp_path / "sources" / "demo"
     made = json.loads(run("demo", "generate", "--items", "300", "--output", str(factory), "--json").stdout)
     assert made["rows"]
-    trained = run("train", "--activate", "--json")
+    trained = process("train", "--activate", "--json")
     assert trained.returncode == 0, trained.stdout + trained.stderr
     version = json.loads(trained.stdout)["version"]
     listed = json.loads(run("models", "list", "--json").stdout)
@@ -128,11 +107,11 @@ def test_generate_train_predict_and_check_without_a_host(run: Run, tmp_path: Pat
     described = run("predict", "NEW-1", "-a", "PART_TYPE=14", "-a", "OUTDIAMETER=50", "--json")
     assert described.returncode == 0, described.stdout + described.stderr
     assert json.loads(described.stdout)["predictions"][0]["status"] in {"ok", "abstained"}
-    wrong = run("predict", "NEW-1", "-a", "OUTDIAMETER=wide", "--json")
+    wrong = process("predict", "NEW-1", "-a", "OUTDIAMETER=wide", "--json")
     assert wrong.returncode == 2
     assert "OUTDIAMETER" in wrong.stdout
     assert version in run("models", "list").stdout
-    readable = run("predict", "-a", "PART_TYPE=14")
+    readable = process("predict", "-a", "PART_TYPE=14")
     assert "model " + version in readable.stdout
     assert "(new item)" in readable.stdout
     assert readable.stderr == ""
@@ -175,24 +154,20 @@ def test_health_says_where_packages_without_a_signature_are_accepted(run: Run) -
     assert "Packages without a signature are accepted here" in told
 
 
-def test_a_database_of_another_release_is_left_to_up(run: Run, tmp_path: Path) -> None:
+def test_a_database_of_another_release_is_left_to_up(process: Run, tmp_path: Path) -> None:
     engine = make_engine(Settings(data_dir=tmp_path).database)
     with writing(engine) as session:
         session.connection().execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
     engine.dispose()
-    done = run("models", "list", "--json")
+    done = process("models", "list", "--json")
     assert done.returncode == 13
     assert json.loads(done.stdout)["code"] == "database-unavailable"
     assert "manage.py up" in done.stderr
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_a_setting_that_breaks_a_rule_is_named(tmp_path: Path) -> None:
-    environment = {"PATH": "", "ROUTING_DATA_DIR": str(tmp_path), "ROUTING_LOG_LEVEL": "LOUD"}
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "settings"],
-        cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+def test_a_setting_that_breaks_a_rule_is_named(process: Run) -> None:
+    done = process("settings", ROUTING_LOG_LEVEL="LOUD")
     assert done.returncode == 20
     assert "ROUTING_LOG_LEVEL" in done.stderr
     assert "Traceback" not in done.stderr

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from cli import data
 from shared.bootstrap import Services
-from shared.database.engine import migrate
 from shared.errors import NotFound
 from shared.settings import Settings
+from tests.databases import set_up
 
 PROFILE = """
 name: tiny
@@ -40,7 +40,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     (tmp_path / "routings.csv").write_text("CODE,SEQ,OP,RUN\nA,10,CUT,1\nB,10,TURN,2\n")
     (tmp_path / "results.csv").write_text("CODE,OP,DAY,QTY,RUN\nA,CUT,2026-01-05,10,11\nB,XX,2026-01-05,1,1\n")
     settings = Settings(data_dir=tmp_path / "data", profile=str(tmp_path / "tiny.yaml"), source=str(tmp_path))
-    migrate(settings.database)
+    set_up(settings.database)
     services = Services(settings)
     monkeypatch.setattr(data, "current_services", lambda: services)
     services.snapshots.take_now(reason="test")

@@ -1,17 +1,14 @@
 """`data extract` of another factory than the instance's own, read whole on request."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from shared.database.engine import make_engine
 from shared.database.tables import Extract
 from shared.database.work import WorkRows
 from shared.settings import Settings
+from tests.cli.conftest import Run
 
-PROJECT = Path(__file__).resolve().parents[2]
 PROFILE = """
 name: tiny
 items: {table: items, columns: {item_code: CODE}, attributes: {MATERIAL: {kind: categorical}}}
@@ -23,22 +20,18 @@ work_results:
 """
 
 
-def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.defpath, "ROUTING_DATA_DIR": str(folder), "PYTHONUTF8": "1"}
-    command = [sys.executable, "-m", "cli", "data", "extract", *words]
-    return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120)
-
-
-def test_named_factory_is_read_and_its_row_says_how(tmp_path: Path) -> None:
+def test_named_factory_is_read_and_its_row_says_how(run: Run, tmp_path: Path) -> None:
     """Profile and source are given together, or neither."""
     settings = Settings(data_dir=tmp_path)
     (tmp_path / "tiny.yaml").write_text(PROFILE)
     (tmp_path / "items.csv").write_text("CODE,MATERIAL\nA,steel\n")
     (tmp_path / "routings.csv").write_text("CODE,SEQ,OP\nA,10,CUT\n")
     (tmp_path / "results.csv").write_text("CODE,OP,DAY,QTY,RUN\nA,CUT,2026-01-05,10,11\n")
-    alone = _run(tmp_path, "--profile", str(tmp_path / "tiny.yaml"), "--json")
+    alone = run("data", "extract", "--profile", str(tmp_path / "tiny.yaml"), "--json")
     assert (alone.returncode, json.loads(alone.stdout)["code"]) == (2, "invalid-input")
-    done = _run(tmp_path, "--full", "--profile", str(tmp_path / "tiny.yaml"), "--source", str(tmp_path), "--json")
+    done = run(
+        "data", "extract", "--full", "--profile", str(tmp_path / "tiny.yaml"), "--source", str(tmp_path), "--json"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     engine = make_engine(settings.database)
     (row,), _total = WorkRows(engine).list(Extract)

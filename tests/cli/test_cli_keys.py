@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.cli.test_cli_commands import Run, run
-
-__all__ = ["run"]  # the fixture
+from tests.cli.conftest import Run
 
 
 def test_a_key_travels_from_the_machine_that_signs_to_the_one_that_trusts(run: Run, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ import xlsxwriter
 import cli.predict as predict_command
 from shared.bootstrap import Services
 from shared.configuration import default_configuration
-from shared.database.engine import migrate
 from shared.errors import RoutingError
 from shared.platform import open_atomically
 from shared.prediction import fresh
@@ -26,6 +25,7 @@ from shared.prediction.batch import answering
 from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
 from shared.settings import Settings
+from tests.databases import set_up
 from tests.prediction.prediction_factories import STEPS, make_factory
 
 Predict = Callable[..., dict[str, Any]]
@@ -42,7 +42,7 @@ def predict(
 ) -> Iterator[Predict]:
     """Run the command on the tiny model and return its summary, its exit code and what it said."""
     services = Services(Settings(data_dir=tmp_path / "data", source=str(tmp_path / "nowhere")))
-    migrate(services.settings.database)
+    set_up(services.settings.database)
     services.serving = SimpleNamespace(active=lambda: SimpleNamespace(version="v1", model=model))  # type: ignore[assignment]
     monkeypatch.setattr(predict_command, "current_services", lambda: services)
 

@@ -15,15 +15,14 @@ from cli.__main__ import app
 from shared.azurite.account import StorageAccount
 from shared.azurite.service import Azurite
 from shared.bootstrap import Services
-from shared.database.engine import migrate
 from shared.platform import free_ports
 from shared.registry.manifest import canonical_bytes, sha256_hex
 from shared.settings import Settings
 from shared.storage.packages import Packages
-from tests.cli.test_cli_commands import Run, run
+from tests.cli.conftest import Run
+from tests.databases import set_up
 from tests.registry.test_registry_manifest import document
 
-__all__ = ["run"]  # the fixture
 pytestmark = pytest.mark.azurite
 
 
@@ -32,7 +31,7 @@ def factory(tmp_path: Path, azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -
     """The factory's machine: its storage runs, with the account that is kept among its keys."""
     settings = Settings(data_dir=tmp_path / "factory", ROUTING_STORAGE_CONNECTION=azurite.connection_string)
     azurite.account.keep_in(settings.storage_account)
-    migrate(settings.database)
+    set_up(settings.database)
     made = Services(settings)
     made.packages.ensure_container()
     made.upload_signatures.revoke_all()
@@ -141,7 +140,7 @@ def test_before_the_first_start_there_is_no_storage_and_it_is_said(
 ) -> None:
     """Nor is the well-known account tried, which anybody might listen with."""
     services = Services(Settings(data_dir=tmp_path))
-    migrate(services.settings.database)
+    set_up(services.settings.database)
     monkeypatch.setattr(storage_commands, "current_services", lambda: services)
     status = json.loads(invoke("storage", "status", "--json").stdout)
     assert (status["account"], status["answers"]) == (None, False)
@@ -156,9 +155,9 @@ def test_before_the_first_start_there_is_no_storage_and_it_is_said(
     services.engine.dispose()
 
 
-def test_a_push_that_reaches_nobody_does_not_quote_its_url(run: Run, package: Path) -> None:
+def test_a_push_that_reaches_nobody_does_not_quote_its_url(process: Run, package: Path) -> None:
     """Not even to somebody who asked for every log line; what the HTTP library says of it holds the whole URL."""
     url = f"http://127.0.0.1:{free_ports(1)[0]}/x/model-drop?sr=c&sig=c2VjcmV0"
-    done = run("models", "push", str(package), "--json", ROUTING_UPLOAD_URL=url, ROUTING_LOG_LEVEL="DEBUG")
+    done = process("models", "push", str(package), "--json", ROUTING_UPLOAD_URL=url, ROUTING_LOG_LEVEL="DEBUG")
     assert (done.returncode, json.loads(done.stdout)["code"]) == (7, "storage-unavailable")
     assert "c2VjcmV0" not in done.stdout + done.stderr

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def clock() -> MovableClock:
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
     url = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
-    migrate(url)
+    set_up(url)
     return url
 
 

@@ -8,11 +8,12 @@ from sqlalchemy import Engine
 
 from shared.database import data_quality
 from shared.database.data_quality import DataQualityRows
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.snapshots import SnapshotRows
 from shared.database.tables import Extract
 from shared.database.work import WorkRows
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 from tests.postgresql import PostgreSql
 
 FIRST = datetime(2026, 2, 1, 1, 0, tzinfo=UTC)
@@ -79,7 +80,7 @@ def test_a_server_keeps_them_too(postgresql: PostgreSql, clock: MovableClock) ->
     """PostgreSQL: migrated, replaced, listed, and the moment of the first extract found."""
     server = postgresql.new_database()
     url = server.url
-    migrate(url)
+    set_up(url)
     engine = make_engine(url)
     rows = DataQualityRows(engine, clock)
     for share in (0.5, 0.7):

@@ -7,12 +7,12 @@ import pytest
 
 from shared import first_light
 from shared.bootstrap import Services
-from shared.database.engine import migrate
 from shared.database.tables import VersionState
 from shared.registry.installation import Installer
 from shared.registry.lifecycle import Lifecycle
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
+from tests.databases import set_up
 
 NOBODY = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;" + ";".join(
     f"{kind}Endpoint=http://127.0.0.1:9/a" for kind in ("Blob", "Queue", "Table")
@@ -25,7 +25,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(first_light, "DEMO_ITEMS", 100)
     monkeypatch.setenv("ROUTING_STORAGE_CONNECTION", NOBODY)
     made = Settings(data_dir=tmp_path / "data", models_dir=tmp_path / "data" / "models")
-    migrate(made.database)
+    set_up(made.database)
     services = Services(made)
     services.keys.ensure()
     services.engine.dispose()

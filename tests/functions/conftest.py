@@ -15,9 +15,9 @@ import function_app  # noqa: F401 - declares the endpoints
 from functions import http, triggers
 from functions.http import ENDPOINTS, serve, serve_waiting
 from shared.bootstrap import Services
-from shared.database.engine import migrate
 from shared.prediction.model import RoutingModel
 from shared.settings import Settings
+from tests.databases import set_up
 from tests.functions.predicting import let_serve, tiny_model
 
 ADMINISTRATOR_KEY = "test-administrator-key"
@@ -32,7 +32,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servic
         "BlobEndpoint=http://127.0.0.1:9/none;QueueEndpoint=http://127.0.0.1:9/none;"
     )
     settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)
-    migrate(settings.database)
+    set_up(settings.database)
     settings.keys.mkdir()
     made = Services(settings)
     adopt_administrator(made)

@@ -13,10 +13,11 @@ from sqlmodel import col, update
 from functions import http
 from shared.bootstrap import Services
 from shared.database.data_quality import DataQualityRows
-from shared.database.engine import migrate, writing
+from shared.database.engine import writing
 from shared.database.tables import DataQuality
 from shared.settings import Settings
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 from tests.functions.conftest import Ask
 
 PROFILE = """
@@ -72,7 +73,7 @@ def plant(tmp_path: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Iterator
         ROUTING_STORAGE_CONNECTION="AccountName=none;AccountKey=bm9uZQ==;BlobEndpoint=http://127.0.0.1:9/none;"
         "QueueEndpoint=http://127.0.0.1:9/none;",
     )  # fmt: skip
-    migrate(settings.database)
+    set_up(settings.database)
     clock = MovableClock()
     services = Services(settings, clock=clock)
     monkeypatch.setattr(http, "running_services", lambda: services)

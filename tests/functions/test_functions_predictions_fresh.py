@@ -1,6 +1,7 @@
 """This morning's item over the endpoint: entered into the ERP after the model was trained, and predicted at once."""
 
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,15 +16,14 @@ from functions import http
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.configuration import default_configuration
-from shared.database.engine import migrate
 from shared.erp.extract import extract
 from shared.erp.profiles.model import load_profile
 from shared.erp.sources.location import own_location
 from shared.prediction.fit import fit_model
 from shared.registry.build import build_package
 from shared.registry.installation import Installer
-from shared.registry.signing import Keys
 from shared.settings import Settings
+from tests.databases import set_up
 from tests.functions.conftest import Ask, adopt_administrator
 from tests.prediction.fresh_plant import NEW_RING, Plant, require_sqlite_driver
 from tests.prediction.prediction_factories import STEPS, routing_row
@@ -35,16 +35,22 @@ NOWHERE = (
 VERSION = "yesterday"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory's keys, and a package of a model trained from the plant's files."""
+    """The data directory of an installation that serves a model trained from the plant's files."""
     folder = tmp_path_factory.mktemp("trained")
-    settings = Plant(folder).settings(folder)
-    snapshot = extract(load_profile(settings.profile), own_location(settings), folder / "snapshots", now=utc_now())
-    keys = Keys(folder / "keys")
-    keys.ensure()
-    build_package(fit_model(snapshot, default_configuration()), folder / VERSION, version=VERSION, keys=keys)
-    return folder
+    source = Plant(folder).settings(folder)
+    snapshot = extract(load_profile(source.profile), own_location(source), folder / "snapshots", now=utc_now())
+    settings = Settings(data_dir=folder / "data")
+    set_up(settings.database)
+    made = Services(settings)
+    made.keys.ensure()
+    package = folder / VERSION
+    build_package(fit_model(snapshot, default_configuration()), package, version=VERSION, keys=made.keys)
+    Installer(settings, made.engine, keys=made.keys).register_local(package, actor="test", reason="for a test")
+    made.lifecycle.activate(VERSION, actor="test", reason="for a test")
+    made.engine.dispose()
+    return settings.data_dir
 
 
 @pytest.fixture(params=["folder", "database"])
@@ -55,15 +61,9 @@ def plant(request: pytest.FixtureRequest, tmp_path: Path) -> Plant:
 
 
 def serving(trained: Path, settings: Settings) -> Services:
-    """Return the services of an installation that serves the trained model."""
-    migrate(settings.database)
-    settings.keys.mkdir()
-    made = Services(settings)
-    keys = Keys(trained / "keys")
-    made.keys = keys
-    Installer(settings, made.engine, keys=keys).register_local(trained / VERSION, actor="test", reason="for a test")
-    made.lifecycle.activate(VERSION, actor="test", reason="for a test")
-    return made
+    """Return the services of another installation like the trained one."""
+    shutil.copytree(trained, settings.data_dir)
+    return Services(settings)
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.identity.api_keys import ApiKeys
 from shared.identity.users import Users
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 from tests.postgresql import PostgreSql
 
 
@@ -22,7 +23,7 @@ def clock() -> MovableClock:
 def server_engine(postgresql: PostgreSql) -> Iterator[Engine]:
     """One migrated database of the server for all tests, each of which leaves it empty."""
     url = postgresql.new_database().url
-    migrate(url)
+    set_up(url)
     engine = make_engine(url)
     yield engine
     engine.dispose()
@@ -38,7 +39,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
                 connection.execute(text(f"DELETE FROM {table}"))
         return
     url = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
-    migrate(url)
+    set_up(url)
     engine = make_engine(url)
     yield engine
     engine.dispose()

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from shared.bootstrap import Services
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.models import ModelVersions
 from shared.operations.caches import Cache, Caches
 from shared.settings import PROJECT_DIR, Settings
+from tests.databases import set_up
 
 ALL = list(Cache)
 
@@ -44,7 +45,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         made: str = request.getfixturevalue("postgresql").new_database().url
     else:
         made = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
-    migrate(made)
+    set_up(made)
     return made
 
 
@@ -107,7 +108,7 @@ def test_clearings_at_the_same_time_all_arrive(processes: list[Process]) -> None
 
 def test_a_process_makes_no_service_only_to_forget_what_it_keeps(tmp_path: Path) -> None:
     services = Services(Settings(data_dir=tmp_path))
-    migrate(services.settings.database)
+    set_up(services.settings.database)
     services.caches.clear(actor="ann", reason="nothing is kept yet")
     made = set(services.__dict__)
     assert not made & {"serving", "item_lookup", "configuration_store", "snapshots", "registrations"}
@@ -117,7 +118,7 @@ def test_a_process_makes_no_service_only_to_forget_what_it_keeps(tmp_path: Path)
 def test_the_command_line_reaches_a_process_that_runs(tmp_path: Path) -> None:
     """Its configuration is read from the database again: a row that was put right by hand comes into force."""
     services = Services(Settings(data_dir=tmp_path))
-    migrate(services.settings.database)
+    set_up(services.settings.database)
     store = services.configuration_store
     store.patch({"models": {"keep": 3}}, "ann")
     services.caches.follow()

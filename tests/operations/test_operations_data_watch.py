@@ -9,11 +9,11 @@ import pytest
 
 from shared.bootstrap import Services
 from shared.database.data_quality import DataQualityRows
-from shared.database.engine import migrate
 from shared.database.tables import Alert, Extract, SnapshotRow
 from shared.operations.data_watch import DATA_QUALITY_DROP, LOOK_EVERY, SNAPSHOT_OLD
 from shared.settings import Settings
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 
 HOUR = 3600.0
 
@@ -70,7 +70,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
         "BlobEndpoint=http://127.0.0.1:9/none;QueueEndpoint=http://127.0.0.1:9/none;"
     )
     settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)
-    migrate(settings.database)
+    set_up(settings.database)
     clock = MovableClock()
     services = Services(settings, clock=clock)
     yield Watched(services, clock)

@@ -9,11 +9,11 @@ import pytest
 from shared.azurite.service import Azurite
 from shared.bootstrap import Services
 from shared.clock import utc_now
-from shared.database.engine import migrate
 from shared.database.tables import QualityCycle, Registration, RegistrationState, TrainingJob, WorkState
 from shared.errors import InvalidInput
 from shared.operations.sweep import RING_AFTER_SECONDS, STALE_AFTER
 from shared.settings import Settings
+from tests.databases import set_up
 
 pytestmark = pytest.mark.azurite
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.azurite
 def services(tmp_path: Path, azurite: Azurite) -> Iterator[Services]:
     """An empty installation with real storage, whose queues are empty."""
     settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=azurite.connection_string)
-    migrate(settings.database)
+    set_up(settings.database)
     made = Services(settings)
     for queue in (TrainingJob.QUEUE, QualityCycle.QUEUE, Registration.QUEUE, "extracts"):
         made.doorbells.ensure(queue)
@@ -88,7 +88,7 @@ def test_storage_being_away_stops_only_the_parts_that_need_it(tmp_path: Path) ->
         "BlobEndpoint=http://127.0.0.1:9/none;QueueEndpoint=http://127.0.0.1:9/none;"
     )
     settings = Settings(data_dir=tmp_path, ROUTING_STORAGE_CONNECTION=nowhere)
-    migrate(settings.database)
+    set_up(settings.database)
     services = Services(settings)
     _old_job(services)
     done = services.sweep.run()

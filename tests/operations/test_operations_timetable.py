@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine
 
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.tables import Extract, QualityCycle, TrainingJob
 from shared.database.work import WorkRows
 from shared.operations.timetable import Timed, Timetable
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 
 
 class Office:
@@ -61,7 +62,7 @@ class Office:
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
     url = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
-    migrate(url)
+    set_up(url)
     engine = make_engine(url)
     yield Office(engine)
     engine.dispose()

@@ -19,13 +19,14 @@ from structlog.testing import capture_logs
 
 from shared.database.alerts import Alerts
 from shared.database.deliveries import Deliveries
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.operations import webhook
 from shared.operations.webhook import Webhook, parse_address
 from shared.operations.webhook_signature import signature_headers
 from shared.platform import free_ports
 from shared.settings import PROJECT_DIR, Settings
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 
 SECRET = "T0pS3cretPath"
 
@@ -94,7 +95,7 @@ class Post:
 @pytest.fixture
 def post(tmp_path: Path) -> Iterator[Post]:
     url = f"sqlite:///{(tmp_path / 'routing.db').as_posix()}"
-    migrate(url)
+    set_up(url)
     engine, clock = make_engine(url), MovableClock()
     yield Post(Alerts(engine, clock), Deliveries(engine, clock), clock, engine, tmp_path)
     engine.dispose()

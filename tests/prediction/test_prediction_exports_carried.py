@@ -9,7 +9,7 @@ import yaml
 from sqlalchemy import Engine
 
 from shared.clock import utc_now
-from shared.database.engine import make_engine, migrate, writing
+from shared.database.engine import make_engine, writing
 from shared.database.tables import SnapshotRow
 from shared.erp.extract import extract
 from shared.erp.profiles.model import load_profile
@@ -21,6 +21,7 @@ from shared.prediction.exports.entries import Head, entry_of
 from shared.prediction.exports.exporting import Form, export, reference_items
 from shared.prediction.model import RoutingModel
 from shared.settings import Settings
+from tests.databases import set_up
 from tests.prediction.fresh_plant import Plant
 
 
@@ -39,7 +40,7 @@ def carrying_snapshot(plant: Plant, settings: Settings) -> Snapshot:
 
 def registered(snapshot: Snapshot, settings: Settings) -> Engine:
     """Return a database that knows the snapshot."""
-    migrate(settings.database)
+    set_up(settings.database)
     engine = make_engine(settings.database)
     with writing(engine) as session:
         session.add(

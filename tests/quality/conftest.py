@@ -15,7 +15,7 @@ from shared.clock import utc_now
 from shared.configuration import default_configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
-from shared.database.engine import make_engine, migrate, writing
+from shared.database.engine import make_engine, writing
 from shared.database.tables import ModelEvent, VersionState
 from shared.database.work import WorkRows
 from shared.erp.demo.generate import generate_demo
@@ -28,6 +28,7 @@ from shared.prediction.fit import fit_model
 from shared.prediction.model import RoutingModel
 from shared.quality.cycle import AfterCycle, QualityCycles
 from shared.settings import Settings
+from tests.databases import set_up
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,7 +53,7 @@ def demo_model(demo_snapshot: Snapshot) -> RoutingModel:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("quality-database") / "routing.db"
-    migrate(f"sqlite:///{file.as_posix()}")
+    set_up(f"sqlite:///{file.as_posix()}")
     return file
 
 

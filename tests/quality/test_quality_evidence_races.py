@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from shared.clock import utc_now
 from shared.database import work as work_module
-from shared.database.engine import make_engine, migrate, reading
+from shared.database.engine import make_engine, reading
 from shared.database.tables import QualityCycle, QualityEvidence, TestedActual, WorkState
 from shared.erp.snapshot import Snapshot
 from shared.prediction.model import RoutingModel
@@ -21,6 +21,7 @@ from shared.quality.evidence.store import WHOLE
 from shared.quality.judging import Judgement
 from shared.quality.measured import MeasuredCycle
 from shared.quality.options import CycleOptions
+from tests.databases import set_up
 from tests.postgresql import PostgreSql
 from tests.quality.conftest import Ward, activate, forget_the_last_400_days, make_ward
 
@@ -48,7 +49,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql").new_database()
         found = server.url
-    migrate(found)
+    set_up(found)
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.configuration import default_configuration
 from shared.database.alerts import Alerts
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.models import ModelVersions
 from shared.database.work import WorkRows
 from shared.erp.demo.generate import generate_demo
@@ -25,6 +25,7 @@ from shared.registry.serving import Serving
 from shared.registry.signing import Keys
 from shared.registry.store import ModelStore
 from shared.settings import Settings
+from tests.databases import set_up
 from tests.registry.registry_support import Clock, Instance
 
 DEMO_DAY = datetime(2026, 1, 31, tzinfo=UTC)
@@ -78,7 +79,7 @@ def package(built: Path, tmp_path: Path) -> Path:
 def instance(tmp_path: Path, model: RoutingModel, shared_keys: Keys, made: Callable[[str], Path]) -> Iterator[Instance]:
     """A fresh instance that trusts the session's signing key."""
     settings = Settings(data_dir=tmp_path / "data", active_poll_seconds=0.05, package_deadline_hours=2.0)
-    migrate(settings.database)
+    set_up(settings.database)
     engine = make_engine(settings.database)
     clock = Clock()
     versions, alerts = ModelVersions(engine, clock), Alerts(engine, clock)

@@ -10,8 +10,9 @@ from sqlalchemy import text
 
 from benchmarks.activations.playing import faults_of_history, play
 from benchmarks.activations.worker import add_version
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.models import ModelVersions
+from tests.databases import set_up
 from tests.postgresql import PostgreSql
 
 
@@ -22,7 +23,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql").new_database()
         found = server.url
-    migrate(found)
+    set_up(found)
     return found
 
 
@@ -37,7 +38,7 @@ def test_one_version_is_active_whatever_several_processes_do_and_die_of(url: str
 
 def test_the_judge_sees_what_is_wrong(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path / 'routing.db'}"
-    migrate(address)
+    set_up(address)
     engine = make_engine(address)
     versions = ModelVersions(engine)
     for name in ("one", "other"):

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.work import WorkRows
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.storage.clients import Storage
 from shared.storage.doorbells import Doorbells
 from tests.database.database_support import MovableClock
+from tests.databases import set_up
 
 PROFILE = """
 name: tiny
@@ -59,7 +60,7 @@ def settings(tmp_path: Path, source: Path) -> Settings:
 
 @pytest.fixture
 def engine(settings: Settings) -> Iterator[Engine]:
-    migrate(settings.database)
+    set_up(settings.database)
     engine = make_engine(settings.database)
     yield engine
     engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from shared.configuration import default_configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.models import ModelVersions
 from shared.database.tables import TrainingJob, VersionState, WorkState
 from shared.database.work import Claim, WorkRows
@@ -24,6 +24,7 @@ from shared.registry.verify import verify_folder
 from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.training.jobs import TrainingJobs
+from tests.databases import set_up
 from tests.postgresql import PostgreSql
 from tests.training.training_plant import FIRST, Bells, Plant
 
@@ -54,7 +55,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         server: PostgreSql = request.getfixturevalue("postgresql")
         new = server.new_database()
         url = new.url
-    migrate(url)
+    set_up(url)
     made = make_engine(url)
     yield made
     made.dispose()

@@ -17,8 +17,8 @@ import pytest
 from benchmarks.deliveries.playing import play
 from benchmarks.faults.points import POINTS
 from shared.clock import utc_now
-from shared.database.engine import migrate
 from shared.database.tables import TrainingJob, WorkState
+from tests.databases import set_up
 from tests.postgresql import PostgreSql
 from tests.training.test_training_jobs import children_of, ended, enqueue, error_of, wait_for
 from tests.training.training_plant import Plant, open_plant
@@ -39,7 +39,7 @@ def test_messages_that_come_one_to_five_times_have_one_effect_each(
     if kind == "postgresql":
         server: PostgreSql = request.getfixturevalue("postgresql").new_database()
         url = server.url
-    migrate(url or f"sqlite:///{tmp_path / 'routing.db'}")
+    set_up(url or f"sqlite:///{tmp_path / 'routing.db'}")
     done = play(tmp_path, url, messages=MESSAGES, workers=WORKERS, seed=7)
 
     assert done.deliveries > 2 * MESSAGES

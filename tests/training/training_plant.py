@@ -11,7 +11,7 @@ from shared.clock import utc_now
 from shared.configuration import Configuration, default_configuration
 from shared.database.alerts import Alerts
 from shared.database.configuration import ConfigurationStore
-from shared.database.engine import make_engine, migrate
+from shared.database.engine import make_engine
 from shared.database.models import ModelVersions
 from shared.database.tables import TrainingJob, VersionState
 from shared.database.work import WorkRows
@@ -22,6 +22,7 @@ from shared.settings import Settings
 from shared.snapshots.service import Snapshots
 from shared.training.activation import AutoActivation
 from shared.training.jobs import TrainingJobs
+from tests.databases import set_up
 
 FIRST = "version_first"
 ITEMS = 100
@@ -104,7 +105,7 @@ def build_plant(data_dir: Path, *, database_url: str = "", read_at: datetime | N
     from shared.training.direct import train_now
 
     plant = open_plant(data_dir, database_url=database_url)
-    migrate(plant.settings.database)
+    set_up(plant.settings.database)
     generate_demo(plant.settings.source_folder, items=ITEMS, seed=42)
     plant.keys.ensure()
     clock = utc_now if read_at is None else lambda: read_at
