@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 
 from launcher import console, installation
-from launcher.environment import THREAD_LIMITS
 from launcher.places import PROJECT_DIR, venv_python
 from shared.platform import end_process_tree, start_child
 
@@ -51,12 +50,8 @@ def _check(title: str, command: Sequence[str]) -> int:
 
 
 def _run(command: Sequence[str]) -> int:
-    """Run a module of the virtual environment with our own output; an interrupt ends it and what it started.
-
-    It computes in one thread, as an instance's processes do: there is a test process for each core already.
-    """
-    environment = {**os.environ, **THREAD_LIMITS}
-    child = start_child([venv_python(), "-m", *command], cwd=PROJECT_DIR, stdin=subprocess.DEVNULL, env=environment)
+    """Run a module of the virtual environment with our own output; an interrupt ends it and what it started."""
+    child = start_child([venv_python(), "-m", *command], cwd=PROJECT_DIR, stdin=subprocess.DEVNULL)
     try:
         return child.wait()
     except BaseException:

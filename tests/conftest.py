@@ -10,7 +10,9 @@ from typing import Any
 
 import hypothesis
 import pytest
+from threadpoolctl import threadpool_limits
 
+from launcher.environment import THREAD_LIMITS
 from shared.azurite.account import StorageAccount
 from shared.azurite.service import Azurite, missing_for_azurite, start_azurite, wait_until_ready
 from shared.platform import free_ports
@@ -23,6 +25,9 @@ from tests.skips import NOT_ON_THIS_MACHINE
 # A slow machine is no defect: no example has a deadline.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+# For what a test starts, and for libraries that are not loaded yet; `_one_numeric_thread` is for those that are.
+os.environ.update(THREAD_LIMITS)
 
 OWN_VARIABLES = ("ROUTING_", "AzureWebJobs", "AzureFunctions", "FUNCHOST_", "FUNCTIONS_", "AZURITE_")
 
@@ -68,6 +73,13 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     wait_until_ready(running)
     yield running
     running.stop()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_numeric_thread() -> Iterator[None]:
+    """Small matrices are solved slower by many threads that fight over few cores."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -102,12 +102,6 @@ class RunningInstance:
             self.process.wait(10)
         self.wait_gone()
 
-    def interrupt(self) -> int:
-        """Ctrl-C; return the exit code."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(30)
-
     def wait_gone(self, seconds: float = 8.0) -> None:
         deadline = time.monotonic() + seconds
         while self.members() and time.monotonic() < deadline:
@@ -142,7 +136,10 @@ class RunningInstance:
     def fire(self, function: str) -> None:
         """Fire a function by hand, as an operator would."""
         answer = httpx.post(
-            f"{self.address}/admin/functions/{function}", json={}, headers={"x-functions-key": self.master_key}
+            f"{self.address}/admin/functions/{function}",
+            json={},
+            headers={"x-functions-key": self.master_key},
+            timeout=30,
         )
         assert answer.status_code == 202, answer.text
 

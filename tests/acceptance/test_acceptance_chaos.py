@@ -1,5 +1,6 @@
 """Everything killed at its worst moments: the next start goes on, loses nothing and does nothing twice."""
 
+import contextlib
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Story:
     works: list[chaos.Work] = field(default_factory=list)
     queued: list[str] = field(default_factory=list)
     answered_for_inference: int = 0
+    left_by_the_supervisor: list[int] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ def story(instance_of: InstanceOf) -> Story:
         answered=_ask(instance),
         five_times=_ring_five_times(instance),
     )
+    story.left_by_the_supervisor = _left_by_the_supervisor(instance)
     instance.kill_everything()
     _split_roles(story)
     return story
@@ -67,8 +70,18 @@ def _ring_five_times(instance: RunningInstance) -> dict[str, object]:
     ) as queue:
         for _ in range(5):
             queue.send_message(f'{{"id": "{cycle[1]}"}}')
-        eventually(lambda: queue.get_queue_properties().approximate_message_count == 0, 30)
+        eventually(lambda: queue.get_queue_properties().approximate_message_count == 0, 60)
     return _await_end(instance, cycle)
+
+
+def _left_by_the_supervisor(instance: RunningInstance) -> list[int]:
+    """Kill it alone, and return which processes are still there six seconds later."""
+    assert instance.process is not None
+    instance.process.kill()
+    instance.process.wait(10)
+    with contextlib.suppress(AssertionError):
+        instance.wait_gone(seconds=6)
+    return instance.members()
 
 
 def _split_roles(story: Story) -> None:
@@ -102,6 +115,10 @@ def test_a_message_that_comes_five_times_does_its_work_once(story: Story) -> Non
     assert (story.five_times["state"], story.five_times["attempt"]) == ("succeeded", 1)
 
 
+def test_a_supervisor_killed_alone_takes_everything_with_it(story: Story) -> None:
+    assert story.left_by_the_supervisor == []
+
+
 def test_the_inference_role_answers_and_leaves_background_work_alone(story: Story) -> None:
     assert story.answered_for_inference == 200
     assert story.queued == ["queued", "queued"]
@@ -120,7 +137,7 @@ def test_work_whose_messages_are_gone_is_done_once_by_the_training_role(story: S
 def test_nothing_is_left_lying_about(story: Story) -> None:
     for work in story.works:
         _await_end(story.instance, work)
-    eventually(lambda: chaos.rubbish(story.instance) == [], 45)
+    eventually(lambda: chaos.rubbish(story.instance) == [], 90)
 
 
 def _await_line(instance: RunningInstance, text: str) -> None:
@@ -132,5 +149,5 @@ def _await_end(instance: RunningInstance, work: chaos.Work) -> dict[str, object]
         row = chaos.work_row(instance, work)
         return dict(row) if row is not None and row["state"] in chaos.FINAL_STATES[work[0]] else None
 
-    row: dict[str, object] = eventually(ended, 90)
+    row: dict[str, object] = eventually(ended, 120)
     return row

@@ -4,7 +4,6 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 
 import pytest
-from threadpoolctl import threadpool_limits
 
 from benchmarks.story.__main__ import fails
 from benchmarks.story.acting import Day, Script, Story
@@ -17,10 +16,9 @@ SCRIPT = Script(kind="units", items=150, orders_a_day=140, steady_days=1, days_u
 
 @pytest.fixture(scope="module")
 def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Day]]:
-    with threadpool_limits(1, user_api="blas"):
-        story = Story(tmp_path_factory.mktemp("story"), SCRIPT)
-        yield list(story.act())
-        story.close()
+    story = Story(tmp_path_factory.mktemp("story"), SCRIPT)
+    yield list(story.act())
+    story.close()
 
 
 def test_each_day_s_orders_are_read_and_judge_the_model_that_has_not_seen_them(days: list[Day]) -> None:

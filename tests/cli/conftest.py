@@ -64,12 +64,14 @@ def process(tmp_path: Path) -> Run:
 def run(tmp_path: Path) -> Run:
     """Return what runs one command line as `process` does, but here: its settings and services are made anew."""
 
-    def call(*words: str, **variables: str) -> Ended:
-        with _anew(_environment(tmp_path, variables)), capture_logs():
-            done = CliRunner().invoke(app, words)
-        return Ended(words, done.exit_code, done.stdout, done.stderr)
+    return lambda *words, **variables: run_here(_environment(tmp_path, variables), *words)
 
-    return call
+
+def run_here(environment: dict[str, str], *words: str) -> Ended:
+    """Run one command line in this process, as if it began with these variables."""
+    with _anew(environment), capture_logs():
+        done = CliRunner().invoke(app, words)
+    return Ended(words, done.exit_code, done.stdout, done.stderr)
 
 
 def _environment(folder: Path, variables: dict[str, str]) -> dict[str, str]:

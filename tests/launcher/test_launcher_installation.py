@@ -107,7 +107,7 @@ def test_packages_that_cannot_be_had_leave_no_environment(project: Path) -> None
 def test_an_interrupted_installation_leaves_nothing(project: Path, number: signal.Signals) -> None:
     process = _started_installing(project)
     process.send_signal(number)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Interrupted" in output
     assert not (project / ".venv").exists()

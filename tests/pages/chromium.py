@@ -20,7 +20,7 @@ FLAGS = (
 )
 SCREEN: ViewportSize = {"width": 1366, "height": 768}  # what the pages are made for
 LANGUAGES = {"en": "en-US", "ko": "ko-KR"}
-PATIENCE_MS = 15_000  # how long an element is waited for
+PATIENCE_MS = 30_000  # how long an element is waited for, on a busy machine
 
 
 def chromium_path() -> str | None:

@@ -16,7 +16,7 @@ from tests.pages.pages_instance import PagesInstance, add_version, make_key
 from tests.pages.test_pages_frame import sign_in
 from tests.pages.watching import Watch
 
-BACK_MS = 60_000  # a host that starts and loads its model, on a busy machine
+BACK_MS = 120_000  # a host that starts and loads its model, on a busy machine
 UNREACHABLE = "The service cannot be reached"
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine
-from threadpoolctl import threadpool_limits
 
 from shared.clock import utc_now
 from shared.configuration import default_configuration
@@ -29,13 +28,6 @@ from shared.prediction.model import RoutingModel
 from shared.quality.cycle import AfterCycle, QualityCycles
 from shared.settings import Settings
 from tests.databases import set_up
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_numeric_thread() -> Iterator[None]:
-    """Small matrices are solved slower by many threads that fight over few cores."""
-    with threadpool_limits(1, user_api="blas"):
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from threadpoolctl import threadpool_limits
 
 from tests.training.training_plant import Plant, build_plant, open_plant
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_numeric_thread() -> Iterator[None]:
-    """Small matrices are solved slower by many threads that fight over few cores."""
-    with threadpool_limits(1, user_api="blas"):
-        yield
 
 
 @pytest.fixture(scope="session")
