@@ -16,7 +16,7 @@ from shared.platform import end_process_tree, start_child
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 AZURITE_SCRIPT = PROJECT_DIR / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-READY_SECONDS = 15.0
+READY_SECONDS = 60.0  # on a busy machine; one that ended is noticed at once
 
 
 class AzuriteFailed(Exception):
