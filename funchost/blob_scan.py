@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.pipeline import PipelineResponse
 from azure.storage.blob import BlobProperties
 
 from funchost import logs
@@ -23,7 +25,7 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class ScanInfo:
-    """The newest change that a full sweep of a container has seen."""
+    """Up to which change full sweeps of a container have seen everything."""
 
     def __init__(self, storage: Storage, data: Storage, host_id: str, container: str) -> None:
         self._storage = storage
@@ -58,6 +60,18 @@ class ScanInfo:
     def forget(self) -> None:
         """Read it again next time: another host may have scanned meanwhile."""
         self._known = None
+
+
+class _Beginning:
+    """When a sweep began, by the storage's clock: what changed since may stand on a page that was listed before."""
+
+    def __init__(self) -> None:
+        self.moment: datetime | None = None
+
+    def note(self, response: PipelineResponse[Any, Any]) -> None:
+        """Take the time of the first page's answer."""
+        if self.moment is None and (date := response.http_response.headers.get("Date")):
+            self.moment = parsedate_to_datetime(date)
 
 
 class BlobScanner:
@@ -156,8 +170,10 @@ class BlobScanner:
         newest, all_done = since, True
         others, youngest, noticed = 0, _LONG_AGO, False
         prefix = functions[0].path.prefix if len(functions) == 1 else ""
+        began = _Beginning()
         try:
-            for blob in data.container(container).list_blobs(name_starts_with=prefix or None):
+            listed = data.container(container).list_blobs(name_starts_with=prefix or None, raw_response_hook=began.note)
+            for blob in listed:
                 wanted_by = [function for function in functions if function.path.match(blob.name) is not None]
                 if not wanted_by:
                     others, youngest = others + 1, max(youngest, blob.last_modified)
@@ -172,8 +188,9 @@ class BlobScanner:
         except ResourceNotFoundError:
             return
         self._note_others(key, (others, youngest), noticed)
-        if all_done and newest > since:
-            info.write(newest)
+        complete_to = min(newest, began.moment or newest)
+        if all_done and complete_to > since:
+            info.write(complete_to)
 
     def _notice(self, function: BlobFunction, blob: BlobProperties) -> bool:
         message = {
