@@ -13,7 +13,6 @@ docs/SPEED.md says what each figure means.
 """
 
 import argparse
-import json
 import signal
 import statistics
 import sys
@@ -25,8 +24,8 @@ from pathlib import Path
 
 from benchmarks.host import events, over_http, peers
 from benchmarks.host.running import EMPTY, NOOPS, host, peer, seconds_to_answer, served_by, write_app
-from benchmarks.prediction.__main__ import surroundings
-from benchmarks.prediction.figures import Figure, table
+from benchmarks.prediction.figures import Figure
+from benchmarks.telling import tell
 from tests.conformance.account import Account
 
 SECTIONS = ("http", "memory", "queue", "blob", "start")
@@ -91,14 +90,8 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started ends with this process
     if "http" in options.only and options.peer == "starlette" and find_spec("starlette") is None:
         parser.error("starlette is missing: install requirements-benchmarks.txt, or say --peer asgi")
-    figures: list[Figure] = []
-    print(f"before: {surroundings()}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="host-speed-") as scratch:
-        for part in run(options, Path(scratch)):
-            print(table(part), file=sys.stderr, flush=True)  # a later failure loses nothing
-            figures += part
-    print(f"after: {surroundings()}", file=sys.stderr, flush=True)
-    print(json.dumps([figure.as_json() for figure in figures]) if options.json else table(figures))
+        tell(run(options, Path(scratch)), as_json=options.json)
     return 0
 
 

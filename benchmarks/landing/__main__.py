@@ -24,11 +24,11 @@ from pathlib import Path
 from benchmarks.landing import dropping
 from benchmarks.landing.changes import Change, change, second_host
 from benchmarks.landing.dropping import Landing
-from benchmarks.prediction.__main__ import surroundings
 from benchmarks.prediction.figures import Figure, table
 from benchmarks.prediction.instance import running
 from benchmarks.prediction.kept import make_instance
 from benchmarks.prediction.making import VERSION
+from benchmarks.telling import tell_surroundings
 from launcher.environment import instance_environment, with_recorded_storage
 from shared.registry.signing import Keys
 from tests.acceptance.acceptance_support import RunningInstance
@@ -114,7 +114,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"before: {surroundings()}", file=sys.stderr, flush=True)
+    tell_surroundings("before")
     with tempfile.TemporaryDirectory(prefix="landing-") as scratch:
         folder = (options.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def main(words: Sequence[str] | None = None) -> int:
                 with second_host(instance) as port:
                     ports = [instance.port, port]
                     found += changes(change(instance, ports, options.changes, pause_seconds=options.pause))
-    print(f"after: {surroundings()}", file=sys.stderr, flush=True)
+    tell_surroundings("after")
     print(json.dumps([figure.as_json() for figure in found]) if options.json else table(found))
     return 0
 

@@ -12,20 +12,19 @@ requirements-benchmarks.txt. docs/SPEED.md says what each figure means.
 import argparse
 import json
 import os
-import platform
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.prediction import peers, sections
-from benchmarks.prediction.figures import Figure, table
+from benchmarks.prediction.figures import Figure
 from benchmarks.prediction.in_process import measure
 from benchmarks.prediction.kept import make_instance
 from benchmarks.prediction.over_http import Amounts, benched
+from benchmarks.telling import tell
 
 QUICK = Amounts(alone=100, together=300, batch=100, load_seconds=4, arrival_seconds=10, most_per_second=150)
 WHOLE = Amounts(alone=1_000, together=4_000, batch=1_000, load_seconds=30, arrival_seconds=120, most_per_second=500)
@@ -63,20 +62,6 @@ def run(options: argparse.Namespace, folder: Path) -> Iterator[list[Figure]]:
                 yield sections.arrivals(bench)
 
 
-def surroundings() -> str:
-    """Return what a reader must know of the machine: nothing else should have run on it."""
-    cpu = next(
-        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), ""
-    )
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "polars", "hnswlib", "uvicorn"))
-    return f"{os.cpu_count()} cores ({cpu}), load {load}; Python {platform.python_version()}, {versions}"
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text(encoding="utf-8").splitlines()
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(
@@ -100,16 +85,10 @@ def main(words: Sequence[str] | None = None) -> int:
     if missing and "http" in options.only:
         parser.error(f"{' and '.join(missing)} are missing: install requirements-benchmarks.txt, or leave out http")
     options.items = options.items or (QUICK_ITEMS if options.quick else WHOLE_ITEMS)
-    figures: list[Figure] = []
-    print(f"before: {surroundings()}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix="prediction-speed-") as scratch:
         folder = (options.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        for part in run(options, folder):
-            print(table(part), file=sys.stderr, flush=True)  # a later failure loses nothing
-            figures += part
-    print(f"after: {surroundings()}", file=sys.stderr, flush=True)
-    print(json.dumps([figure.as_json() for figure in figures]) if options.json else table(figures))
+        tell(run(options, folder), as_json=options.json)
     return 0
 
 

@@ -27,13 +27,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prediction.__main__ import surroundings
 from benchmarks.prediction.figures import Figure, Spread, table
 from benchmarks.prediction.instance import eventually, finish_load, load, running, start_load
 from benchmarks.prediction.kept import make_instance
 from benchmarks.prediction.making import VERSION
 from benchmarks.prediction.questions import Questions, known_body
 from benchmarks.swap import other
+from benchmarks.telling import tell_surroundings
 from tests.acceptance.acceptance_support import RunningInstance
 
 CLIENTS, QUESTIONS = 8, 64
@@ -233,7 +233,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"before: {surroundings()}", file=sys.stderr, flush=True)
+    tell_surroundings("before")
     with tempfile.TemporaryDirectory(prefix="swap-") as scratch:
         folder = (options.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -244,7 +244,7 @@ def main(words: Sequence[str] | None = None) -> int:
             codes = [row["item_code"] for row in instance.get("items?limit=500")["items"]]
             bodies = [known_body([code]) for code in Questions(codes, 7).take(min(QUESTIONS, len(codes)))]
             found = run(instance, bodies, options.swaps, options.rounds, options.seconds, Memory())
-    print(f"after: {surroundings()}", file=sys.stderr, flush=True)
+    tell_surroundings("after")
     print(json.dumps([figure.as_json() for figure in found]) if options.json else table(found))
     return 0
 

@@ -2,16 +2,13 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.azurite.service import Azurite
 from shared.platform import free_ports
-from tests.conformance.account import Account
 from tests.conformance.hosts import MASTER, Host, eventually
 from tests.conformance.workshop import Workshop
 
@@ -67,19 +64,15 @@ LOCAL_SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def host(azurite: Azurite, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def host(shared_workshop: Workshop) -> Any:
     """One host for all tests of this file that only ask."""
-    account = Account(azurite.connection_string)
-    workshop = Workshop(tmp_path_factory.mktemp("configured"), account, kind)
-    app_dir = workshop.write(APP, host_json="\ufeff" + HOST_JSON)
+    app_dir = shared_workshop.write(APP, host_json="\ufeff" + HOST_JSON)
     (app_dir / "local.settings.json").write_text(json.dumps(LOCAL_SETTINGS))
     settings = {
         "AzureFunctionsJobHost__logging__logLevel__Function.quiet": "Error",
         "PYTHON_THREADPOOL_THREAD_COUNT": "1",
     }
-    yield workshop.start(app_dir, settings=settings)
-    workshop.end()
-    account.close()
+    return shared_workshop.start(app_dir, settings=settings)
 
 
 def test_only_the_functions_of_the_list_run(host: Host) -> None:

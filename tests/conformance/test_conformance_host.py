@@ -46,6 +46,36 @@ MIXED = """
     def other(msg: func.QueueMessage) -> None:
         record(what="other", text=msg.get_body().decode())
 """
+ONE_BAD = """
+    @app.route(route="ping")
+    def ping(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("pong")
+
+    @app.route(route="other")
+    @app.queue_output(arg_name="my_out", queue_name="out-TAG", connection="AzureWebJobsStorage")
+    def named_badly(req: func.HttpRequest, my_out: func.Out[str]) -> func.HttpResponse:
+        return func.HttpResponse("x")
+"""
+MANY_BAD = (
+    ONE_BAD
+    + """
+    @app.route(route="{broken")
+    def routed_badly(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("x")
+
+    @app.route(route="r/{x:regex([)}")
+    def constrained_badly(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("x")
+
+    @app.service_bus_queue_trigger(arg_name="msg", queue_name="x", connection="Y")
+    def foreign(msg: func.ServiceBusMessage) -> None:
+        pass
+
+    @app.route(route="ping")
+    def zz_same_route(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("x")
+"""
+)
 SETTINGS = """
     @app.route(route="settings")
     async def settings(req: func.HttpRequest) -> func.HttpResponse:
@@ -283,17 +313,7 @@ def test_status_drain_and_resume(workshop: Workshop, account: Account) -> None:
 
 @scenario(47)
 def test_one_bad_function_is_listed_and_the_rest_runs(workshop: Workshop) -> None:
-    source = """
-        @app.route(route="ping")
-        def ping(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("pong")
-
-        @app.route(route="other")
-        @app.queue_output(arg_name="my_out", queue_name="out-TAG", connection="AzureWebJobsStorage")
-        def named_badly(req: func.HttpRequest, my_out: func.Out[str]) -> func.HttpResponse:
-            return func.HttpResponse("x")
-    """
-    host = workshop.run(source)
+    host = workshop.run(ONE_BAD)
     assert host.get("/api/ping").text == "pong"
     assert host.get("/api/other").status_code == 404
     assert "my_out" in host.errors_of("named_badly")[0]
@@ -303,33 +323,7 @@ def test_one_bad_function_is_listed_and_the_rest_runs(workshop: Workshop) -> Non
 @scenario(47)
 @pytest.mark.embedded("its words, and its strict start")
 def test_each_bad_function_is_listed_with_its_reason_and_refuses_a_strict_start(workshop: Workshop) -> None:
-    source = """
-        @app.route(route="ping")
-        def ping(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("pong")
-
-        @app.route(route="other")
-        @app.queue_output(arg_name="my_out", queue_name="out-TAG", connection="AzureWebJobsStorage")
-        def named_badly(req: func.HttpRequest, my_out: func.Out[str]) -> func.HttpResponse:
-            return func.HttpResponse("x")
-
-        @app.route(route="{broken")
-        def routed_badly(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("x")
-
-        @app.route(route="r/{x:regex([)}")
-        def constrained_badly(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("x")
-
-        @app.service_bus_queue_trigger(arg_name="msg", queue_name="x", connection="Y")
-        def foreign(msg: func.ServiceBusMessage) -> None:
-            pass
-
-        @app.route(route="ping")
-        def zz_same_route(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("x")
-    """
-    host = workshop.run(source)
+    host = workshop.run(MANY_BAD)
     assert host.get("/api/ping").text == "pong"
     for name, reason in (
         ("named_badly", "letters and digits"),

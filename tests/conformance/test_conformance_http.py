@@ -4,7 +4,6 @@ import json
 import socket
 import statistics
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -12,8 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.azurite.service import Azurite
-from tests.conformance.account import Account
 from tests.conformance.hosts import MASTER, Host, eventually
 from tests.conformance.scenarios import scenario
 from tests.conformance.workshop import Workshop
@@ -123,10 +120,8 @@ APP = (
 
 
 @pytest.fixture(scope="module")
-def host(azurite: Azurite, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def host(shared_workshop: Workshop) -> Any:
     """One host for all tests of this file that only ask."""
-    account = Account(azurite.connection_string)
-    workshop = Workshop(tmp_path_factory.mktemp("http"), account, kind)
     settings = {
         "AzureWebJobs.off.Disabled": "true",
         "AzureWebJobs_off_too_Disabled": "1",
@@ -134,9 +129,7 @@ def host(azurite: Azurite, kind: str, tmp_path_factory: pytest.TempPathFactory) 
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(1 << 20),
     }
     host_json = {"extensions": {"http": {"customHeaders": {"X-House": "host", "X-Also": "host"}}}}
-    yield workshop.run(APP, host_json=host_json, **settings)
-    workshop.end()
-    account.close()
+    return shared_workshop.run(APP, host_json=host_json, **settings)
 
 
 @scenario(1)

@@ -1,12 +1,10 @@
 """What HTTP functions may rely on beyond the scenarios: paths, responses of every kind, context, outputs, limits."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.azurite.service import Azurite
 from tests.conformance.account import Account
 from tests.conformance.hosts import Host, eventually
 from tests.conformance.workshop import Workshop
@@ -120,18 +118,9 @@ APP = """
 
 
 @pytest.fixture(scope="module")
-def account_of_all(azurite: Azurite) -> Iterator[Account]:
-    made = Account(azurite.connection_string)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def host(account_of_all: Account, kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def host(shared_workshop: Workshop) -> Any:
     """One host for all tests of this file that only ask."""
-    workshop = Workshop(tmp_path_factory.mktemp("http-details"), account_of_all, kind)
-    yield workshop.run(APP)
-    workshop.end()
+    return shared_workshop.run(APP)
 
 
 # ------------------------------------------------------------------------------------------------ paths and requests
@@ -286,12 +275,12 @@ def test_what_a_function_logs_carries_its_invocation(host: Any) -> None:
     assert (lines[2]["trigger"], lines[2]["attempt"], lines[2]["status"]) == ("http", 1, 200)
 
 
-def test_outputs_are_written_when_the_function_succeeds_only(host: Host, account_of_all: Account) -> None:
+def test_outputs_are_written_when_the_function_succeeds_only(host: Host, shared_account: Account) -> None:
     assert host.get("/api/emit/b?fail=1").status_code == 500
     assert host.get("/api/emit/a").status_code == 201
-    assert eventually(lambda: len(account_of_all.waiting("out")) == 2)
-    assert sorted(account_of_all.waiting("out")) == ["one", "two"]
-    container = account_of_all.blobs.get_container_client(account_of_all.name("out"))
+    assert eventually(lambda: len(shared_account.waiting("out")) == 2)
+    assert sorted(shared_account.waiting("out")) == ["one", "two"]
+    container = shared_account.blobs.get_container_client(shared_account.name("out"))
     assert container.download_blob("a.txt").readall() == b"of a"
     assert [blob.name for blob in container.list_blobs()] == ["a.txt"]
 

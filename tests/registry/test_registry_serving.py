@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -188,7 +189,7 @@ while True:
     loaded = serving.loaded()
     if loaded is not None and loaded.version != last:
         last = loaded.version
-        print("serves", last, flush=True)
+        print(f"<serves {last}>\\n", end="", flush=True)  # in one piece
     time.sleep(0.02)
 """
 
@@ -212,8 +213,7 @@ class Follower:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.append(line)
-            if line.startswith("serves "):
-                self.told.append(line.split()[1])
+            self.told += re.findall(r"<serves (\S+)>", line)  # a log line of another thread may stand around it
 
     def end(self) -> None:
         self.process.kill()
