@@ -23,6 +23,7 @@ from funchost.keys import Keys
 from funchost.metrics import Metrics
 from funchost.routes import compile_route
 from funchost.rpc import Answer
+from funchost.server import SERVER_SETTINGS
 from funchost.succession import Succession, succession_of
 from funchost.worker_base import WorkerBase
 
@@ -53,20 +54,8 @@ class HttpWorker(WorkerBase):
         if self.boot["successor"] and not self._done(lambda succession: succession.prepare()):
             return
         listener = _inherited_socket(self.boot)
-        config = uvicorn.Config(
-            _not_yet,
-            http="httptools",
-            loop="auto",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=120,
-            timeout_graceful_shutdown=max(1, round(plan["grace_seconds"])),
-            backlog=2048,
-        )
+        grace_seconds = max(1, round(plan["grace_seconds"]))
+        config = uvicorn.Config(_not_yet, timeout_graceful_shutdown=grace_seconds, **SERVER_SETTINGS)
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
             runner.run(self._serve(config, plan, listener))
         if self._application is not None and self._application.is_leaving:

@@ -21,13 +21,11 @@ _FOLLOW_SECONDS, _MOVE_SECONDS = 0.25, 1.0
 
 
 class LogFile:
-    """The log of one host; `max_bytes` may be passed by what is written within about a second."""
+    """The log of one host."""
 
-    def __init__(self, path: Path, *, max_bytes: int = 10_000_000, keep: int = 3) -> None:
-        """Name the file; `keep` older ones remain as `.1` (the newest), `.2` and so on."""
+    def __init__(self, path: Path) -> None:
+        """Name the file."""
         self._path = path
-        self._max_bytes = max_bytes
-        self._keep = keep
 
     def take_over(self) -> None:
         """Let standard output and error of this process end in the file.
@@ -45,9 +43,13 @@ class LogFile:
         """From now on open the file again whenever it was moved, in a process that does not move it."""
         _repeat(self._take_up_again, every_seconds)
 
-    def keep_bounded(self, *, every_seconds: float = _MOVE_SECONDS) -> None:
-        """From now on move the file aside whenever it is full; to be called in one process only."""
-        _repeat(self._move_when_full, every_seconds)
+    def keep_bounded(self, max_bytes: int, keep: int, *, every_seconds: float = _MOVE_SECONDS) -> None:
+        """From now on move the file aside whenever it is full; to be called in one process only.
+
+        `max_bytes` may be passed by what is written within about a second; `keep` older files remain as `.1` (the
+        newest), `.2` and so on.
+        """
+        _repeat(lambda: self._move_when_full(max_bytes, keep), every_seconds)
 
     def _take_up_again(self) -> None:
         here = os.fstat(1)
@@ -58,10 +60,10 @@ class LogFile:
         if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
             self.take_over()
 
-    def _move_when_full(self) -> None:
-        if os.fstat(1).st_size < self._max_bytes:
+    def _move_when_full(self, max_bytes: int, keep: int) -> None:
+        if os.fstat(1).st_size < max_bytes:
             return
-        for number in range(self._keep - 1, 0, -1):
+        for number in range(keep - 1, 0, -1):
             with contextlib.suppress(FileNotFoundError):
                 self._older(number).replace(self._older(number + 1))
         self._path.replace(self._older(1))

@@ -48,9 +48,9 @@ class HostSettings:
     lock_retry_seconds: float | None
     body_limit_bytes: int
     storage_api_version: str
-    log_file: Path | None = None
-    log_file_max_bytes: int = 10_000_000
-    log_files_kept: int = 3
+    log_file: Path | None
+    log_file_max_bytes: int
+    log_files_kept: int
     cors_origins: tuple[str, ...] = ()
     cors_credentials: bool = False
 

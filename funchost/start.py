@@ -49,12 +49,12 @@ def run_host(
 
 
 def _write_to(path: Path, settings: HostSettings) -> None:
-    log_file = LogFile(path, max_bytes=settings.log_file_max_bytes, keep=settings.log_files_kept)
+    log_file = LogFile(path)
     try:
         log_file.take_over()
     except OSError as error:
         raise ConfigurationError(f'setting "FUNCHOST_LOG_FILE": {path} cannot be written: {error.strerror}') from error
-    log_file.keep_bounded()
+    log_file.keep_bounded(settings.log_file_max_bytes, settings.log_files_kept)
 
 
 def _on_stop_signals(callback: Any) -> None:

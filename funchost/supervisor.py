@@ -20,6 +20,7 @@ from funchost.incarnation import Incarnation
 from funchost.keys import Keys, load_keys
 from funchost.metrics import Metrics, add_up
 from funchost.rpc import Answer, RemoteError, Switchboard
+from funchost.server import BACKLOG
 from funchost.serving_plan import serving_plan
 from funchost.settings import HostSettings
 from funchost.state import HostState
@@ -297,7 +298,7 @@ def _bind(settings: HostSettings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.address, settings.port))
-        listener.listen(2048)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigurationError(

@@ -29,14 +29,13 @@ from launcher.console import Step, done, note
 from launcher.pages import build_pages, pages_are_missing
 from launcher.places import NODE_MODULES, PROJECT_DIR, VENV_DIR, venv_python
 from launcher.problems import SetupProblem
-from launcher.programs import end_running, last_error, last_line, run
+from launcher.programs import PIP, end_running, fingerprint, last_error, last_line, run
 from shared.platform import exclusive_lock, remove_tree, write_atomically
 
 STAMP = "routing-ml.json"
 UNFINISHED = "routing-ml.unfinished"
 HNSW_BUILD_SECONDS = 600
 LOCK_PATIENCE_SECONDS = 900
-PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "2")
 PACKAGES_REMEDY = (
     "Check the network once (later starts need none), or name a mirror or a folder of wheels by PIP_INDEX_URL or "
     "PIP_FIND_LINKS, and start again."
@@ -98,11 +97,7 @@ def _installation_lock() -> Iterator[None]:
 
 def _wanted_requirements(*, tests: bool) -> dict[str, str]:
     names = ["requirements.txt", *(["requirements-test.txt"] if tests else [])]
-    return {name: _fingerprint(PROJECT_DIR / name) for name in names}
-
-
-def _fingerprint(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    return {name: fingerprint(PROJECT_DIR / name) for name in names}
 
 
 def read_stamp() -> dict[str, Any]:
@@ -129,7 +124,7 @@ def _is_installed(wanted: dict[str, str]) -> bool:
 def _hnswlib_is_worth_a_try(stamp: dict[str, Any]) -> bool:
     """Return whether hnswlib was not tried yet, not in this version, or lacked something that is there now."""
     tried = stamp.get("hnswlib", {})
-    if tried.get("requirements") != _fingerprint(PROJECT_DIR / "requirements-hnsw.txt"):
+    if tried.get("requirements") != fingerprint(PROJECT_DIR / "requirements-hnsw.txt"):
         return True
     return bool(tried.get("missing")) and missing_for_compiling() is None
 
@@ -142,10 +137,10 @@ def _install_python(wanted: dict[str, str], background: concurrent.futures.Execu
         with tempfile.TemporaryDirectory(prefix="routing-ml-wheel-") as wheels:
             wheel = background.submit(_build_hnswlib, Path(wheels)) if _hnswlib_is_worth_a_try(read_stamp()) else None
             stamp = read_stamp()
-            for name, fingerprint in wanted.items():
-                if stamp.get(name) != fingerprint:
+            for name, version in wanted.items():
+                if stamp.get(name) != version:
                     _install_requirements(name)
-                    _write_stamp(**{name: fingerprint})
+                    _write_stamp(**{name: version})
             if wheel is not None:
                 _install_hnswlib(wheel, Path(wheels))
     except BaseException:
@@ -210,7 +205,7 @@ def _install_hnswlib(wheel: "concurrent.futures.Future[str | None]", wheels: Pat
             step.result = "hnswlib is not here, exact search serves instead: same answers, slower on many items"
     if problem is not None:
         note(f"why: {problem}. `manage.py doctor` says what to do; the next start then tries again.")
-    requirements = _fingerprint(PROJECT_DIR / "requirements-hnsw.txt")
+    requirements = fingerprint(PROJECT_DIR / "requirements-hnsw.txt")
     _write_stamp(hnswlib={"requirements": requirements, "problem": problem, "missing": missing_for_compiling()})
 
 
@@ -229,7 +224,7 @@ def _azurite_is_missing() -> bool:
     lock = PROJECT_DIR / "package-lock.json"
     stamp = NODE_MODULES / STAMP
     if stamp.exists():
-        return bool(json.loads(stamp.read_bytes())["lock"] != _fingerprint(lock))
+        return bool(json.loads(stamp.read_bytes())["lock"] != fingerprint(lock))
     try:
         packages = json.loads((NODE_MODULES / ".package-lock.json").read_bytes())["packages"]
         wanted = json.loads(lock.read_bytes())["packages"]["node_modules/azurite"]["version"]
@@ -252,7 +247,7 @@ def _install_azurite() -> None:
                 f"Azurite could not be installed: {last_error(result)}",
                 "Check the network once (later starts need none), or name a mirror by `npm config set registry`.",
             )
-        stamp = {"lock": _fingerprint(PROJECT_DIR / "package-lock.json")}
+        stamp = {"lock": fingerprint(PROJECT_DIR / "package-lock.json")}
         write_atomically(NODE_MODULES / STAMP, json.dumps(stamp).encode() + b"\n")
     except BaseException:
         remove_tree(NODE_MODULES)

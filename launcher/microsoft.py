@@ -4,7 +4,6 @@ That runtime is made for Python 3.13 and brings a line of `azure-functions` that
 have. It is made where a Python 3.13 is found, never asked for where none is.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from launcher.places import PROJECT_DIR
-from launcher.programs import last_error, run
+from launcher.places import PROJECT_DIR, venv_python
+from launcher.programs import PIP, fingerprint, last_error, run
 from shared.platform import remove_tree, write_atomically
 
 VERSION = (3, 13)
@@ -25,7 +24,7 @@ _ASK_VERSION = "import sys; print(*sys.version_info[:2])"
 
 def runtime_python() -> Path:
     """Return the interpreter that has the runtime, whether or not it exists."""
-    return FOLDER / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    return venv_python(FOLDER)
 
 
 def find_python() -> Path | None:
@@ -63,8 +62,7 @@ def install(python: Path) -> str | None:
         made = run([python, "-m", "venv", FOLDER])
         if made.returncode == 0:
             files = [part for name in REQUIREMENTS for part in ("-r", str(PROJECT_DIR / name))]
-            pip = ["-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "2"]
-            made = run([runtime_python(), *pip, "install", "--no-compile", "--progress-bar", "off", *files])
+            made = run([runtime_python(), *PIP, "install", "--no-compile", "--progress-bar", "off", *files])
         if made.returncode != 0:
             remove_tree(FOLDER)
             return last_error(made)
@@ -76,7 +74,4 @@ def install(python: Path) -> str | None:
 
 
 def _wanted() -> dict[str, str]:
-    return {
-        name: hashlib.sha256((PROJECT_DIR / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-        for name in REQUIREMENTS
-    }
+    return {name: fingerprint(PROJECT_DIR / name) for name in REQUIREMENTS}

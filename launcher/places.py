@@ -13,9 +13,9 @@ DEFAULT_PORT = 7071
 DEFAULT_STORAGE_PORT = 10000
 
 
-def venv_python() -> Path:
-    """Return the virtual environment's interpreter, whether or not it exists."""
-    return VENV_DIR / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+def venv_python(folder: Path = VENV_DIR) -> Path:
+    """Return a virtual environment's interpreter, the product's own if none is named, whether or not it exists."""
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 @dataclass(frozen=True, kw_only=True)

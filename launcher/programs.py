@@ -1,5 +1,6 @@
 """Run the programs that an installation is made with, and say what went wrong in one line of theirs."""
 
+import hashlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,13 @@ from pathlib import Path
 from launcher.places import PROJECT_DIR
 from shared.platform import end_process_tree, start_child
 
+PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--retries", "2")
 _running: set["subprocess.Popen[bytes]"] = set()
+
+
+def fingerprint(wanted: Path) -> str:
+    """Return what tells one version of a file of wanted packages from another, whatever its line ends."""
+    return hashlib.sha256(wanted.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def run(

@@ -22,6 +22,8 @@ from typing import Any
 
 import orjson
 
+from funchost.server import BACKLOG, SERVER_SETTINGS
+
 Call = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
@@ -80,20 +82,8 @@ def serve(app: str, port: int) -> None:
     """Serve until this process is ended."""
     import uvicorn
 
-    config = uvicorn.Config(
-        APPS[app](),
-        http="httptools",
-        loop="auto",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=120,
-        backlog=2048,
-    )
-    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
+    config = uvicorn.Config(APPS[app](), **SERVER_SETTINGS)
+    listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
     os.write(1, b"listens\n")
     gc.collect()
     gc.freeze()

@@ -18,9 +18,12 @@ from pathlib import Path
 from funchost.logfile import LogFile
 
 path, number, lines, moves = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[2] == "0"
-log = LogFile(path, max_bytes=20_000, keep=99)
+log = LogFile(path)
 log.take_over()
-(log.keep_bounded if moves else log.follow)(every_seconds=0.01)
+if moves:
+    log.keep_bounded(20_000, 99, every_seconds=0.01)
+else:
+    log.follow(every_seconds=0.01)
 sys.stdout.reconfigure(line_buffering=True)
 for line in range(lines):
     filler = "x" * (20_000 if line % 50 == 0 else 60)
